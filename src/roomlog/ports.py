@@ -1,0 +1,232 @@
+"""What the services need from the outside, as Protocols; `main.py` wires the implementations.
+
+The log's ports speak bytes: what an event says is the contract's business, where it stands is
+the log's.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event about to be appended: its id (also the Nats-Msg-Id) and its exact stored bytes."""
+
+    event_id: str
+    data: bytes
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """Where an event stands in the log, fsynced. `duplicate`: an earlier append put it there."""
+
+    sequence: int
+    duplicate: bool = False
+
+
+class LogEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event as read from the log or from its live feed.
+
+    `prev_sequence` is the sequence of the room's event before it, 0 for the first.
+    `appended_ns` is JetStream's timestamp in nanoseconds since the Unix epoch.
+    """
+
+    sequence: int
+    prev_sequence: int
+    room_id: str
+    data: bytes
+    appended_ns: int
+
+
+class PartitionState(msgspec.Struct, frozen=True):
+    """What the log says of one partition: its identity and how far it reaches."""
+
+    partition: int
+    stream: str
+    epoch: str
+    first_sequence: int
+    last_sequence: int
+    messages: int
+    bytes: int
+    deleted: int
+    created: datetime
+
+
+class LogUnavailableError(Exception):
+    """The log did not take or give what was asked for.
+
+    `outcome_unknown` is true where an append may or may not have happened: the caller must say
+    so, and only a retry with the same event ids is safe.
+    """
+
+    def __init__(self, detail: str, *, outcome_unknown: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.outcome_unknown = outcome_unknown
+
+
+class RoomNotEmptyError(Exception):
+    """An append that had to be a room's first found events there. Nothing was appended."""
+
+
+class Feed(Protocol):
+    """One room's live events on this node, in order, each once, without a hole.
+
+    The listener given to `EventLog.follow` is called for every event above `position` at the
+    time `follow` returned; `position` then moves with what was delivered.
+    """
+
+    @property
+    def position(self) -> int:
+        """The sequence of the last event delivered (or of the room's head when it began)."""
+        ...
+
+    async def check(self) -> None:
+        """Compare with the log now, and deliver what was missed."""
+        ...
+
+    async def close(self) -> None:
+        """End the subscription; the listener is not called again."""
+        ...
+
+
+FeedListener = Callable[[Sequence[LogEvent]], None]
+
+
+class EventLog(Protocol):
+    """The log: truth of everything. Every method raises LogUnavailableError when it is away."""
+
+    @property
+    def epoch(self) -> str:
+        """The identity of the log, from the streams' metadata."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the epoch has."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is up as far as is known."""
+        ...
+
+    def partition_of(self, room_id: str) -> int:
+        """crc32(room_id) % partitions."""
+        ...
+
+    async def append(
+        self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
+    ) -> list[Appended]:
+        """Append `events` to the room, all or none, in order; return when they are fsynced.
+
+        One event goes with what else waits (group commit). Several are one atomic batch of
+        their own, at most 512. `first` demands that the room has no event yet.
+
+        An event whose id was appended within the duplicate window is not appended again: its
+        result names the first one's sequence with `duplicate` true. Raises RoomNotEmptyError
+        (nothing appended) and LogUnavailableError (see `outcome_unknown`): also when the queue
+        is full or the deadline passed. Retries under way inside the deadline are the
+        implementation's business and keep the order of appends to a room.
+        """
+        ...
+
+    def read(
+        self, room_id: str, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """The room's events after sequence `after`, oldest first, in batches, to the log's end.
+
+        With `up_to`, events above that sequence are left out. The first event's
+        `prev_sequence` is that of the room's event before it, wherever that lies.
+        """
+        ...
+
+    async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
+        """The sequence of the room's newest event (at or below `up_to`), 0 where there is none."""
+        ...
+
+    async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
+        """The same for many rooms; rooms without events are left out."""
+        ...
+
+    async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
+        """The room's event at exactly that sequence; None where that is not one of the room's."""
+        ...
+
+    def read_partition(
+        self, partition: int, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """All events of a partition after `after`, oldest first, in batches, to the log's end.
+
+        `prev_sequence` is not filled in here (0).
+        """
+        ...
+
+    async def partition_state(self, partition: int) -> PartitionState:
+        """What the stream says of itself now."""
+        ...
+
+    async def follow(self, room_id: str, listener: FeedListener) -> Feed:
+        """Begin delivering the room's live events to `listener` (called on the event loop)."""
+        ...
+
+    def on_reset(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called when the log turned out not to be the one it was (new epoch)."""
+        ...
+
+
+class Signals(Protocol):
+    """Wake-ups between processes. Losing one costs time, never truth: everyone also polls."""
+
+    async def on_appended(self, partition: int, listener: Callable[[int], None]) -> None:
+        """Have `listener(sequence)` called when somebody appended up to there."""
+        ...
+
+    async def announce_projected(self, partition: int, sequence: int) -> None:
+        """Tell all nodes that the projection has committed up to `sequence`."""
+        ...
+
+    async def on_projected(self, partition: int, listener: Callable[[int], None]) -> None:
+        """Have `listener(sequence)` called for each announcement."""
+        ...
+
+
+class RoomSnapshot(msgspec.Struct, frozen=True):
+    """A room's state (the fold's, encoded) as it stood at `sequence` of `epoch`."""
+
+    epoch: str
+    sequence: int
+    state: bytes
+
+
+class SnapshotStore(Protocol):
+    """Room states for workers that start cold, also while PostgreSQL is away."""
+
+    async def get(self, room_id: str) -> RoomSnapshot | None:
+        """The newest snapshot, or None."""
+        ...
+
+    async def put(self, room_id: str, snapshot: RoomSnapshot) -> None:
+        """Keep this one in place of what was there."""
+        ...
+
+
+class ReadMarkers(Protocol):
+    """How far each user has read each room: neither conversation nor projection."""
+
+    async def get(self, user_id: str) -> Mapping[str, int]:
+        """All of a user's markers: room id to sequence."""
+        ...
+
+    async def put(self, user_id: str, room_id: str, sequence: int) -> None:
+        """Move a marker."""
+        ...
+
+
+class Clock(Protocol):
+    """The wall clock, to be replaced where time itself is under test."""
+
+    def now(self) -> datetime:
+        """The time now, in UTC."""
+        ...
