@@ -1,0 +1,1 @@
+"""What every client of roomlog sees: events, frames, resources, error codes, and the one fold."""
