@@ -10,6 +10,10 @@ from typing import Protocol
 
 import msgspec
 
+from roomlog_contract.fold import MessageState
+from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
+from roomlog_contract.types import MessageType, RoomRole, RoomStatus
+
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event about to be appended: its id (also the Nats-Msg-Id) and its exact stored bytes."""
@@ -229,4 +233,120 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The time now, in UTC."""
+        ...
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL did not answer. Reads and what depends on them fail; the log is not touched."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """How far a partition's projection has committed.
+
+    `current_at`: at that moment the tables showed everything that the log held (or, while it
+    catches up, the append time of the last event projected).
+    """
+
+    partition: int
+    epoch: str
+    sequence: int
+    current_at: datetime
+    dead: int
+
+
+class EventRecord(msgspec.Struct, frozen=True):
+    """What the projection remembers of an event by its id.
+
+    `outcome` is "applied", or the fold's NoEffectReason of an event that changed nothing, or
+    "dead" for one that could not be projected.
+    """
+
+    event_id: str
+    room_id: str
+    sequence: int
+    outcome: str
+
+
+class MessageQuery(msgspec.Struct, frozen=True):
+    """A page of a room's messages: newest first, or with `after` oldest first.
+
+    `before` and `after` are exclusive sequences; `limit` rows at most are returned.
+    """
+
+    room_id: str
+    limit: int
+    before: int | None = None
+    after: int | None = None
+    before_timestamp: datetime | None = None
+    message_type: MessageType | None = None
+    sender_id: str | None = None
+
+
+class RoomRow(msgspec.Struct, frozen=True):
+    """A room as the tables have it, seen by one user (`role` None where no member)."""
+
+    room_id: str
+    name: str
+    title: str | None
+    severity: str | None
+    status: RoomStatus
+    created_by: str
+    created_at: str
+    created_sequence: int
+    role: RoomRole | None
+    unread: int
+
+
+class ReadModel(Protocol):
+    """The tables, read only. Every method raises DatabaseUnavailableError within a few seconds."""
+
+    async def checkpoint(self, partition: int) -> Checkpoint | None:
+        """The partition's checkpoint; None before anything was projected."""
+        ...
+
+    async def find_event(self, event_id: str) -> EventRecord | None:
+        """What is known of an event by its id."""
+        ...
+
+    async def message(self, message_id: str, *, as_of: int | None = None) -> MessageResponse | None:
+        """One message as it stands, or as it stood right after sequence `as_of`."""
+        ...
+
+    async def message_state(self, message_id: str) -> tuple[MessageState | None, int]:
+        """The message as the fold sees it, and the checkpoint it stands for (one snapshot)."""
+        ...
+
+    async def messages(self, query: MessageQuery) -> list[MessageResponse]:
+        """A page of messages with their reactions."""
+        ...
+
+    async def versions(self, message_id: str, *, after: int, limit: int) -> list[MessageVersion]:
+        """What a message said, oldest first, versions above sequence `after` only.
+
+        A deletion is a last version with empty content; what was deleted is in those before it.
+        """
+        ...
+
+    async def rooms(
+        self,
+        user_id: str,
+        *,
+        all_rooms: bool,
+        markers: Mapping[str, int],
+        after: int,
+        limit: int,
+    ) -> list[RoomRow]:
+        """Rooms in order of creation, those with `created_sequence` above `after`.
+
+        Only the user's own unless `all_rooms`. `unread` counts messages of others, not deleted
+        and not of type system, above the user's marker (0 where there is none).
+        """
+        ...
+
+    async def room(self, room_id: str, user_id: str, *, marker: int) -> RoomRow | None:
+        """One room, seen by that user."""
+        ...
+
+    async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
+        """Members in order of user id, those above `after`."""
         ...

@@ -17,7 +17,7 @@ class _Event(
     actor: str
 
 
-class RoomCreated(_Event, kw_only=True, tag="room.created"):
+class RoomCreated(_Event, frozen=True, kw_only=True, tag="room.created"):
     """The room began; its actor is its first commander."""
 
     name: str
@@ -26,7 +26,7 @@ class RoomCreated(_Event, kw_only=True, tag="room.created"):
     status: RoomStatus
 
 
-class RoomUpdated(_Event, kw_only=True, tag="room.updated"):
+class RoomUpdated(_Event, frozen=True, kw_only=True, tag="room.updated"):
     """The fields that are set were changed; null clears one."""
 
     title: str | UnsetType | None = UNSET
@@ -34,25 +34,25 @@ class RoomUpdated(_Event, kw_only=True, tag="room.updated"):
     status: RoomStatus | UnsetType = UNSET
 
 
-class MemberAdded(_Event, kw_only=True, tag="member.added"):
+class MemberAdded(_Event, frozen=True, kw_only=True, tag="member.added"):
     user_id: str
     role: RoomRole
     name: str | None = None
 
 
-class MemberRoleChanged(_Event, kw_only=True, tag="member.role_changed"):
+class MemberRoleChanged(_Event, frozen=True, kw_only=True, tag="member.role_changed"):
     user_id: str
     role: RoomRole
 
 
-class MemberRemoved(_Event, kw_only=True, tag="member.removed"):
+class MemberRemoved(_Event, frozen=True, kw_only=True, tag="member.removed"):
     """`role` is the one that was lost, where known."""
 
     user_id: str
     role: RoomRole | None = None
 
 
-class MessageSent(_Event, kw_only=True, tag="message.sent"):
+class MessageSent(_Event, frozen=True, kw_only=True, tag="message.sent"):
     """`content_html` is there only for who asked for it."""
 
     message_id: str
@@ -63,7 +63,7 @@ class MessageSent(_Event, kw_only=True, tag="message.sent"):
     reply_to: str | None = None
 
 
-class MessageEdited(_Event, kw_only=True, tag="message.edited"):
+class MessageEdited(_Event, frozen=True, kw_only=True, tag="message.edited"):
     """`metadata` left out leaves the message's as it was."""
 
     message_id: str
@@ -74,13 +74,13 @@ class MessageEdited(_Event, kw_only=True, tag="message.edited"):
     expected_version: int | None = None
 
 
-class MessageDeleted(_Event, kw_only=True, tag="message.deleted"):
+class MessageDeleted(_Event, frozen=True, kw_only=True, tag="message.deleted"):
     message_id: str
     reason: str | None = None
     expected_version: int | None = None
 
 
-class MessageRedacted(_Event, kw_only=True, tag="message.redacted"):
+class MessageRedacted(_Event, frozen=True, kw_only=True, tag="message.redacted"):
     """What the event at `redacted_sequence` said is gone; its envelope is kept here."""
 
     message_id: str
@@ -89,12 +89,12 @@ class MessageRedacted(_Event, kw_only=True, tag="message.redacted"):
     reason: str | None = None
 
 
-class ReactionAdded(_Event, kw_only=True, tag="reaction.added"):
+class ReactionAdded(_Event, frozen=True, kw_only=True, tag="reaction.added"):
     message_id: str
     emoji: str
 
 
-class ReactionRemoved(_Event, kw_only=True, tag="reaction.removed"):
+class ReactionRemoved(_Event, frozen=True, kw_only=True, tag="reaction.removed"):
     message_id: str
     emoji: str
 

@@ -22,7 +22,7 @@ class _Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     pass
 
 
-class Subscribe(_Frame, kw_only=True, tag="subscribe"):
+class Subscribe(_Frame, frozen=True, kw_only=True, tag="subscribe"):
     """`after`: everything after that sequence is replayed; `html` adds `content_html`."""
 
     room_id: str | None = None
@@ -32,12 +32,12 @@ class Subscribe(_Frame, kw_only=True, tag="subscribe"):
     html: bool = False
 
 
-class Unsubscribe(_Frame, kw_only=True, tag="unsubscribe"):
+class Unsubscribe(_Frame, frozen=True, kw_only=True, tag="unsubscribe"):
     room_id: str | None = None
     ref: Ref | None = None
 
 
-class Send(_Frame, kw_only=True, tag="send"):
+class Send(_Frame, frozen=True, kw_only=True, tag="send"):
     ref: Ref
     room_id: str | None = None
     content: str
@@ -47,7 +47,7 @@ class Send(_Frame, kw_only=True, tag="send"):
     idempotency_key: Key | None = None
 
 
-class Edit(_Frame, kw_only=True, tag="edit"):
+class Edit(_Frame, frozen=True, kw_only=True, tag="edit"):
     ref: Ref
     room_id: str | None = None
     message_id: str
@@ -58,7 +58,7 @@ class Edit(_Frame, kw_only=True, tag="edit"):
     idempotency_key: Key | None = None
 
 
-class Delete(_Frame, kw_only=True, tag="delete"):
+class Delete(_Frame, frozen=True, kw_only=True, tag="delete"):
     ref: Ref
     room_id: str | None = None
     message_id: str
@@ -67,7 +67,7 @@ class Delete(_Frame, kw_only=True, tag="delete"):
     idempotency_key: Key | None = None
 
 
-class React(_Frame, kw_only=True, tag="react"):
+class React(_Frame, frozen=True, kw_only=True, tag="react"):
     ref: Ref
     room_id: str | None = None
     message_id: str
@@ -75,7 +75,7 @@ class React(_Frame, kw_only=True, tag="react"):
     idempotency_key: Key | None = None
 
 
-class Unreact(_Frame, kw_only=True, tag="unreact"):
+class Unreact(_Frame, frozen=True, kw_only=True, tag="unreact"):
     ref: Ref
     room_id: str | None = None
     message_id: str
@@ -83,23 +83,23 @@ class Unreact(_Frame, kw_only=True, tag="unreact"):
     idempotency_key: Key | None = None
 
 
-class Typing(_Frame, kw_only=True, tag="typing"):
+class Typing(_Frame, frozen=True, kw_only=True, tag="typing"):
     room_id: str | None = None
     ref: Ref | None = None
     active: bool
 
 
-class Seen(_Frame, kw_only=True, tag="seen"):
+class Seen(_Frame, frozen=True, kw_only=True, tag="seen"):
     room_id: str | None = None
     ref: Ref | None = None
     sequence: Sequence
 
 
-class Ping(_Frame, kw_only=True, tag="ping"):
+class Ping(_Frame, frozen=True, kw_only=True, tag="ping"):
     ref: Ref | None = None
 
 
-class Auth(_Frame, kw_only=True, tag="auth"):
+class Auth(_Frame, frozen=True, kw_only=True, tag="auth"):
     ref: Ref | None = None
     token: Annotated[str, Meta(min_length=1, max_length=TOKEN_BYTES_MAX)]
 
@@ -109,7 +109,7 @@ WebSocketMessage = (
 )
 
 
-class Hello(_Frame, kw_only=True, tag="hello"):
+class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
     connection_id: str
     user_id: str
     server_time: str
@@ -117,7 +117,7 @@ class Hello(_Frame, kw_only=True, tag="hello"):
     limits: dict[str, int]
 
 
-class Subscribed(_Frame, kw_only=True, tag="subscribed", omit_defaults=False):
+class Subscribed(_Frame, frozen=True, kw_only=True, tag="subscribed", omit_defaults=False):
     room_id: str
     epoch: str
     head: int
@@ -127,14 +127,14 @@ class Subscribed(_Frame, kw_only=True, tag="subscribed", omit_defaults=False):
     ref: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class Unsubscribed(_Frame, kw_only=True, tag="unsubscribed"):
+class Unsubscribed(_Frame, frozen=True, kw_only=True, tag="unsubscribed"):
     room_id: str
     code: str
     detail: str
     ref: str | None = None
 
 
-class MessageBroadcast(_Frame, kw_only=True, tag="event"):
+class MessageBroadcast(_Frame, frozen=True, kw_only=True, tag="event"):
     """An event at its place in the room: what everyone who is connected receives."""
 
     room_id: str
@@ -144,12 +144,12 @@ class MessageBroadcast(_Frame, kw_only=True, tag="event"):
     event: Event
 
 
-class Live(_Frame, kw_only=True, tag="live"):
+class Live(_Frame, frozen=True, kw_only=True, tag="live"):
     room_id: str
     sequence: int
 
 
-class Ack(_Frame, kw_only=True, tag="ack", omit_defaults=False):
+class Ack(_Frame, frozen=True, kw_only=True, tag="ack", omit_defaults=False):
     """The command's event is fsynced in the log at `sequence`."""
 
     ref: str
@@ -160,7 +160,7 @@ class Ack(_Frame, kw_only=True, tag="ack", omit_defaults=False):
     duplicate: bool
 
 
-class Error(_Frame, kw_only=True, tag="error"):
+class Error(_Frame, frozen=True, kw_only=True, tag="error"):
     ref: str | None = None
     room_id: str | None = None
     code: ErrorCode
@@ -169,28 +169,28 @@ class Error(_Frame, kw_only=True, tag="error"):
     retry_after: float | None = None
 
 
-class Presence(_Frame, kw_only=True, tag="presence"):
+class Presence(_Frame, frozen=True, kw_only=True, tag="presence"):
     room_id: str
     joined: str | None = None
     left: str | None = None
 
 
-class TypingUsers(_Frame, kw_only=True, tag="typing"):
+class TypingUsers(_Frame, frozen=True, kw_only=True, tag="typing"):
     room_id: str
     users: list[str]
 
 
-class Notification(_Frame, kw_only=True, tag="notification"):
+class Notification(_Frame, frozen=True, kw_only=True, tag="notification"):
     kind: str
     room_id: str
     sequence: int
 
 
-class Notice(_Frame, kw_only=True, tag="notice"):
+class Notice(_Frame, frozen=True, kw_only=True, tag="notice"):
     content: str
 
 
-class Pong(_Frame, kw_only=True, tag="pong", omit_defaults=False):
+class Pong(_Frame, frozen=True, kw_only=True, tag="pong", omit_defaults=False):
     heads: dict[str, int]
     ref: str | msgspec.UnsetType = msgspec.UNSET
 

@@ -39,7 +39,7 @@ class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     from being guessed back to short content."""
 
 
-class RoomCreatedBody(_Body, kw_only=True):
+class RoomCreatedBody(_Body, frozen=True, kw_only=True):
     name: str
     title: str | None = None
     severity: str | None = None
@@ -48,7 +48,7 @@ class RoomCreatedBody(_Body, kw_only=True):
     salt: str
 
 
-class RoomUpdatedBody(_Body, kw_only=True):
+class RoomUpdatedBody(_Body, frozen=True, kw_only=True):
     title: str | UnsetType | None = UNSET
     severity: str | UnsetType | None = UNSET
     status: RoomStatus | UnsetType = UNSET
@@ -56,7 +56,7 @@ class RoomUpdatedBody(_Body, kw_only=True):
     salt: str
 
 
-class MemberBody(_Body, kw_only=True):
+class MemberBody(_Body, frozen=True, kw_only=True):
     """Body of `member.added`, `member.role_changed` and `member.removed`."""
 
     user_id: str
@@ -66,7 +66,7 @@ class MemberBody(_Body, kw_only=True):
     salt: str
 
 
-class MessageSentBody(_Body, kw_only=True):
+class MessageSentBody(_Body, frozen=True, kw_only=True):
     content: str
     message_type: MessageType
     metadata: dict[str, Any] = {}
@@ -75,7 +75,7 @@ class MessageSentBody(_Body, kw_only=True):
     salt: str
 
 
-class MessageEditedBody(_Body, kw_only=True):
+class MessageEditedBody(_Body, frozen=True, kw_only=True):
     """`metadata` left out leaves the message's metadata as it was."""
 
     content: str
@@ -85,13 +85,13 @@ class MessageEditedBody(_Body, kw_only=True):
     salt: str
 
 
-class MessageDeletedBody(_Body, kw_only=True):
+class MessageDeletedBody(_Body, frozen=True, kw_only=True):
     reason: str | None = None
     digest: str | None = None
     salt: str
 
 
-class MessageRedactedBody(_Body, kw_only=True):
+class MessageRedactedBody(_Body, frozen=True, kw_only=True):
     """`redacted_envelope` is the erased event's envelope, the exact text that its leaf is made of."""
 
     redacted_sequence: int
@@ -101,7 +101,7 @@ class MessageRedactedBody(_Body, kw_only=True):
     salt: str
 
 
-class ReactionBody(_Body, kw_only=True):
+class ReactionBody(_Body, frozen=True, kw_only=True):
     emoji: str
     digest: str | None = None
     salt: str
