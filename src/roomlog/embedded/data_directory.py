@@ -1,0 +1,133 @@
+"""The data directory: its folders, its secrets, its lock, and `run.json`.
+
+DIR/lock        held by the `roomlog up` that runs here
+DIR/run.json    where the servers are (owner only), while they run
+DIR/secrets/    generated passwords and keys (owner only)
+DIR/nats/       the log: the truth
+DIR/postgres/   the tables: made again from the log when lost
+DIR/logs/       what the children print
+"""
+
+import base64
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+
+from roomlog.embedded.errors import EmbeddedError
+
+SECRET_BYTES = 48
+
+
+class Pids(msgspec.Struct, frozen=True):
+    """The processes of a running `roomlog up`; 0 for one that is being restarted."""
+
+    supervisor: int
+    nats: int
+    postgres: int
+    projector: int
+    api: list[int]
+
+
+class RunFile(msgspec.Struct, frozen=True):
+    """What `run.json` says: where a running `roomlog up` can be reached."""
+
+    base_url: str
+    nats_url: str
+    database_url: str
+    pids: Pids
+
+
+class DataDirectory:
+    """One `--data DIR`. Making it creates the directory where it is missing.
+
+    Raises EmbeddedError when it cannot be created or written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        try:
+            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise EmbeddedError(
+                f"cannot create the data directory {self.path} ({error.strerror}): "
+                "give another one with --data"
+            ) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise EmbeddedError(
+                f"the data directory {self.path} is not writable for this user: "
+                "give another one with --data, or run as its owner"
+            )
+
+    def private_folder(self, name: str) -> Path:
+        """`DIR/name`, created with access for the owner only."""
+        folder = self.path / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def log_path(self, name: str) -> Path:
+        """Where the process of that name prints to."""
+        return self.private_folder("logs") / f"{name}.log"
+
+    def secret(self, name: str) -> str:
+        """The secret of that name: 48 random bytes in URL-safe base64, made when missing."""
+        path = self.private_folder("secrets") / name
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text().strip()
+        value = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+        write_private(path, value + "\n")
+        return value
+
+    @property
+    def run_file(self) -> Path:
+        """Where `run.json` is while the servers run."""
+        return self.path / "run.json"
+
+    def write_run_file(self, run: RunFile) -> None:
+        """Put `run.json` in place of what was there, at once and readable by its owner only."""
+        write_private(self.run_file, msgspec.json.format(msgspec.json.encode(run)).decode() + "\n")
+
+    def remove_run_file(self) -> None:
+        """Say that nothing runs here any more."""
+        self.run_file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Generator[None]:
+        """Hold the directory for this process; the lock ends with the process at the latest.
+
+        Raises EmbeddedError when another process holds it.
+        """
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 20, 0).decode().strip()
+            os.close(descriptor)
+            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+                raise
+            raise EmbeddedError(
+                f"another `roomlog up` (process {holder or 'unknown'}) uses {self.path}: "
+                "stop it, or give another directory with --data"
+            ) from error
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, replacing an older one at once."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(new, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

