@@ -13,7 +13,10 @@ _STRIPPED = re.compile("[\x01-\x08\x0b-\x1f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 ALLOWED_TAGS = frozenset(
-    "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre strong ul".split()
+    {
+        *("a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6"),
+        *("hr", "li", "ol", "p", "pre", "strong", "ul"),
+    }
 )
 ALLOWED_SCHEMES = frozenset({"http", "https", "mailto"})
 

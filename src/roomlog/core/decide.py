@@ -171,6 +171,7 @@ def edit(
     message: MessageState,
     actor: Actor,
     command: rs.MessageEdit,
+    *,
     expected_version: int | None,
     now: datetime,
     limits: Limits,
@@ -200,6 +201,7 @@ def delete(
     message: MessageState,
     actor: Actor,
     command: rs.MessageDelete,
+    *,
     expected_version: int | None,
 ) -> Fact:
     """`message.deleted`: hidden from the present, never from the log."""

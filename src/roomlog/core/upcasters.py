@@ -71,6 +71,15 @@ def room_event(sequence: int, prev_sequence: int, data: bytes) -> ev.RoomEvent:
     )
 
 
+def is_readable(data: bytes) -> bool:
+    """Whether stored bytes are an event that `room_event` can read."""
+    try:
+        room_event(0, 0, data)
+    except UnreadableEventError:
+        return False
+    return True
+
+
 def for_readers(stored: st.StoredEvent, body: st.Body) -> ev.Event:
     """Flatten an event: its body's fields beside its id and actor, without digest and salt."""
     match body:

@@ -1,0 +1,217 @@
+"""Messages: load -> decide -> append, and the reads of them."""
+
+from datetime import datetime
+
+import msgspec
+
+from roomlog.core import decide, policy
+from roomlog.core.decide import Limits
+from roomlog.core.policy import Act, Actor
+from roomlog.core.upcasters import room_event
+from roomlog.core.views import message_response
+from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel
+from roomlog.services.effects import Effect, Effects
+from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog.services.room_cache import LiveRoom, RoomCache
+from roomlog.services.writer import Command, Receipt, Writer
+from roomlog_contract import resources as rs
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.fold import Fold, MessageState
+from roomlog_contract.types import MessageType
+
+
+class MessageFilter(msgspec.Struct, frozen=True):
+    """Which messages of a room: see MessageQuery."""
+
+    limit: int = rs.PAGE_LIMIT_DEFAULT
+    before: int | None = None
+    after: int | None = None
+    before_timestamp: datetime | None = None
+    message_type: MessageType | None = None
+    sender_id: str | None = None
+
+
+class MessageService:
+    """Sends, edits, deletes and reads messages. All methods raise RefusedError,
+    LogUnavailableError and, where the tables are needed, DatabaseUnavailableError."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        read_model: ReadModel,
+        rooms: RoomCache,
+        writer: Writer,
+        effects: Effects,
+        progress: ProjectionProgress,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._log = log
+        self._read_model = read_model
+        self._rooms = rooms
+        self._writer = writer
+        self._effects = effects
+        self._progress = progress
+        self._clock = clock
+        self._limits = limits
+
+    async def create_message(
+        self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
+    ) -> Receipt:
+        """Send a message. When this returns, it is fsynced in the log."""
+        room = await self._rooms.open(room_id)
+        asked = Command(room_id, actor, key, ("send", command))
+        receipt = await self._writer.write(
+            asked, lambda: [decide.send(room.state, actor, command, self._limits)]
+        )
+        assert receipt is not None
+        return receipt
+
+    async def sent_answer(self, receipt: Receipt) -> tuple[rs.MessageResponse, bool]:
+        """The message as its sending made it, and whether the tables have it by now."""
+        projected = await self._is_projected(receipt)
+        fold = Fold((await self._rooms.open(receipt.room_id)).state)
+        fold.apply(room_event(receipt.sequence, 0, receipt.data))
+        return message_response(fold.messages[receipt.event_id]), projected
+
+    async def _is_projected(self, receipt: Receipt) -> bool:
+        return await self._progress.reached(receipt.room_id, receipt.sequence, WRITE_WAIT_S)
+
+    async def edit_message(
+        self,
+        actor: Actor,
+        message_id: str,
+        command: rs.MessageEdit,
+        *,
+        expected_version: int | None = None,
+        key: str | None = None,
+        room_id: str | None = None,
+    ) -> Effect:
+        """Edit a message (of room `room_id`, where given); the effect is the fold's word."""
+        room, message = await self._load(message_id, room_id)
+        now = self._clock.now()
+        receipt = await self._writer.write(
+            Command(
+                room.room_id, actor, key, ("edit", message.message_id, command, expected_version)
+            ),
+            lambda: [
+                decide.edit(
+                    room.state,
+                    message,
+                    actor,
+                    command,
+                    expected_version=expected_version,
+                    now=now,
+                    limits=self._limits,
+                )
+            ],
+        )
+        assert receipt is not None
+        return await self._effects.of(receipt)
+
+    async def delete_message(
+        self,
+        actor: Actor,
+        message_id: str,
+        command: rs.MessageDelete,
+        *,
+        expected_version: int | None = None,
+        key: str | None = None,
+        room_id: str | None = None,
+    ) -> Effect:
+        """Delete a message: hidden from the present, kept in the log."""
+        room, message = await self._load(message_id, room_id)
+        receipt = await self._writer.write(
+            Command(
+                room.room_id, actor, key, ("delete", message.message_id, command, expected_version)
+            ),
+            lambda: [
+                decide.delete(
+                    room.state, message, actor, command, expected_version=expected_version
+                )
+            ],
+        )
+        assert receipt is not None
+        return await self._effects.of(receipt)
+
+    async def changed_answer(self, effect: Effect) -> rs.MessageResponse:
+        """The message right after an edit or deletion."""
+        return await self._effects.message(effect)
+
+    async def _load(self, message_id: str, room_id: str | None) -> tuple[LiveRoom, MessageState]:
+        return await find_message(
+            message_id, room_id, self._read_model, self._progress, self._rooms
+        )
+
+    async def get_messages(
+        self,
+        actor: Actor,
+        room_id: str,
+        asked: MessageFilter,
+        min_sequence: int | None = None,
+    ) -> rs.RoomPage[rs.MessageResponse]:
+        """A page, newest first (oldest first with `after`). `next` is left to the caller."""
+        room = await self.readable(actor, room_id, min_sequence)
+        query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
+        items = await self._read_model.messages(query)
+        head = max(room.position, min_sequence or 0)
+        return rs.RoomPage(items, None, head, self._log.epoch)
+
+    async def get_message(
+        self, actor: Actor, room_id: str, message_id: str, min_sequence: int | None = None
+    ) -> rs.MessageResponse:
+        """One message as it stands."""
+        await self.readable(actor, room_id, min_sequence)
+        message = await self._read_model.message(decide.uuid(message_id, "message_id"))
+        if message is None or message.room_id != room_id:
+            raise RefusedError(ErrorCode.NOT_FOUND, "no such message in this room")
+        return message
+
+    async def get_versions(
+        self,
+        actor: Actor,
+        room_id: str,
+        message_id: str,
+        *,
+        after: int,
+        limit: int,
+        min_sequence: int | None = None,
+    ) -> rs.RoomPage[rs.MessageVersion]:
+        """What a message said, oldest first; of a deleted one for auditors and admins only."""
+        message = await self.get_message(actor, room_id, message_id, min_sequence)
+        room = await self._rooms.open(room_id)
+        if message.deleted_at is not None:
+            policy.require(Act.READ_DELETED, actor, room.state)
+        items = await self._read_model.versions(message.message_id, after=after, limit=limit)
+        return rs.RoomPage(items, None, max(room.position, min_sequence or 0), self._log.epoch)
+
+    async def readable(
+        self, actor: Actor, room_id: str, min_sequence: int | None = None
+    ) -> LiveRoom:
+        """The room, if the actor may read it, with the tables at `min_sequence` at least."""
+        room = await self._rooms.open(room_id)
+        policy.require(Act.READ, actor, room.state)
+        await self._progress.require(room_id, min_sequence)
+        return room
+
+
+async def find_message(
+    message_id: str,
+    room_id: str | None,
+    read_model: ReadModel,
+    progress: ProjectionProgress,
+    rooms: RoomCache,
+) -> tuple[LiveRoom, MessageState]:
+    """A message's state and its room. One that was only just sent is waited for.
+
+    Raises RefusedError `not_found`, also where the message is not of room `room_id`.
+    """
+    message_id = decide.uuid(message_id, "message_id")
+    state, _ = await read_model.message_state(message_id)
+    if state is None:
+        await progress.catch_up(room_id, WRITE_WAIT_S)
+        state, _ = await read_model.message_state(message_id)
+    if state is None or (room_id is not None and state.room_id != room_id):
+        raise RefusedError(ErrorCode.NOT_FOUND, "no such message")
+    return await rooms.open(state.room_id), state

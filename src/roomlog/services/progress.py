@@ -1,0 +1,149 @@
+"""How far the projection has come, as this node knows it: waits, and the truth before reads."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from roomlog.ports import (
+    Checkpoint,
+    Clock,
+    DatabaseUnavailableError,
+    EventLog,
+    ReadModel,
+    Signals,
+)
+from roomlog_contract.errors import ErrorCode, RefusedError
+
+READ_WAIT_S = 5.0
+WRITE_WAIT_S = 2.0
+_POLL_S = 0.25
+_DUPLICATE_WINDOW = timedelta(seconds=110)  # the log's 120 s, less what clocks may differ by
+_WAITERS_MAX = 10_000
+
+
+class ProjectionProgress:
+    """The highest sequence known to be projected, for each partition.
+
+    Announcements only wake; when they fail to come, the checkpoint itself is asked.
+    """
+
+    def __init__(
+        self, log: EventLog, read_model: ReadModel, signals: Signals, clock: Clock
+    ) -> None:
+        self._log = log
+        self._read_model = read_model
+        self._signals = signals
+        self._clock = clock
+        self._reached = [0] * log.partitions
+        self._current_at: list[datetime | None] = [None] * log.partitions
+        self._waiting: dict[asyncio.Future[None], tuple[int, int]] = {}
+
+    async def start(self) -> None:
+        """Begin to listen to announcements."""
+        for partition in range(self._log.partitions):
+            await self._signals.on_projected(
+                partition, lambda sequence, p=partition: self._advance(p, sequence)
+            )
+
+    def reset(self) -> None:
+        """Forget what was known: the log is another one now."""
+        self._reached = [0] * self._log.partitions
+        self._current_at = [None] * self._log.partitions
+
+    def _advance(self, partition: int, sequence: int) -> None:
+        if sequence <= self._reached[partition]:
+            return
+        self._reached[partition] = sequence
+        for future, (waits_on, wanted) in list(self._waiting.items()):
+            if waits_on == partition and wanted <= sequence and not future.done():
+                future.set_result(None)
+
+    async def _ask(self, partition: int) -> Checkpoint | None:
+        checkpoint = await self._read_model.checkpoint(partition)
+        if checkpoint is not None and checkpoint.epoch == self._log.epoch:
+            self._current_at[partition] = checkpoint.current_at
+            self._advance(partition, checkpoint.sequence)
+            return checkpoint
+        return None
+
+    async def wait(self, room_id: str, sequence: int, timeout_s: float) -> bool:
+        """Whether the projection reached `sequence` within the time.
+
+        Raises DatabaseUnavailableError only where PostgreSQL was asked and did not answer.
+        """
+        return await self._wait(self._log.partition_of(room_id), sequence, timeout_s)
+
+    async def _wait(self, partition: int, sequence: int, timeout_s: float) -> bool:
+        if self._reached[partition] >= sequence:
+            return True
+        if len(self._waiting) >= _WAITERS_MAX:
+            return False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        future = loop.create_future()
+        self._waiting[future] = (partition, sequence)
+        try:
+            while True:
+                left_s = deadline - loop.time()
+                if left_s <= 0:
+                    return self._reached[partition] >= sequence
+                done, _ = await asyncio.wait([future], timeout=min(_POLL_S, left_s))
+                if done:
+                    return True
+                await self._ask(partition)
+        finally:
+            del self._waiting[future]
+            future.cancel()
+
+    async def reached(self, room_id: str, sequence: int, timeout_s: float) -> bool:
+        """As `wait`, but false where PostgreSQL does not answer."""
+        try:
+            return await self.wait(room_id, sequence, timeout_s)
+        except DatabaseUnavailableError:
+            return False
+
+    async def catch_up(self, room_id: str | None, timeout_s: float) -> None:
+        """Wait until the tables have what the room (or, without one, any room) has now."""
+        if room_id is not None:
+            await self.wait(room_id, await self._log.last_sequence(room_id), timeout_s)
+            return
+        for partition in range(self._log.partitions):
+            state = await self._log.partition_state(partition)
+            await self._wait(partition, state.last_sequence, timeout_s)
+
+    async def require(self, room_id: str, min_sequence: int | None) -> None:
+        """Return when reads of the room reflect `min_sequence`.
+
+        Raises RefusedError: `invalid` where it lies above the room's head, `projection_behind`
+        where the projection did not get there in time.
+        """
+        if not min_sequence:
+            return
+        if min_sequence > await self._log.last_sequence(room_id):
+            raise RefusedError(
+                ErrorCode.INVALID, "lies above the room's head", field="min_sequence"
+            )
+        if not await self.wait(room_id, min_sequence, READ_WAIT_S):
+            raise RefusedError(
+                ErrorCode.PROJECTION_BEHIND,
+                f"the tables have not reached sequence {min_sequence} yet",
+                retry_after_s=1,
+            )
+
+    async def require_memory_of_ids(self, room_id: str) -> None:
+        """Return when every id that the log itself no longer remembers is in the tables.
+
+        Raises RefusedError `projection_behind` where the tables are further behind than the
+        log's duplicate window reaches back: a repeated key could not be told from a new one.
+        """
+        partition = self._log.partition_of(room_id)
+        oldest = self._clock.now() - _DUPLICATE_WINDOW
+        known = self._current_at[partition]
+        if known is not None and known >= oldest:
+            return
+        checkpoint = await self._ask(partition)
+        if checkpoint is None or checkpoint.current_at < oldest:
+            raise RefusedError(
+                ErrorCode.PROJECTION_BEHIND,
+                "whether this key was used before can't be told until the tables catch up",
+                retry_after_s=2,
+            )

@@ -1,0 +1,104 @@
+"""Reactions: load -> decide -> append, and the reads of them."""
+
+from collections.abc import Mapping
+
+from roomlog.core import decide, policy
+from roomlog.core.policy import Act, Actor
+from roomlog.ports import ReadModel
+from roomlog.services.effects import Effect, Effects
+from roomlog.services.message_service import find_message
+from roomlog.services.progress import ProjectionProgress
+from roomlog.services.room_cache import RoomCache
+from roomlog.services.writer import Command, Writer
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.resources import ReactionCount, ReactionResponse
+
+
+class ReactionService:
+    """Adds, removes and reads reactions. Raises as MessageService does."""
+
+    def __init__(
+        self,
+        *,
+        read_model: ReadModel,
+        rooms: RoomCache,
+        writer: Writer,
+        effects: Effects,
+        progress: ProjectionProgress,
+    ) -> None:
+        self._read_model = read_model
+        self._rooms = rooms
+        self._writer = writer
+        self._effects = effects
+        self._progress = progress
+
+    async def add_reaction(
+        self,
+        actor: Actor,
+        message_id: str,
+        emoji: str,
+        *,
+        key: str | None = None,
+        room_id: str | None = None,
+    ) -> Effect:
+        """React. Where the reaction is there already, the effect is `unchanged`."""
+        return await self._react(actor, message_id, emoji, key, room_id, add=True)
+
+    async def remove_reaction(
+        self,
+        actor: Actor,
+        message_id: str,
+        emoji: str,
+        *,
+        key: str | None = None,
+        room_id: str | None = None,
+    ) -> Effect:
+        """Take a reaction back. Where there is none, the effect is `unchanged`."""
+        return await self._react(actor, message_id, emoji, key, room_id, add=False)
+
+    async def _react(
+        self,
+        actor: Actor,
+        message_id: str,
+        emoji: str,
+        key: str | None,
+        room_id: str | None,
+        *,
+        add: bool,
+    ) -> Effect:
+        room, message = await find_message(
+            message_id, room_id, self._read_model, self._progress, self._rooms
+        )
+        name = "react" if add else "unreact"
+        receipt = await self._writer.write(
+            Command(room.room_id, actor, key, (name, message.message_id, emoji)),
+            lambda: [decide.react(room.state, message, actor, emoji, add=add)],
+        )
+        assert receipt is not None
+        return await self._effects.of(receipt)
+
+    async def reactions_answer(self, effect: Effect) -> ReactionResponse:
+        """The message's reactions right after the event."""
+        return ReactionResponse((await self._effects.message(effect)).reactions)
+
+    async def get_message_reactions(
+        self, actor: Actor, message_id: str, min_sequence: int | None = None
+    ) -> ReactionResponse:
+        """A message's reactions as they stand."""
+        message_id = decide.uuid(message_id, "message_id")
+        message = await self._read_model.message(message_id)
+        if message is None:
+            raise RefusedError(ErrorCode.NOT_FOUND, "no such message")
+        room = await self._rooms.open(message.room_id)
+        policy.require(Act.READ, actor, room.state)
+        if min_sequence:
+            await self._progress.require(message.room_id, min_sequence)
+            message = await self._read_model.message(message_id) or message
+        return ReactionResponse(message.reactions)
+
+    async def get_reaction_counts(self, actor: Actor, message_id: str) -> Mapping[str, int]:
+        """How often each emoji was given, by emoji."""
+        answer: list[ReactionCount] = (
+            await self.get_message_reactions(actor, message_id)
+        ).reactions
+        return {reaction.emoji: reaction.count for reaction in answer}

@@ -1,0 +1,168 @@
+"""Rooms as this node follows them: state and position in memory, kept by the log itself.
+
+A room is loaded from a snapshot and what came after it in the log, without PostgreSQL, and then
+kept by the live feed. Everyone on the node who needs the room shares this one feed.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from roomlog.core.room_state import decode_snapshot, evolve_stored
+from roomlog.core.upcasters import UnreadableEventError, is_readable, room_event
+from roomlog.ports import EventLog, Feed, LogEvent, SnapshotStore
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.events import RoomEvent
+from roomlog_contract.fold import RoomState
+
+ROOMS_MAX = 20_000
+_EARLY_EVENTS_MAX = 100_000
+
+RoomListener = Callable[[Sequence[RoomEvent]], None]
+
+
+class LiveRoom:
+    """One room on this node. `state` and `position` (a sequence) move with the live feed."""
+
+    def __init__(self, room_id: str) -> None:
+        self.room_id = room_id
+        self.position = 0
+        self.listeners: list[RoomListener] = []
+        self._state: RoomState | None = None
+        self._linked = 0
+        self._feed: Feed | None = None
+        self._early: list[LogEvent] | None = []
+
+    @property
+    def state(self) -> RoomState:
+        """The room as of `position`."""
+        if self._state is None:
+            raise RefusedError(ErrorCode.NOT_FOUND, "no such room")
+        return self._state
+
+    @property
+    def feed(self) -> Feed:
+        """The live feed. Only for a room that was opened."""
+        assert self._feed is not None
+        return self._feed
+
+    async def load(self, log: EventLog, snapshots: SnapshotStore) -> None:
+        """Follow the room and bring its state up to date. Raises RefusedError `not_found`."""
+        if await log.last_sequence(self.room_id) == 0:
+            raise RefusedError(ErrorCode.NOT_FOUND, "no such room")
+        self._feed = await log.follow(self.room_id, self._on_events)
+        try:
+            head = self._feed.position
+            snapshot = await snapshots.get(self.room_id)
+            after = 0
+            if (
+                snapshot is not None
+                and snapshot.epoch == log.epoch
+                and snapshot.sequence <= head
+                and (state := decode_snapshot(snapshot.state)) is not None
+            ):
+                self._state, after = state, snapshot.sequence
+            # The head itself is always read: live events must link to the last readable one.
+            async for batch in log.read(self.room_id, after=min(after, head - 1), up_to=head):
+                for event in batch:
+                    if event.sequence > after:
+                        self._state = evolve_stored(self._state, event.sequence, event.data)
+                self._link(batch[-1])
+            early, self._early = self._early, None
+            if early is None or len(early) >= _EARLY_EVENTS_MAX:
+                raise RefusedError(ErrorCode.LOG_UNAVAILABLE, "the room moves too fast to load")
+            for event in early:
+                self._take(event)
+            _ = self.state
+        except BaseException:
+            await self._feed.close()
+            raise
+
+    def _link(self, last: LogEvent) -> None:
+        self.position = last.sequence
+        readable = is_readable(last.data)
+        self._linked = last.sequence if readable else self._linked or last.prev_sequence
+
+    def _take(self, event: LogEvent) -> RoomEvent | None:
+        self._state = evolve_stored(self._state, event.sequence, event.data)
+        self.position = event.sequence
+        try:
+            # Links over what cannot be read, so that nobody takes it for a gap.
+            readable = room_event(event.sequence, self._linked or event.prev_sequence, event.data)
+        except UnreadableEventError:
+            self._linked = self._linked or event.prev_sequence
+            return None
+        self._linked = event.sequence
+        return readable
+
+    def _on_events(self, events: Sequence[LogEvent]) -> None:
+        if self._early is not None:
+            if len(self._early) < _EARLY_EVENTS_MAX:
+                self._early.extend(events)
+            return
+        readable = [r for e in events if (r := self._take(e)) is not None]
+        if readable:
+            for listener in tuple(self.listeners):
+                listener(readable)
+
+    async def close(self) -> None:
+        """Stop following."""
+        self.listeners.clear()
+        if self._feed is not None:
+            await self._feed.close()
+
+
+class RoomCache:
+    """The rooms that this node follows, least recently used first out when nobody listens."""
+
+    def __init__(
+        self, log: EventLog, snapshots: SnapshotStore, *, rooms_max: int = ROOMS_MAX
+    ) -> None:
+        self._log = log
+        self._snapshots = snapshots
+        self._rooms_max = rooms_max
+        self._rooms: OrderedDict[str, LiveRoom] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
+
+    async def open(self, room_id: str) -> LiveRoom:
+        """The room, followed and up to date with the log as of now or a little before.
+
+        Raises RefusedError `not_found`, LogUnavailableError.
+        """
+        room = self._rooms.get(room_id)
+        if room is not None:
+            self._rooms.move_to_end(room_id)
+            return room
+        task = self._loading.get(room_id)
+        if task is None:
+            task = asyncio.create_task(self._load(room_id))
+            self._loading[room_id] = task
+            task.add_done_callback(lambda done: self._loaded(room_id, done))
+        return await asyncio.shield(task)
+
+    async def _load(self, room_id: str) -> LiveRoom:
+        room = LiveRoom(room_id)
+        await room.load(self._log, self._snapshots)
+        self._rooms[room_id] = room
+        await self._evict()
+        return room
+
+    def _loaded(self, room_id: str, done: asyncio.Task[LiveRoom]) -> None:
+        self._loading.pop(room_id, None)
+        if not done.cancelled():
+            done.exception()  # whoever still waits gets it; nobody may be left
+
+    async def _evict(self) -> None:
+        excess = len(self._rooms) - self._rooms_max
+        if excess <= 0:
+            return
+        idle = [r for r in self._rooms.values() if not r.listeners][:excess]
+        for room in idle:
+            del self._rooms[room.room_id]
+            await room.close()
+
+    async def clear(self) -> None:
+        """Forget all rooms: the log is another one now."""
+        rooms, self._rooms = list(self._rooms.values()), OrderedDict()
+        for room in rooms:
+            await room.close()

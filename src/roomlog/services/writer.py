@@ -1,0 +1,178 @@
+"""decide -> append, with idempotency: the only way in which events come to be.
+
+An event's id is made from room, actor and idempotency key. The log itself answers a repetition
+within its duplicate window; an older one is found in the tables; a digest of the request in the
+event's body tells a repetition from another request under the same key.
+"""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID, uuid5
+
+import msgspec
+
+from roomlog.core.decide import Fact, stamp
+from roomlog.core.policy import Actor
+from roomlog.core.upcasters import decode_body, decode_event
+from roomlog.ports import (
+    Clock,
+    EventLog,
+    LogUnavailableError,
+    NewEvent,
+    ReadModel,
+    RoomNotEmptyError,
+)
+from roomlog.services import identity
+from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX
+
+_RETRY_AFTER_S = 1.0
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What somebody asks for in a room. `request` is what the digest is made of, its name first."""
+
+    room_id: str
+    actor: Actor
+    key: str | None
+    request: tuple[object, ...]
+    first: bool = False
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """An event's place in the log, fsynced. `sequence` is that of a command's last event.
+
+    `repeated`: the key had been used for this same request before, and this is what it led to.
+    `data` are the stored bytes of the command's first event.
+    """
+
+    room_id: str
+    event_id: str
+    sequence: int
+    at: str
+    data: bytes
+    repeated: bool = False
+
+    @property
+    def message_id(self) -> str:
+        """The message that the event sent or is about."""
+        return decode_event(self.data).message_id or self.event_id
+
+
+class Writer:
+    """Appends what commands decide."""
+
+    def __init__(
+        self, log: EventLog, read_model: ReadModel, progress: ProjectionProgress, clock: Clock
+    ) -> None:
+        self._log = log
+        self._read_model = read_model
+        self._progress = progress
+        self._clock = clock
+
+    async def write(self, command: Command, decide: Callable[[], Sequence[Fact]]) -> Receipt | None:
+        """Decide and append; None where there was nothing to do and no earlier event either.
+
+        Raises RefusedError with whatever the decision says, `idempotency_mismatch`,
+        `projection_behind` (an old key can't be judged now), `log_unavailable` (its detail says
+        whether the outcome is unknown), and DatabaseUnavailableError where a key needs the tables.
+        """
+        key, now = command.key, self._clock.now()
+        if key is None:
+            event_id, digest = identity.new_id(), None
+        else:
+            check_key(key)
+            event_id = identity.keyed_event_id(command.room_id, command.actor.user_id, key)
+            digest = identity.request_digest(command.request)
+            if not command.first and not identity.is_fresh(key, now):
+                await self._progress.require_memory_of_ids(command.room_id)
+                earlier = await self._earlier(command.room_id, event_id, digest)
+                if earlier is not None:
+                    return earlier
+        try:
+            facts = decide()
+        except RefusedError:
+            if key is None:
+                raise
+            earlier = await self._earlier_up_to_now(command.room_id, event_id, digest)
+            if earlier is None:
+                raise
+            return earlier
+        if not facts:
+            if key is None:
+                return None
+            return await self._earlier_up_to_now(command.room_id, event_id, digest)
+        return await self._append(command, facts, event_id, digest, identity.rfc3339(now))
+
+    async def _append(
+        self,
+        command: Command,
+        facts: Sequence[Fact],
+        event_id: str,
+        digest: str | None,
+        at: str,
+    ) -> Receipt:
+        ids = [event_id, *(str(uuid5(UUID(event_id), str(n))) for n in range(1, len(facts)))]
+        actor = command.actor.user_id
+        events = [
+            NewEvent(i, stamp(f, command.room_id, actor, at, identity.new_stamp(i, digest)))
+            for i, f in zip(ids, facts, strict=True)
+        ]
+        try:
+            appended = await self._log.append(command.room_id, events, first=command.first)
+        except LogUnavailableError as error:
+            detail = error.detail
+            if error.outcome_unknown:
+                detail += "; whether it was appended is unknown: retry with the same key"
+            raise RefusedError(
+                ErrorCode.LOG_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S
+            ) from error
+        except RoomNotEmptyError as error:
+            raise RefusedError(
+                ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
+            ) from error
+        if appended[0].duplicate and digest is not None:
+            return await self._repetition(
+                command.room_id, event_id, appended[0].sequence, digest, appended[-1].sequence
+            )
+        return Receipt(command.room_id, event_id, appended[-1].sequence, at, events[0].data)
+
+    async def _earlier_up_to_now(
+        self, room_id: str, event_id: str, digest: str | None
+    ) -> Receipt | None:
+        head = await self._log.last_sequence(room_id)
+        if not head:
+            return None
+        await self._progress.wait(room_id, head, WRITE_WAIT_S)
+        return await self._earlier(room_id, event_id, digest)
+
+    async def _earlier(self, room_id: str, event_id: str, digest: str | None) -> Receipt | None:
+        record = await self._read_model.find_event(event_id)
+        if record is None:
+            return None
+        return await self._repetition(room_id, event_id, record.sequence, digest, record.sequence)
+
+    async def _repetition(
+        self, room_id: str, event_id: str, sequence: int, digest: str | None, last: int
+    ) -> Receipt:
+        logged = await self._log.event_at(room_id, sequence)
+        if logged is None:
+            raise RefusedError(
+                ErrorCode.ALREADY_DELETED, "what was written under this key has been redacted"
+            )
+        stored = decode_event(logged.data)
+        if decode_body(stored).digest != digest:
+            raise RefusedError(
+                ErrorCode.IDEMPOTENCY_MISMATCH, "this key was used for another request"
+            )
+        return Receipt(room_id, event_id, last, stored.at, logged.data, repeated=True)
+
+
+def check_key(key: str) -> None:
+    """Raise RefusedError `invalid` for a key that is empty or too long."""
+    if not key or len(key.encode("utf-8", "surrogatepass")) > IDEMPOTENCY_KEY_BYTES_MAX:
+        raise RefusedError(
+            ErrorCode.INVALID,
+            f"must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes",
+            field="Idempotency-Key",
+        )
