@@ -16,7 +16,6 @@ from roomlog_contract.events import RoomEvent
 from roomlog_contract.fold import RoomState
 
 ROOMS_MAX = 20_000
-_EARLY_EVENTS_MAX = 100_000
 
 RoomListener = Callable[[Sequence[RoomEvent]], None]
 
@@ -69,9 +68,7 @@ class LiveRoom:
                         self._state = evolve_stored(self._state, event.sequence, event.data)
                 self._link(batch[-1])
             early, self._early = self._early, None
-            if early is None or len(early) >= _EARLY_EVENTS_MAX:
-                raise RefusedError(ErrorCode.LOG_UNAVAILABLE, "the room moves too fast to load")
-            for event in early:
+            for event in early or ():
                 self._take(event)
             _ = self.state
         except BaseException:
@@ -97,8 +94,7 @@ class LiveRoom:
 
     def _on_events(self, events: Sequence[LogEvent]) -> None:
         if self._early is not None:
-            if len(self._early) < _EARLY_EVENTS_MAX:
-                self._early.extend(events)
+            self._early.extend(events)
             return
         readable = [r for e in events if (r := self._take(e)) is not None]
         if readable:

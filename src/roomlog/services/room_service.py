@@ -1,0 +1,205 @@
+"""Rooms and members: load -> decide -> append, and the reads of them."""
+
+import msgspec
+
+from roomlog.core import decide, policy
+from roomlog.core.policy import Act, Actor
+from roomlog.core.room_state import evolve_stored
+from roomlog.ports import EventLog, ReadMarkers, ReadModel, RoomRow
+from roomlog.services import identity
+from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog.services.room_cache import RoomCache
+from roomlog.services.writer import Command, Receipt, Writer
+from roomlog_contract import resources as rs
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.fold import RoomState
+from roomlog_contract.types import GlobalRole
+
+
+class RoomService:
+    """Creates, changes and reads rooms and their members. Raises as MessageService does."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        read_model: ReadModel,
+        rooms: RoomCache,
+        writer: Writer,
+        progress: ProjectionProgress,
+        markers: ReadMarkers,
+    ) -> None:
+        self._log = log
+        self._read_model = read_model
+        self._rooms = rooms
+        self._writer = writer
+        self._progress = progress
+        self._markers = markers
+
+    async def create_room(self, actor: Actor, command: rs.RoomCreate, key: str | None) -> Receipt:
+        """Create a room with its members; the actor becomes its commander."""
+        room_id = identity.new_id() if key is None else identity.keyed_room_id(actor.user_id, key)
+        receipt = await self._writer.write(
+            Command(room_id, actor, key, ("create_room", command), first=True),
+            lambda: decide.create_room(actor, command),
+        )
+        assert receipt is not None
+        return receipt
+
+    async def update_room(
+        self, actor: Actor, room_id: str, command: rs.RoomUpdate, key: str | None
+    ) -> Receipt | None:
+        """Change title, severity or status; None where nothing changes."""
+        room = await self._rooms.open(room_id)
+        return await self._writer.write(
+            Command(room_id, actor, key, ("update_room", _given(command))),
+            lambda: decide.update_room(room.state, actor, command),
+        )
+
+    async def put_member(
+        self, actor: Actor, room_id: str, user: str, command: rs.MemberUpdate, key: str | None
+    ) -> Receipt | None:
+        """Add a member or change a role; None where the role is that already."""
+        room = await self._rooms.open(room_id)
+        return await self._writer.write(
+            Command(room_id, actor, key, ("put_member", user, command)),
+            lambda: decide.put_member(room.state, actor, user, command),
+        )
+
+    async def remove_member(
+        self, actor: Actor, room_id: str, user: str, key: str | None
+    ) -> Receipt | None:
+        """End a membership."""
+        room = await self._rooms.open(room_id)
+        return await self._writer.write(
+            Command(room_id, actor, key, ("remove_member", user)),
+            lambda: decide.remove_member(room.state, actor, user),
+        )
+
+    async def room_answer(
+        self, actor: Actor, room_id: str, receipt: Receipt | None
+    ) -> tuple[rs.RoomResponse, bool]:
+        """The room right after the event (as it stands without one), and whether the tables
+        have it by now."""
+        state, head, projected = await self._after(room_id, receipt)
+        answer = rs.RoomResponse(
+            room_id=room_id,
+            name=state.name,
+            title=state.title,
+            severity=state.severity,
+            status=state.status,
+            created_by=state.created_by,
+            created_at=state.created_at,
+            role=policy.role_of(actor, state),
+            head=head,
+            epoch=self._log.epoch,
+            unread=0,
+        )
+        return answer, projected
+
+    async def member_answer(
+        self, room_id: str, user: str, receipt: Receipt | None
+    ) -> tuple[rs.MemberResponse, bool]:
+        """The member right after the event, and whether the tables have it by now."""
+        state, _, projected = await self._after(room_id, receipt)
+        member = state.members.get(user)
+        if member is None:
+            raise RefusedError(ErrorCode.NOT_FOUND, f"{user} is no member of the room")
+        return rs.MemberResponse(user, member.name, member.role, member.since), projected
+
+    async def projected(self, receipt: Receipt) -> bool:
+        """Whether the tables get to the event in time."""
+        return await self._progress.reached(receipt.room_id, receipt.sequence, WRITE_WAIT_S)
+
+    async def _after(self, room_id: str, receipt: Receipt | None) -> tuple[RoomState, int, bool]:
+        room = await self._rooms.open(room_id)
+        if receipt is None:
+            return room.state, room.position, True
+        projected = await self.projected(receipt)
+        state: RoomState | None = room.state
+        after = room.position
+        if after > receipt.sequence:
+            state, after = None, 0
+        async for batch in self._log.read(room_id, after=after, up_to=receipt.sequence):
+            for event in batch:
+                state = evolve_stored(state, event.sequence, event.data)
+        assert state is not None
+        return state, receipt.sequence, projected
+
+    async def list_rooms(
+        self, actor: Actor, *, after: int, limit: int
+    ) -> tuple[list[rs.RoomResponse], int | None]:
+        """The caller's rooms (all of them for admins and auditors) in order of creation, and
+        the cursor of the next page."""
+        rows = await self._read_model.rooms(
+            actor.user_id,
+            all_rooms=actor.has(GlobalRole.ADMIN, GlobalRole.AUDITOR),
+            markers=await self._markers.get(actor.user_id),
+            after=after,
+            limit=limit,
+        )
+        heads = await self._log.last_sequences([row.room_id for row in rows])
+        answers = [self._response(row, heads.get(row.room_id, 0)) for row in rows]
+        return answers, rows[-1].created_sequence if len(rows) == limit else None
+
+    async def get_room(
+        self, actor: Actor, room_id: str, min_sequence: int | None = None
+    ) -> rs.RoomResponse:
+        """One room as it stands, with the caller's role and unread count."""
+        room = await self._rooms.open(room_id)
+        policy.require(Act.READ, actor, room.state)
+        await self._progress.require(room_id, min_sequence)
+        markers = await self._markers.get(actor.user_id)
+        head = await self._log.last_sequence(room_id)
+        row = await self._read_model.room(room_id, actor.user_id, marker=markers.get(room_id, 0))
+        if row is None:
+            raise RefusedError(
+                ErrorCode.PROJECTION_BEHIND, "the room is not in the tables yet", retry_after_s=1
+            )
+        return self._response(row, head)
+
+    def _response(self, row: RoomRow, head: int) -> rs.RoomResponse:
+        return rs.RoomResponse(
+            room_id=row.room_id,
+            name=row.name,
+            title=row.title,
+            severity=row.severity,
+            status=row.status,
+            created_by=row.created_by,
+            created_at=row.created_at,
+            role=row.role,
+            head=head,
+            epoch=self._log.epoch,
+            unread=row.unread,
+        )
+
+    async def list_members(
+        self,
+        actor: Actor,
+        room_id: str,
+        *,
+        after: str,
+        limit: int,
+        min_sequence: int | None = None,
+    ) -> rs.RoomPage[rs.MemberResponse]:
+        """Members in order of user id. `next` is left to the caller."""
+        room = await self._rooms.open(room_id)
+        policy.require(Act.READ, actor, room.state)
+        await self._progress.require(room_id, min_sequence)
+        members = await self._read_model.members(room_id, after=after, limit=limit)
+        head = max(room.position, min_sequence or 0)
+        return rs.RoomPage(members, None, head, self._log.epoch)
+
+    async def mark_read(self, actor: Actor, room_id: str, sequence: int) -> None:
+        """Move the caller's read marker; never beyond the room's head, never backwards."""
+        room = await self._rooms.open(room_id)
+        policy.require(Act.READ, actor, room.state)
+        if sequence > room.position and sequence > await self._log.last_sequence(room_id):
+            raise RefusedError(ErrorCode.INVALID, "lies above the room's head", field="sequence")
+        markers = await self._markers.get(actor.user_id)
+        if sequence > markers.get(room_id, 0):
+            await self._markers.put(actor.user_id, room_id, sequence)
+
+
+def _given(command: rs.RoomUpdate) -> dict[str, object]:
+    return {k: v for k, v in msgspec.structs.asdict(command).items() if v is not msgspec.UNSET}
