@@ -30,7 +30,7 @@ class LiveRoom:
         self._state: RoomState | None = None
         self._linked = 0
         self._feed: Feed | None = None
-        self._early: list[LogEvent] | None = []
+        self._loaded = False
 
     @property
     def state(self) -> RoomState:
@@ -51,34 +51,35 @@ class LiveRoom:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such room")
         self._feed = await log.follow(self.room_id, self._on_events)
         try:
-            head = self._feed.position
             snapshot = await snapshots.get(self.room_id)
-            after = 0
             if (
                 snapshot is not None
                 and snapshot.epoch == log.epoch
-                and snapshot.sequence <= head
+                and snapshot.sequence <= self._feed.position
                 and (state := decode_snapshot(snapshot.state)) is not None
             ):
-                self._state, after = state, snapshot.sequence
-            # The head itself is always read: live events must link to the last readable one.
-            async for batch in log.read(self.room_id, after=min(after, head - 1), up_to=head):
-                for event in batch:
-                    if event.sequence > after:
-                        self._state = evolve_stored(self._state, event.sequence, event.data)
-                self._link(batch[-1])
-            early, self._early = self._early, None
-            for event in early or ():
-                self._take(event)
+                self._state, self.position = state, snapshot.sequence
+            await self._catch_up(log, self._feed)
             _ = self.state
         except BaseException:
             await self._feed.close()
             raise
 
-    def _link(self, last: LogEvent) -> None:
-        self.position = last.sequence
-        readable = is_readable(last.data)
-        self._linked = last.sequence if readable else self._linked or last.prev_sequence
+    async def _catch_up(self, log: EventLog, feed: Feed) -> None:
+        # The newest event is always read: live events must link to the last readable one. What
+        # comes live meanwhile is left in the log, so that nothing has to be buffered here.
+        state_at = self.position
+        self.position = min(state_at, feed.position - 1)
+        while self.position < feed.position:
+            async for batch in log.read(self.room_id, after=self.position):
+                for event in batch:
+                    if event.sequence > state_at:
+                        self._state = evolve_stored(self._state, event.sequence, event.data)
+                last = batch[-1]
+                self.position = last.sequence
+                readable = is_readable(last.data)
+                self._linked = last.sequence if readable else self._linked or last.prev_sequence
+        self._loaded = True
 
     def _take(self, event: LogEvent) -> RoomEvent | None:
         self._state = evolve_stored(self._state, event.sequence, event.data)
@@ -93,10 +94,10 @@ class LiveRoom:
         return readable
 
     def _on_events(self, events: Sequence[LogEvent]) -> None:
-        if self._early is not None:
-            self._early.extend(events)
+        if not self._loaded:
             return
-        readable = [r for e in events if (r := self._take(e)) is not None]
+        new = (event for event in events if event.sequence > self.position)
+        readable = [r for event in new if (r := self._take(event)) is not None]
         if readable:
             for listener in tuple(self.listeners):
                 listener(readable)
