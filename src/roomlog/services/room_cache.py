@@ -70,8 +70,11 @@ class LiveRoom:
         # comes live meanwhile is left in the log, so that nothing has to be buffered here.
         state_at = self.position
         self.position = min(state_at, feed.position - 1)
-        while self.position < feed.position:
+        read = True
+        while read and self.position < feed.position:
+            read = False
             async for batch in log.read(self.room_id, after=self.position):
+                read = True
                 for event in batch:
                     if event.sequence > state_at:
                         self._state = evolve_stored(self._state, event.sequence, event.data)
@@ -79,6 +82,7 @@ class LiveRoom:
                 self.position = last.sequence
                 readable = is_readable(last.data)
                 self._linked = last.sequence if readable else self._linked or last.prev_sequence
+        self.position = max(self.position, feed.position)
         self._loaded = True
 
     def _take(self, event: LogEvent) -> RoomEvent | None:
