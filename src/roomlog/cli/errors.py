@@ -1,0 +1,37 @@
+"""What a command says when it fails."""
+
+import os
+import traceback
+
+import click
+
+from roomlog.settings import PREFIX, SettingsError
+
+
+class CliError(click.ClickException):
+    """A command failed; the message says in one line what to do. Exit code 1."""
+
+
+def failure_line(error: Exception) -> str:
+    """One line about any failure. One that nobody foresaw comes with where it happened."""
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, _foreseen()):
+        return " ".join(str(error).split())
+    if os.environ.get(PREFIX + "LOG_LEVEL", "").lower() == "debug":
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    text = " ".join(str(error).split())
+    return (
+        f"unexpected {type(error).__name__}: {text}{place} "
+        f"(set {PREFIX}LOG_LEVEL=debug for the whole traceback)"
+    )
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
+    """Errors whose text is meant for the user. Imported after the failure, to start fast."""
+    from roomlog.embedded.errors import EmbeddedError  # noqa: PLC0415
+    from roomlog.ports import LogUnavailableError  # noqa: PLC0415
+
+    return (SettingsError, EmbeddedError, LogUnavailableError)
