@@ -25,7 +25,7 @@ SECRET_BYTES = 48
 
 
 class Pids(msgspec.Struct, frozen=True):
-    """The processes of a running `roomlog up`; 0 for one that is being restarted."""
+    """The processes of a running `roomlog up`; of one that died, until it runs again, the last."""
 
     supervisor: int
     nats: int
@@ -91,6 +91,13 @@ class DataDirectory:
     def write_run_file(self, run: RunFile) -> None:
         """Put `run.json` in place of what was there, at once and readable by its owner only."""
         write_private(self.run_file, msgspec.json.format(msgspec.json.encode(run)).decode() + "\n")
+
+    def read_run_file(self) -> RunFile | None:
+        """What `run.json` says, or None where there is none that can be understood."""
+        try:
+            return msgspec.json.decode(self.run_file.read_bytes(), type=RunFile)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     def remove_run_file(self) -> None:
         """Say that nothing runs here any more."""
