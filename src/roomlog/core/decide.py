@@ -152,14 +152,10 @@ def send(room: RoomState, actor: Actor, command: rs.MessageCreate, limits: Limit
     policy.require(Act.SEND_SYSTEM if system else Act.SEND, actor, room)
     if room.status is RoomStatus.CLOSED:
         raise RefusedError(ErrorCode.ROOM_CLOSED, "the room is closed and takes no more messages")
-    metadata = command.metadata
-    content = _content(command.content, command.message_type, limits)
-    _metadata(metadata, limits)
-    HANDLERS[command.message_type](metadata)
     fields: dict[str, Any] = {
-        "content": content,
+        "content": _content(command.content, command.message_type, limits),
         "message_type": command.message_type,
-        "metadata": metadata,
+        "metadata": message_metadata(command.message_type, command.metadata, limits),
     }
     if command.reply_to is not None:
         fields["reply_to"] = uuid(command.reply_to, "reply_to")
@@ -189,9 +185,7 @@ def edit(
         )
     fields: dict[str, Any] = {"content": _content(command.content, message.message_type, limits)}
     if command.metadata is not None:
-        _metadata(command.metadata, limits)
-        HANDLERS[message.message_type](command.metadata)
-        fields["metadata"] = command.metadata
+        fields["metadata"] = message_metadata(message.message_type, command.metadata, limits)
     fields["reason"] = _line(command.reason, "reason", empty=True)
     return Fact("message.edited", fields, message.message_id, expected_version)
 
@@ -284,12 +278,24 @@ def _clean(value: str, field: str) -> str:
         raise RefusedError(ErrorCode.INVALID, str(error), field=field) from error
 
 
-def _content(value: str, kind: MessageType, limits: Limits) -> str:
+def message_text(value: str, field: str, limits: Limits) -> str:
+    """A message's text as it is stored: verbatim, within the limit (see `clean_text`)."""
     if limits.text_bytes_max and len(value.encode("utf-8", "replace")) > limits.text_bytes_max:
         raise RefusedError(
-            ErrorCode.TOO_LARGE, f"at most {limits.text_bytes_max} bytes", field="content"
+            ErrorCode.TOO_LARGE, f"at most {limits.text_bytes_max} bytes", field=field
         )
-    text = _clean(value, "content")
+    return _clean(value, field)
+
+
+def message_metadata(kind: MessageType, metadata: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """The metadata as given, if a message of that kind may carry it."""
+    _metadata(metadata, limits)
+    HANDLERS[kind](metadata)
+    return metadata
+
+
+def _content(value: str, kind: MessageType, limits: Limits) -> str:
+    text = message_text(value, "content", limits)
     if kind is MessageType.TEXT and not text.strip():
         raise RefusedError(ErrorCode.INVALID, "must not be empty", field="content")
     return text
