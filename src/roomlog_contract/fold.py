@@ -190,7 +190,11 @@ class Fold:
             case ev.MessageEdited() | ev.MessageDeleted():
                 effect = _fold_message(self.messages.get(event.message_id), logged, event)
             case ev.MessageRedacted():
-                effect = _fold_redaction(self.messages.get(event.message_id), logged, event)
+                envelope = msgspec.json.decode(event.redacted_envelope, type=_Envelope)
+                # A fold that begins later finds a hole there, and must know the id all the same.
+                self.seen.setdefault(envelope.id, event.redacted_sequence)
+                before = self.messages.get(event.message_id)
+                effect = _fold_redaction(before, logged, event, envelope)
             case ev.ReactionAdded() | ev.ReactionRemoved():
                 effect = _fold_reaction(self.messages.get(event.message_id), logged, event)
             case _:
@@ -368,11 +372,13 @@ def _fold_message(
 
 
 def _fold_redaction(
-    message: MessageState | None, logged: ev.RoomEvent, event: ev.MessageRedacted
+    message: MessageState | None,
+    logged: ev.RoomEvent,
+    event: ev.MessageRedacted,
+    envelope: "_Envelope",
 ) -> Effect:
     # The result must be the same whether the erased events were read (a fold that was there) or
     # are holes by now (a fold that begins later): all that the message gathered meanwhile goes.
-    envelope = msgspec.json.decode(event.redacted_envelope, type=_Envelope)
     if envelope.type != "message.sent":
         return NoEffect(NoEffectReason.UNCHANGED)
     after = MessageState(
@@ -394,6 +400,7 @@ def _fold_redaction(
 
 
 class _Envelope(msgspec.Struct, frozen=True):
+    id: str
     type: str
     actor: str
     at: str
