@@ -34,6 +34,15 @@ class StoredEvent(
     body: msgspec.Raw
 
 
+class Envelope(msgspec.Struct, frozen=True):
+    """What a redaction keeps of an event, as far as the fold reads it."""
+
+    id: str
+    type: str
+    actor: str
+    at: str
+
+
 class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """`digest` tells a repeated idempotency key from a misused one; `salt` (hex) keeps `commit`
     from being guessed back to short content."""
@@ -134,6 +143,7 @@ BODY_TYPES: dict[str, type[Body]] = {
 
 _encoder = msgspec.json.Encoder()
 _stored_decoder = msgspec.json.Decoder(StoredEvent)
+_envelope_decoder = msgspec.json.Decoder(Envelope)
 
 
 def encode_stored(
@@ -179,6 +189,11 @@ def envelope_of(data: bytes) -> bytes:
     if not data.endswith(end):
         raise ValueError("body is not the last field of the stored event")
     return data[: -len(end)] + b"}"
+
+
+def decode_envelope(text: str) -> Envelope:
+    """Decode an envelope's text. Raises msgspec.DecodeError."""
+    return _envelope_decoder.decode(text)
 
 
 def commit_is_true(event: StoredEvent) -> bool:

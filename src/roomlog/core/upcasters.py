@@ -23,6 +23,9 @@ class UnreadableEventError(Exception):
     """Stored bytes that no version of the format explains."""
 
 
+# Of decoders and upcasters. RecursionError: nested deeper than any event that was written here.
+_FAULTS = (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError)
+
 _body_decoders: dict[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(body_type) for name, body_type in st.BODY_TYPES.items()
 }
@@ -38,16 +41,18 @@ def decode_body(
     try:
         if event.v == st.CURRENT_VERSION:
             return cast("st.Body", decoder.decode(event.body))
-        if not 0 < event.v < st.CURRENT_VERSION:
+        if event.v > st.CURRENT_VERSION:
             raise UnreadableEventError(
                 f"{event.type} of version {event.v}: newer than this roomlog reads"
             )
+        if event.v < 1:
+            raise UnreadableEventError(f"{event.type}: there is no version {event.v}")
         fields = msgspec.json.decode(event.body, type=dict[str, Any])
         for version in range(event.v, st.CURRENT_VERSION):
             upcast = upcasters.get((event.type, version))
             fields = fields if upcast is None else upcast(fields)
         return msgspec.convert(fields, st.BODY_TYPES[event.type])
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+    except _FAULTS as error:
         raise UnreadableEventError(f"body of {event.type}: {error}") from error
 
 
@@ -55,7 +60,7 @@ def decode_event(data: bytes) -> st.StoredEvent:
     """The stored event without its body read. Raises UnreadableEventError."""
     try:
         return st.decode_stored(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _FAULTS as error:
         raise UnreadableEventError(f"stored event: {error}") from error
 
 
@@ -162,6 +167,7 @@ def _about_message(
                 **common, reason=body.reason, expected_version=stored.expected_version
             )
         case st.MessageRedactedBody():
+            _require_envelope(stored, body)
             return ev.MessageRedacted(
                 **common,
                 redacted_sequence=body.redacted_sequence,
@@ -172,3 +178,11 @@ def _about_message(
             return ev.ReactionAdded(**common, emoji=body.emoji)
         case st.ReactionBody():
             return ev.ReactionRemoved(**common, emoji=body.emoji)
+
+
+def _require_envelope(stored: st.StoredEvent, body: st.MessageRedactedBody) -> None:
+    # The fold reads it; whoever reads events must be able to rely on that.
+    try:
+        st.decode_envelope(body.redacted_envelope)
+    except _FAULTS as error:
+        raise UnreadableEventError(f"redacted_envelope of {stored.type}: {error}") from error
