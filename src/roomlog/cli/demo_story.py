@@ -1,0 +1,130 @@
+"""The sample incident itself: who says and does what, in order."""
+
+from typing import Any
+
+import msgspec
+
+from roomlog_contract.types import MessageType, RoomStatus
+
+COMMANDER = "maria@example.org"
+_JONAS = "jonas@example.org"
+_AIKO = "aiko@example.org"
+_LENA = "lena@example.org"
+_PIPELINE = ("pipeline@example.org", "service")
+
+ROOM: dict[str, Any] = {
+    "name": "checkout-errors",
+    "title": "Checkout answers one request in five with 502",
+    "severity": "sev1",
+    "members": [
+        {"user_id": _JONAS, "role": "responder"},
+        {"user_id": _AIKO, "role": "responder"},
+        {"user_id": _LENA, "role": "observer"},
+    ],
+}
+
+
+class Say(msgspec.Struct, frozen=True):
+    """`who` is a user id and the roles of their token; `name` is what later steps call it."""
+
+    name: str
+    who: tuple[str, ...]
+    content: str
+    message_type: MessageType = MessageType.TEXT
+    metadata: dict[str, Any] = {}
+    reply_to: str | None = None
+
+
+class Edit(msgspec.Struct, frozen=True):
+    name: str
+    who: str
+    content: str
+    reason: str
+
+
+class Delete(msgspec.Struct, frozen=True):
+    name: str
+    who: str
+    reason: str
+
+
+class React(msgspec.Struct, frozen=True):
+    name: str
+    who: str
+    emoji: str
+
+
+class SetStatus(msgspec.Struct, frozen=True):
+    status: RoomStatus
+
+
+Step = Say | Edit | Delete | React | SetStatus
+
+STORY: tuple[Step, ...] = (
+    Say("page", (COMMANDER,), "Taking command. Checkout answers 502 since 14:02, about 20 %."),
+    Say(
+        "alert",
+        _PIPELINE,
+        "checkout 502 rate 19.7 % (threshold 1 %)",
+        MessageType.INCIDENT_DATA,
+        {
+            "kind": "alert",
+            "data": {"service": "checkout", "rate": 0.197, "window_s": 300},
+        },
+    ),
+    Say("looking", (_JONAS,), "Looking at the load balancer. @aiko can you check the deploys?"),
+    Say(
+        "deploy",
+        (_AIKO,),
+        "Release 4.18.0 went out at **14:01**, one minute before:\n\n"
+        "```\nif (pool.size() < max) { pool.grow(); }  // List<Conn>\n```",
+        reply_to="looking",
+    ),
+    React("deploy", COMMANDER, "👀"),
+    Say(
+        "graph",
+        (_JONAS,),
+        "Connections to the database, last hour",
+        MessageType.IMAGE_REF,
+        {
+            "url": "https://example.org/graphs/checkout-connections.png",
+            "content_type": "image/png",
+            "alt": "A line that jumps from 40 to 400 at 14:01",
+            "width": 1200,
+            "height": 480,
+        },
+    ),
+    Say("slip", (_AIKO,), "export DB_PASSWORD=hunter2"),
+    Delete("slip", _AIKO, "pasted into the wrong window"),
+    Say("cause", (_AIKO,), "The new pool never gives connections back. Rolling back to 4.17.2."),
+    React("cause", COMMANDER, "👍"),
+    React("cause", _JONAS, "👍"),
+    Edit(
+        "cause",
+        _AIKO,
+        "The new pool never gives connections back after a timeout. Rolling back to 4.17.3.",
+        "4.17.3 is the version before",
+    ),
+    Say(
+        "rollback",
+        _PIPELINE,
+        "checkout 4.17.3 is live in all regions",
+        MessageType.SYSTEM,
+        {"event": "notice"},
+    ),
+    SetStatus(RoomStatus.MITIGATED),
+    Say(
+        "heap",
+        (_JONAS,),
+        "Heap dump of one instance, for the review",
+        MessageType.FILE_REF,
+        {
+            "url": "https://example.org/dumps/checkout-7f9c.hprof.gz",
+            "filename": "checkout-7f9c.hprof.gz",
+            "content_type": "application/gzip",
+            "size": 183_500_800,
+        },
+    ),
+    Say("down", (COMMANDER,), "502 rate is at 0.02 % and falling. Thank you all.", reply_to="page"),
+    React("down", _AIKO, "🎉"),
+)
