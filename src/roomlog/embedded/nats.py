@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -51,6 +52,8 @@ class NatsServer:
         self._folder = data.path / "nats"
         self._password = data.secret("nats_password")
         self._port = free_port()
+        # Of this one's own, so that a stranger's greeting on the port is not taken for ours.
+        self._server_name = f"roomlog-{secrets.token_hex(4)}"
 
     @property
     def url(self) -> str:
@@ -99,11 +102,6 @@ class NatsServer:
         except OSError:
             return False
         return f'"server_name":"{self._server_name}"'.encode() in greeting
-
-    @property
-    def _server_name(self) -> str:
-        """Told apart by the port, so that a stranger's greeting there is not taken for ours."""
-        return f"roomlog-{self._port}-{os.getpid()}"
 
 
 @contextlib.contextmanager

