@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from roomlog_contract import events as ev
+from roomlog_contract.stored import Envelope, decode_envelope
 from roomlog_contract.types import MessageType, RoomRole, RoomStatus, SystemEventType
 
 
@@ -190,7 +191,7 @@ class Fold:
             case ev.MessageEdited() | ev.MessageDeleted():
                 effect = _fold_message(self.messages.get(event.message_id), logged, event)
             case ev.MessageRedacted():
-                envelope = msgspec.json.decode(event.redacted_envelope, type=_Envelope)
+                envelope = decode_envelope(event.redacted_envelope)
                 # A fold that begins later finds a hole there, and must know the id all the same.
                 self.seen.setdefault(envelope.id, event.redacted_sequence)
                 before = self.messages.get(event.message_id)
@@ -375,7 +376,7 @@ def _fold_redaction(
     message: MessageState | None,
     logged: ev.RoomEvent,
     event: ev.MessageRedacted,
-    envelope: "_Envelope",
+    envelope: Envelope,
 ) -> Effect:
     # The result must be the same whether the erased events were read (a fold that was there) or
     # are holes by now (a fold that begins later): all that the message gathered meanwhile goes.
@@ -397,13 +398,6 @@ def _fold_redaction(
         reactions={},
     )
     return MessageErased(message, after)
-
-
-class _Envelope(msgspec.Struct, frozen=True):
-    id: str
-    type: str
-    actor: str
-    at: str
 
 
 def _fold_reaction(
