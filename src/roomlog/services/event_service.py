@@ -1,6 +1,6 @@
 """A room's events as they are in the log, for readers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
@@ -40,7 +40,7 @@ class EventService:
 
     async def events(
         self, room_id: str, *, after: int, up_to: int | None = None
-    ) -> AsyncIterator[list[RoomEvent]]:
+    ) -> AsyncGenerator[list[RoomEvent], None]:
         """The room's events after a sequence, oldest first, in batches, to the log's end.
 
         What can't be read is left out and linked over: `prev_sequence` names the event before

@@ -1,0 +1,64 @@
+"""The ASGI application: REST, with the WebSocket handlers that it is given beside it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.types import ControllerRouterHandler, Message, Scope
+
+from roomlog.http import events, health, messages, reactions, rooms
+from roomlog.http.auth import authenticate, negotiate
+from roomlog.http.metrics import UNMATCHED
+from roomlog.http.openapi import BEARER, openapi_config
+from roomlog.http.parts import HttpParts
+from roomlog.http.problems import answer_error
+from roomlog.http.requests import ApiRequest, keep_parts, request_id
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    parts: HttpParts,
+    *,
+    websocket_handlers: Sequence[ControllerRouterHandler] = (),
+    lifespan: Sequence[Lifespan] = (),
+) -> Litestar:
+    """The application that serves `parts`.
+
+    `lifespan` are async context managers around its life, entered in order before the first
+    request; what the parts need to run is theirs to start and stop. Logging is left as it is.
+    """
+    api = Router(
+        "/api",
+        route_handlers=[*rooms.ROUTES, *messages.ROUTES, *reactions.ROUTES, *events.ROUTES],
+        guards=[authenticate, negotiate],
+        security=BEARER,
+    )
+    state = State()
+    keep_parts(state, parts)
+    return Litestar(
+        route_handlers=[api, *health.ROUTES, *websocket_handlers],
+        request_class=ApiRequest,
+        request_max_body_size=parts.body_bytes_max,
+        exception_handlers={Exception: answer_error},
+        before_send=[_finish(parts)],
+        lifespan=list(lifespan),
+        state=state,
+        openapi_config=openapi_config(version("roomlog")),
+        logging_config=None,
+    )
+
+
+def _finish(parts: HttpParts) -> Callable[[Message, Scope], Awaitable[None]]:
+    """What every answer gets on its way out: its request's id, and to be counted."""
+
+    async def finish(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start" and scope["type"] == "http":
+            route = scope.get("path_template", UNMATCHED)
+            parts.metrics.requests.labels(scope["method"], route, message["status"]).inc()
+            headers = [*message["headers"], (b"x-request-id", request_id(scope).encode())]
+            message["headers"] = headers
+
+    return finish

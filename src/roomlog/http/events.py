@@ -1,0 +1,83 @@
+"""A room's events as the log has them: a page of JSON, or all of them as NDJSON."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+from litestar import Response, get
+from litestar.response import Stream
+
+from roomlog.core import policy
+from roomlog.core.policy import Act
+from roomlog.http.answers import NO_STORE, page_answer
+from roomlog.http.auth import JSON, NDJSON, preferred
+from roomlog.http.cursors import EventsCursor, decode_cursor
+from roomlog.http.requests import (
+    ApiRequest,
+    Cursor,
+    Limit,
+    MinSequence,
+    Position,
+    RoomId,
+    path_uuid,
+)
+from roomlog_contract import resources as rs
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.events import RoomEvent
+
+_encoder = msgspec.json.Encoder()
+
+
+@get("/rooms/{room_id:str}/events", opt={"produces": (JSON, NDJSON)})
+async def list_events(
+    request: ApiRequest,
+    room_id: RoomId,
+    *,
+    after: Position = None,
+    limit: Limit | None = None,
+    cursor: Cursor = None,
+    min_sequence: MinSequence = None,
+) -> Response[rs.RoomPage[RoomEvent]]:
+    """The room's events in order. With `Accept: application/x-ndjson`, one event a line, all up
+    to the head as it was when the request came."""
+    events, room_id = request.parts.events, path_uuid(room_id, "room")
+    at = EventsCursor(rs.PAGE_LIMIT_DEFAULT, after or 0)
+    if cursor is not None:
+        at = decode_cursor(cursor, EventsCursor)
+    await events.open_room(request.user, room_id)
+    head = await events.head(room_id, min_sequence)
+    if preferred(request.headers.get("accept"), (JSON, NDJSON)) == NDJSON:
+        return Stream(  # type: ignore[return-value] - the same route, another media type
+            _lines(request, room_id, at.after, head),
+            media_type=NDJSON,
+            headers={"Cache-Control": NO_STORE},
+        )
+    size = limit or at.limit
+    items: list[RoomEvent] = []
+    async with aclosing(events.events(room_id, after=at.after, up_to=head)) as batches:
+        async for batch in batches:
+            items += batch
+            if len(items) > size:
+                break
+    more = len(items) > size
+    del items[size:]
+    following = EventsCursor(size, items[-1].sequence) if more else None
+    return page_answer(request, rs.RoomPage(items, None, head, events.epoch), following)
+
+
+async def _lines(
+    request: ApiRequest, room_id: str, after: int, head: int
+) -> AsyncGenerator[bytes, None]:
+    """The events as lines, a batch at a time. Ends early, by an error that breaks the
+    connection, when the reader loses the right to read."""
+    events = request.parts.events
+    async with aclosing(events.events(room_id, after=after, up_to=head)) as batches:
+        async for batch in batches:
+            yield _encoder.encode_lines(batch)
+            room = await events.open_room(request.user, room_id)
+            policy.require(Act.READ, request.user, room.state)
+            if request.parts.clock.now().timestamp() > request.auth.expires_at:
+                raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")
+
+
+ROUTES = (list_events,)

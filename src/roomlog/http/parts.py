@@ -1,0 +1,49 @@
+"""What the REST interface is made of."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from roomlog.http.metrics import HttpMetrics
+from roomlog.ports import Clock
+from roomlog.services.event_service import EventService
+from roomlog.services.identity import SystemClock
+from roomlog.services.message_service import MessageService
+from roomlog.services.reaction_service import ReactionService
+from roomlog.services.room_service import RoomService
+from roomlog.services.tokens import TokenVerifier
+
+BODY_BYTES_MAX = 1024 * 1024
+
+
+class PartStatus(msgspec.Struct, frozen=True):
+    """One part's health. A worker without a `required` part is not ready; without another it
+    serves what does not need it (sends go on without PostgreSQL)."""
+
+    ok: bool
+    required: bool = True
+    detail: str = ""
+
+
+Health = Callable[[], Awaitable[Mapping[str, PartStatus]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpParts:
+    """Everything that `create_app` serves, wired by the caller.
+
+    `health` names each part (such as `log` and `database`) and must answer within seconds.
+    `body_bytes_max` limits request bodies; it must leave room for the text and structured data
+    that the settings allow, escaped.
+    """
+
+    messages: MessageService
+    reactions: ReactionService
+    rooms: RoomService
+    events: EventService
+    tokens: TokenVerifier
+    health: Health
+    body_bytes_max: int = BODY_BYTES_MAX
+    clock: Clock = field(default_factory=SystemClock)
+    metrics: HttpMetrics = field(default_factory=HttpMetrics)

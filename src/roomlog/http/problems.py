@@ -1,0 +1,136 @@
+"""Every error as a problem (RFC 9457): what went wrong, with a stable code, and nothing more."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from roomlog.http.requests import ApiRequest, parameter_name, request_id
+from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
+from roomlog_contract.errors import HTTP_STATUS, ErrorCode, FieldError, Problem, RefusedError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:roomlog:problem:"
+RETRY_AFTER_DEFAULT_S = 1.0
+
+_HTTP_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_FRAMEWORK_CODES = {
+    404: ErrorCode.NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    413: ErrorCode.TOO_LARGE,
+}
+_DETAILS = {
+    ErrorCode.NOT_FOUND: "there is nothing at this path",
+    ErrorCode.METHOD_NOT_ALLOWED: "this path does not take this method",
+    ErrorCode.TOO_LARGE: "the request's body is too large",
+}
+
+
+class UnexpectedProblem(msgspec.Struct, frozen=True):
+    """A fault of the server's own. It has no stable code, because nothing may rely on it."""
+
+    detail: str
+    type: str = "about:blank"
+    title: str = "Internal Server Error"
+    status: int = 500
+
+
+def problem(code: ErrorCode, detail: str, errors: list[FieldError] | None = None) -> Problem:
+    """The problem that goes with a code."""
+    return Problem(
+        type=TYPE_PREFIX + code,
+        title=code.replace("_", " ").capitalize(),
+        status=HTTP_STATUS[code],
+        code=code,
+        detail=detail,
+        errors=errors or [],
+    )
+
+
+def problem_of(error: Exception) -> tuple[Problem, dict[str, str]] | None:
+    """The problem and the headers that tell of an error; None for one that nobody foresaw."""
+    match error:
+        case RefusedError():
+            told = problem(error.code, error.detail, error.errors)
+            return told, _headers(told, error.retry_after_s)
+        case DatabaseUnavailableError():
+            told = problem(ErrorCode.DATABASE_UNAVAILABLE, "the tables can't be read now")
+            return told, _headers(told, None)
+        case LogUnavailableError():
+            told = problem(ErrorCode.LOG_UNAVAILABLE, error.detail)
+            return told, _headers(told, None)
+        case HTTPException() if error.status_code < 500:
+            return _of_framework(error)
+        case _:
+            return None
+
+
+def _of_framework(error: HTTPException) -> tuple[Problem, dict[str, str]]:
+    code = _FRAMEWORK_CODES.get(error.status_code, ErrorCode.INVALID)
+    headers: dict[str, str] = {}
+    if code is ErrorCode.METHOD_NOT_ALLOWED:
+        # The router names a path's WebSocket among its methods.
+        allowed = _HTTP_METHODS.intersection((error.headers or {}).get("allow", "").split(", "))
+        if not allowed:
+            code = ErrorCode.NOT_FOUND
+        else:
+            headers["Allow"] = ", ".join(sorted(allowed))
+    return problem(code, _DETAILS.get(code, error.detail)), headers
+
+
+def _headers(told: Problem, retry_after_s: float | None) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if told.code is ErrorCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="roomlog"'
+    if retry_after_s is not None or told.status == 503:
+        seconds = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
+        headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    return headers
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Litestar's handler for every exception."""
+    assert isinstance(request, ApiRequest)
+    if isinstance(error, ValidationException):
+        error = _refused_parameters(request, error)
+    known = problem_of(error)
+    if known is not None:
+        told, headers = known
+        request.parts.metrics.problems.labels(told.code).inc()
+        return problem_response(told, headers)
+    identity = request_id(request.scope)
+    logger.error(
+        "%s %s failed",
+        request.method,
+        request.scope["path"],
+        exc_info=error,
+        extra={"request_id": identity},
+    )
+    request.parts.metrics.problems.labels("unexpected").inc()
+    unexpected = UnexpectedProblem(f"an error of the server's own; it is logged as {identity}")
+    return Response(unexpected, status_code=500, media_type=MEDIA_TYPE)
+
+
+def problem_response(told: Problem, headers: Mapping[str, str]) -> Response[Problem]:
+    """A problem as it goes out."""
+    return Response(told, status_code=told.status, media_type=MEDIA_TYPE, headers=dict(headers))
+
+
+def _refused_parameters(request: ApiRequest, error: ValidationException) -> Exception:
+    """Query parameters and headers that are not what their declaration says."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    errors = [
+        FieldError(parameter_name(request, str(e.get("key", ""))), str(e.get("message", "")))
+        for e in extra
+    ]
+    if not errors:
+        return RefusedError(ErrorCode.INVALID, error.detail)
+    refused = RefusedError(ErrorCode.INVALID, errors[0].detail)
+    refused.errors = errors
+    return refused

@@ -1,0 +1,71 @@
+"""Reactions to messages. Each answer is all of the message's reactions."""
+
+from litestar import Response, delete, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from roomlog.http.answers import answer, written
+from roomlog.http.requests import (
+    ApiRequest,
+    IdempotencyKey,
+    MessageId,
+    MinSequence,
+    header_text,
+    path_text,
+    path_uuid,
+)
+from roomlog.services.effects import Effect
+from roomlog_contract import resources as rs
+
+_REACTIONS = "/messages/{message_id:str}/reactions"
+_REACTION = _REACTIONS + "/{emoji:path}"
+
+
+@post(_REACTIONS, status_code=HTTP_200_OK)
+async def add_reaction(
+    request: ApiRequest,
+    message_id: MessageId,
+    data: rs.ReactionRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[rs.ReactionResponse]:
+    """React. Reacting again changes nothing."""
+    effect = await request.parts.reactions.add_reaction(
+        request.user,
+        path_uuid(message_id, "message"),
+        data.emoji,
+        key=header_text(idempotency_key),
+    )
+    return await _changed(request, effect)
+
+
+@delete(_REACTION, status_code=HTTP_200_OK)
+async def remove_reaction(
+    request: ApiRequest, message_id: MessageId, idempotency_key: IdempotencyKey = None
+) -> Response[rs.ReactionResponse]:
+    """Take a reaction back. Where there is none, nothing changes."""
+    effect = await request.parts.reactions.remove_reaction(
+        request.user,
+        path_uuid(message_id, "message"),
+        path_text(request, "emoji", _REACTION),
+        key=header_text(idempotency_key),
+    )
+    return await _changed(request, effect)
+
+
+@get(_REACTIONS)
+async def list_reactions(
+    request: ApiRequest, message_id: MessageId, min_sequence: MinSequence = None
+) -> Response[rs.ReactionResponse]:
+    """A message's reactions as they stand."""
+    return answer(
+        await request.parts.reactions.get_message_reactions(
+            request.user, path_uuid(message_id, "message"), min_sequence
+        )
+    )
+
+
+async def _changed(request: ApiRequest, effect: Effect) -> Response[rs.ReactionResponse]:
+    reactions = await request.parts.reactions.reactions_answer(effect)
+    return answer(reactions, written(request, effect.receipt, projected=effect.projected))
+
+
+ROUTES = (add_reaction, remove_reaction, list_reactions)
