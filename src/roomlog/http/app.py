@@ -32,14 +32,21 @@ def create_app(
     """
     api = Router(
         "/api",
-        route_handlers=[*rooms.ROUTES, *messages.ROUTES, *reactions.ROUTES, *events.ROUTES],
+        route_handlers=[
+            rooms.RoomsController,
+            rooms.MembersController,
+            messages.RoomMessagesController,
+            messages.MessageController,
+            reactions.ReactionsController,
+            events.list_events,
+        ],
         guards=[authenticate, negotiate],
         security=BEARER,
     )
     state = State()
     keep_parts(state, parts)
     return Litestar(
-        route_handlers=[api, *health.ROUTES, *websocket_handlers],
+        route_handlers=[api, health.livez, health.readyz, health.metrics, *websocket_handlers],
         request_class=ApiRequest,
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},

@@ -34,7 +34,7 @@ async def list_events(
     room_id: RoomId,
     *,
     after: Position = None,
-    limit: Limit | None = None,
+    limit: Limit = None,
     cursor: Cursor = None,
     min_sequence: MinSequence = None,
 ) -> Response[rs.RoomPage[RoomEvent]]:
@@ -78,6 +78,3 @@ async def _lines(
             policy.require(Act.READ, request.user, room.state)
             if request.parts.clock.now().timestamp() > request.auth.expires_at:
                 raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")
-
-
-ROUTES = (list_events,)

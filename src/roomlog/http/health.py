@@ -62,6 +62,3 @@ async def metrics(request: ApiRequest) -> Response[bytes]:
     """Counters of this process for Prometheus."""
     counted = request.parts.metrics
     return Response(counted.exposition(), headers={"Content-Type": counted.content_type})
-
-
-ROUTES = (livez, readyz, metrics)

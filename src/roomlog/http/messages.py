@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import Response, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
@@ -39,65 +39,161 @@ _Type = Annotated[MessageType | None, Parameter(query="type")]
 _Sender = Annotated[str | None, Parameter(description="User id of who sent it.")]
 
 
-@post("/rooms/{room_id:str}/messages", status_code=HTTP_201_CREATED)
-async def send_message(
-    request: ApiRequest,
-    room_id: RoomId,
-    data: rs.MessageCreate,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[rs.MessageResponse]:
-    """Send a message. The answer comes when it is on disk in the log, and projected."""
-    messages = request.parts.messages
-    receipt = await messages.create_message(
-        request.user, path_uuid(room_id, "room"), data, header_text(idempotency_key)
-    )
-    message, projected = await messages.sent_answer(receipt)
-    headers = written(request, receipt, projected=projected)
-    headers["Location"] = f"/api/rooms/{message.room_id}/messages/{message.message_id}"
-    headers["ETag"] = etag(message)
-    return answer(message, headers, HTTP_201_CREATED)
+class RoomMessagesController(Controller):
+    """A room's messages."""
 
+    path = "/rooms/{room_id:str}/messages"
 
-@get("/rooms/{room_id:str}/messages")
-async def list_messages(
-    request: ApiRequest,
-    room_id: RoomId,
-    *,
-    limit: Limit | None = None,
-    before: Position = None,
-    after: Position = None,
-    before_timestamp: _Time = None,
-    message_type: _Type = None,
-    sender: _Sender = None,
-    cursor: Cursor = None,
-    min_sequence: MinSequence = None,
-) -> Response[rs.RoomPage[rs.MessageResponse]]:
-    """A room's messages, newest first; with `after` oldest first."""
-    if cursor is None:
-        if sender is not None:
-            user_id(sender, "sender")
-        at = MessagesCursor(
-            rs.PAGE_LIMIT_DEFAULT, before, after, before_timestamp, message_type, sender
+    @post(status_code=HTTP_201_CREATED)
+    async def send_message(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        data: rs.MessageCreate,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[rs.MessageResponse]:
+        """Send a message. The answer comes when it is on disk in the log, and projected."""
+        messages = request.parts.messages
+        receipt = await messages.create_message(
+            request.user, path_uuid(room_id, "room"), data, header_text(idempotency_key)
         )
-    else:
-        at = decode_cursor(cursor, MessagesCursor)
-    size = limit or at.limit
-    asked = MessageFilter(
-        limit=size + 1,
-        before=at.before,
-        after=at.after,
-        before_timestamp=None
-        if at.before_timestamp is None
-        else moment(at.before_timestamp, "before_timestamp"),
-        message_type=at.message_type,
-        sender_id=at.sender,
-    )
-    page = await request.parts.messages.get_messages(
-        request.user, path_uuid(room_id, "room"), asked, min_sequence
-    )
-    more = len(page.items) > size
-    del page.items[size:]
-    return page_answer(request, page, _following(at, size, page.items[-1]) if more else None)
+        message, projected = await messages.sent_answer(receipt)
+        headers = written(request, receipt, projected=projected)
+        headers["Location"] = f"/api/rooms/{message.room_id}/messages/{message.message_id}"
+        headers["ETag"] = etag(message)
+        return answer(message, headers, HTTP_201_CREATED)
+
+    @get()
+    async def list_messages(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        *,
+        limit: Limit = None,
+        before: Position = None,
+        after: Position = None,
+        before_timestamp: _Time = None,
+        message_type: _Type = None,
+        sender: _Sender = None,
+        cursor: Cursor = None,
+        min_sequence: MinSequence = None,
+    ) -> Response[rs.RoomPage[rs.MessageResponse]]:
+        """A room's messages, newest first; with `after` oldest first."""
+        if cursor is None:
+            if sender is not None:
+                user_id(sender, "sender")
+            at = MessagesCursor(
+                rs.PAGE_LIMIT_DEFAULT, before, after, before_timestamp, message_type, sender
+            )
+        else:
+            at = decode_cursor(cursor, MessagesCursor)
+        size = limit or at.limit
+        asked = MessageFilter(
+            limit=size + 1,
+            before=at.before,
+            after=at.after,
+            before_timestamp=None
+            if at.before_timestamp is None
+            else moment(at.before_timestamp, "before_timestamp"),
+            message_type=at.message_type,
+            sender_id=at.sender,
+        )
+        page = await request.parts.messages.get_messages(
+            request.user, path_uuid(room_id, "room"), asked, min_sequence
+        )
+        more = len(page.items) > size
+        del page.items[size:]
+        return page_answer(request, page, _following(at, size, page.items[-1]) if more else None)
+
+    @get("/{message_id:str}")
+    async def get_message(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        message_id: MessageId,
+        min_sequence: MinSequence = None,
+    ) -> Response[rs.MessageResponse]:
+        """One message as it stands."""
+        message = await request.parts.messages.get_message(
+            request.user,
+            path_uuid(room_id, "room"),
+            path_uuid(message_id, "message in this room"),
+            min_sequence,
+        )
+        return message_answer(message)
+
+    @get("/{message_id:str}/history")
+    async def get_history(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        message_id: MessageId,
+        *,
+        limit: Limit = None,
+        cursor: Cursor = None,
+        min_sequence: MinSequence = None,
+    ) -> Response[rs.RoomPage[rs.MessageVersion]]:
+        """A message's versions, oldest first; of a deleted one for auditors and admins only."""
+        at = VersionsCursor(rs.PAGE_LIMIT_DEFAULT, 0)
+        if cursor is not None:
+            at = decode_cursor(cursor, VersionsCursor)
+        size = limit or at.limit
+        page = await request.parts.messages.get_versions(
+            request.user,
+            path_uuid(room_id, "room"),
+            path_uuid(message_id, "message in this room"),
+            after=at.after,
+            limit=size + 1,
+            min_sequence=min_sequence,
+        )
+        more = len(page.items) > size
+        del page.items[size:]
+        following = VersionsCursor(size, page.items[-1].version) if more else None
+        return page_answer(request, page, following)
+
+
+class MessageController(Controller):
+    """One message, whichever room it is in."""
+
+    path = "/messages/{message_id:str}"
+
+    @patch()
+    async def edit_message(
+        self,
+        request: ApiRequest,
+        message_id: MessageId,
+        data: rs.MessageEdit,
+        if_match: IfMatch = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[rs.MessageResponse]:
+        """Edit a message. Of two racing edits with the same `If-Match`, one gets 412."""
+        effect = await request.parts.messages.edit_message(
+            request.user,
+            path_uuid(message_id, "message"),
+            data,
+            expected_version=expected_version(if_match),
+            key=header_text(idempotency_key),
+        )
+        return await _changed(request, effect)
+
+    @delete(status_code=HTTP_200_OK)
+    async def delete_message(
+        self,
+        request: ApiRequest,
+        message_id: MessageId,
+        data: rs.MessageDelete | None = None,
+        if_match: IfMatch = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[rs.MessageResponse]:
+        """Delete a message: hidden from the present, kept in the log. Answers its tombstone."""
+        effect = await request.parts.messages.delete_message(
+            request.user,
+            path_uuid(message_id, "message"),
+            data or rs.MessageDelete(),
+            expected_version=expected_version(if_match),
+            key=header_text(idempotency_key),
+        )
+        return await _changed(request, effect)
 
 
 def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> MessagesCursor:
@@ -113,99 +209,8 @@ def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> Messa
     )
 
 
-@get("/rooms/{room_id:str}/messages/{message_id:str}")
-async def get_message(
-    request: ApiRequest, room_id: RoomId, message_id: MessageId, min_sequence: MinSequence = None
-) -> Response[rs.MessageResponse]:
-    """One message as it stands."""
-    message = await request.parts.messages.get_message(
-        request.user,
-        path_uuid(room_id, "room"),
-        path_uuid(message_id, "message in this room"),
-        min_sequence,
-    )
-    return message_answer(message)
-
-
-@get("/rooms/{room_id:str}/messages/{message_id:str}/history")
-async def get_history(
-    request: ApiRequest,
-    room_id: RoomId,
-    message_id: MessageId,
-    *,
-    limit: Limit | None = None,
-    cursor: Cursor = None,
-    min_sequence: MinSequence = None,
-) -> Response[rs.RoomPage[rs.MessageVersion]]:
-    """A message's versions, oldest first; of a deleted one for auditors and admins only."""
-    at = VersionsCursor(rs.PAGE_LIMIT_DEFAULT, 0)
-    if cursor is not None:
-        at = decode_cursor(cursor, VersionsCursor)
-    size = limit or at.limit
-    page = await request.parts.messages.get_versions(
-        request.user,
-        path_uuid(room_id, "room"),
-        path_uuid(message_id, "message in this room"),
-        after=at.after,
-        limit=size + 1,
-        min_sequence=min_sequence,
-    )
-    more = len(page.items) > size
-    del page.items[size:]
-    following = VersionsCursor(size, page.items[-1].version) if more else None
-    return page_answer(request, page, following)
-
-
-@patch("/messages/{message_id:str}")
-async def edit_message(
-    request: ApiRequest,
-    message_id: MessageId,
-    data: rs.MessageEdit,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[rs.MessageResponse]:
-    """Edit a message. Of two racing edits with the same `If-Match`, one gets 412."""
-    effect = await request.parts.messages.edit_message(
-        request.user,
-        path_uuid(message_id, "message"),
-        data,
-        expected_version=expected_version(if_match),
-        key=header_text(idempotency_key),
-    )
-    return await _changed(request, effect)
-
-
-@delete("/messages/{message_id:str}", status_code=HTTP_200_OK)
-async def delete_message(
-    request: ApiRequest,
-    message_id: MessageId,
-    data: rs.MessageDelete | None = None,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[rs.MessageResponse]:
-    """Delete a message: hidden from the present, kept in the log. Answers its tombstone."""
-    effect = await request.parts.messages.delete_message(
-        request.user,
-        path_uuid(message_id, "message"),
-        data or rs.MessageDelete(),
-        expected_version=expected_version(if_match),
-        key=header_text(idempotency_key),
-    )
-    return await _changed(request, effect)
-
-
 async def _changed(request: ApiRequest, effect: Effect) -> Response[rs.MessageResponse]:
     message = await request.parts.messages.changed_answer(effect)
     headers = written(request, effect.receipt, projected=effect.projected)
     headers["ETag"] = etag(message)
     return answer(message, headers)
-
-
-ROUTES = (
-    send_message,
-    list_messages,
-    get_message,
-    get_history,
-    edit_message,
-    delete_message,
-)

@@ -125,12 +125,17 @@ def problem_response(told: Problem, headers: Mapping[str, str]) -> Response[Prob
 def _refused_parameters(request: ApiRequest, error: ValidationException) -> Exception:
     """Query parameters and headers that are not what their declaration says."""
     extra = error.extra if isinstance(error.extra, list) else []
-    errors = [
-        FieldError(parameter_name(request, str(e.get("key", ""))), str(e.get("message", "")))
-        for e in extra
-    ]
+    errors = [_field_error(request, str(e.get("key")), str(e.get("message"))) for e in extra]
     if not errors:
         return RefusedError(ErrorCode.INVALID, error.detail)
-    refused = RefusedError(ErrorCode.INVALID, errors[0].detail)
+    refused = RefusedError(ErrorCode.INVALID, f"{errors[0].field}: {errors[0].detail}")
     refused.errors = errors
     return refused
+
+
+def _field_error(request: ApiRequest, key: str, message: str) -> FieldError:
+    if key == "data":
+        return FieldError("body", "is missing")
+    # Parameters may be left out, but there is no way of sending a null.
+    detail = message.replace("`", "").replace(" | null", "")
+    return FieldError(parameter_name(request, key), detail)

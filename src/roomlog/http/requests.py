@@ -24,7 +24,9 @@ from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX, PAGE_LIMIT_MAX
 SEQUENCE_MAX = 2**63 - 1
 TIME_CHARS_MAX = 40
 
-Limit = Annotated[int, Parameter(ge=1, le=PAGE_LIMIT_MAX, description="How many items at most.")]
+Limit = Annotated[
+    int | None, Parameter(ge=1, le=PAGE_LIMIT_MAX, description="How many items at most.")
+]
 Position = Annotated[int | None, Parameter(ge=0, le=SEQUENCE_MAX, schema_extra={"minimum": 0})]
 MinSequence = Annotated[
     int | None,
@@ -159,15 +161,15 @@ def path_uuid(value: str, what: str) -> str:
     raise RefusedError(ErrorCode.NOT_FOUND, f"no such {what}")
 
 
-def path_text(request: ApiRequest, field: str, template: str) -> str:
+def path_text(request: ApiRequest, field: str) -> str:
     """The last segment of the path, decoded exactly; it may hold an encoded slash.
 
-    `template` is the route up to that segment, which says how many segments there must be.
-    Raises RefusedError `not_found` where there are more, `invalid` where it is not UTF-8.
+    Raises RefusedError `not_found` where the path has more segments than its route, `invalid`
+    where this one is not UTF-8.
     """
-    segments = request.scope["raw_path"].split(b"?", 1)[0].split(b"/")
-    root = request.scope.get("root_path", "").count("/")
-    if len(segments) - root != template.count("/") + 2 or not segments[-1]:
+    path = request.scope["raw_path"].split(b"?", 1)[0]
+    segments = path.removeprefix(request.scope.get("root_path", "").encode()).split(b"/")
+    if len(segments) != request.scope["path_template"].count("/") + 1:
         raise RefusedError(ErrorCode.NOT_FOUND, "there is nothing at this path")
     try:
         return unquote_to_bytes(segments[-1]).decode()

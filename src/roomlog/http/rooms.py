@@ -1,6 +1,6 @@
 """Rooms, their members, and the caller's read marker."""
 
-from litestar import Response, delete, get, patch, post, put
+from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
 from roomlog.http.answers import answer, nothing, page_answer, plain_page_answer, written
@@ -19,137 +19,135 @@ from roomlog.http.requests import (
 from roomlog.services.writer import check_key
 from roomlog_contract import resources as rs
 
-_MEMBER = "/rooms/{room_id:str}/members/{user_id:path}"
+
+class RoomsController(Controller):
+    """Rooms."""
+
+    path = "/rooms"
+
+    @post(status_code=HTTP_201_CREATED)
+    async def create_room(
+        self, request: ApiRequest, data: rs.RoomCreate, idempotency_key: IdempotencyKey = None
+    ) -> Response[rs.RoomResponse]:
+        """Create a room. The caller becomes its commander."""
+        rooms, actor = request.parts.rooms, request.user
+        receipt = await rooms.create_room(actor, data, header_text(idempotency_key))
+        room, projected = await rooms.room_answer(actor, receipt.room_id, receipt)
+        headers = written(request, receipt, projected=projected)
+        headers["Location"] = f"/api/rooms/{room.room_id}"
+        return answer(room, headers, HTTP_201_CREATED)
+
+    @get()
+    async def list_rooms(
+        self, request: ApiRequest, limit: Limit = None, cursor: Cursor = None
+    ) -> Response[rs.Page[rs.RoomResponse]]:
+        """The caller's rooms in order of creation; all rooms for admins and auditors."""
+        at = RoomsCursor(rs.PAGE_LIMIT_DEFAULT, 0)
+        if cursor is not None:
+            at = decode_cursor(cursor, RoomsCursor)
+        size = limit or at.limit
+        items, after = await request.parts.rooms.list_rooms(
+            request.user, after=at.after, limit=size
+        )
+        following = None if after is None else RoomsCursor(size, after)
+        return plain_page_answer(request, items, following)
+
+    @get("/{room_id:str}")
+    async def get_room(
+        self, request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
+    ) -> Response[rs.RoomResponse]:
+        """One room as it stands, with the caller's role and unread count."""
+        room_id = path_uuid(room_id, "room")
+        return answer(await request.parts.rooms.get_room(request.user, room_id, min_sequence))
+
+    @patch("/{room_id:str}")
+    async def update_room(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        data: rs.RoomUpdate,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[rs.RoomResponse]:
+        """Change title, severity or status. What is left out stays; null clears title or severity."""
+        rooms, actor = request.parts.rooms, request.user
+        room_id = path_uuid(room_id, "room")
+        receipt = await rooms.update_room(actor, room_id, data, header_text(idempotency_key))
+        room, projected = await rooms.room_answer(actor, room_id, receipt)
+        return answer(room, written(request, receipt, projected=projected))
+
+    @put("/{room_id:str}/read-marker", status_code=HTTP_204_NO_CONTENT)
+    async def put_read_marker(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        data: rs.ReadMarkerUpdate,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[None]:
+        """Say how far the caller has read. The marker never moves back, so that repeating is safe."""
+        if idempotency_key is not None:
+            check_key(header_text(idempotency_key) or "")
+        room_id = path_uuid(room_id, "room")
+        await request.parts.rooms.mark_read(request.user, room_id, data.sequence)
+        return nothing()
 
 
-@post("/rooms", status_code=HTTP_201_CREATED)
-async def create_room(
-    request: ApiRequest, data: rs.RoomCreate, idempotency_key: IdempotencyKey = None
-) -> Response[rs.RoomResponse]:
-    """Create a room. The caller becomes its commander."""
-    rooms, actor = request.parts.rooms, request.user
-    receipt = await rooms.create_room(actor, data, header_text(idempotency_key))
-    room, projected = await rooms.room_answer(actor, receipt.room_id, receipt)
-    headers = written(request, receipt, projected=projected)
-    headers["Location"] = f"/api/rooms/{room.room_id}"
-    return answer(room, headers, HTTP_201_CREATED)
+class MembersController(Controller):
+    """The members of a room."""
 
+    path = "/rooms/{room_id:str}/members"
 
-@get("/rooms")
-async def list_rooms(
-    request: ApiRequest, limit: Limit | None = None, cursor: Cursor = None
-) -> Response[rs.Page[rs.RoomResponse]]:
-    """The caller's rooms in order of creation; all rooms for admins and auditors."""
-    at = RoomsCursor(rs.PAGE_LIMIT_DEFAULT, 0)
-    if cursor is not None:
-        at = decode_cursor(cursor, RoomsCursor)
-    size = limit or at.limit
-    items, after = await request.parts.rooms.list_rooms(request.user, after=at.after, limit=size)
-    following = None if after is None else RoomsCursor(size, after)
-    return plain_page_answer(request, items, following)
+    @get()
+    async def list_members(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        limit: Limit = None,
+        cursor: Cursor = None,
+        min_sequence: MinSequence = None,
+    ) -> Response[rs.RoomPage[rs.MemberResponse]]:
+        """The room's members in order of user id."""
+        at = MembersCursor(rs.PAGE_LIMIT_DEFAULT, "")
+        if cursor is not None:
+            at = decode_cursor(cursor, MembersCursor)
+        size = limit or at.limit
+        page = await request.parts.rooms.list_members(
+            request.user,
+            path_uuid(room_id, "room"),
+            after=at.after,
+            limit=size + 1,
+            min_sequence=min_sequence,
+        )
+        more = len(page.items) > size
+        del page.items[size:]
+        following = MembersCursor(size, page.items[-1].user_id) if more else None
+        return page_answer(request, page, following)
 
+    @put("/{user_id:path}")
+    async def put_member(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        data: rs.MemberUpdate,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[rs.MemberResponse]:
+        """Add a member, or change a member's role."""
+        rooms, room_id = request.parts.rooms, path_uuid(room_id, "room")
+        user = path_text(request, "user_id")
+        receipt = await rooms.put_member(
+            request.user, room_id, user, data, header_text(idempotency_key)
+        )
+        member, projected = await rooms.member_answer(room_id, user, receipt)
+        return answer(member, written(request, receipt, projected=projected))
 
-@get("/rooms/{room_id:str}")
-async def get_room(
-    request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
-) -> Response[rs.RoomResponse]:
-    """One room as it stands, with the caller's role and unread count."""
-    room_id = path_uuid(room_id, "room")
-    return answer(await request.parts.rooms.get_room(request.user, room_id, min_sequence))
-
-
-@patch("/rooms/{room_id:str}")
-async def update_room(
-    request: ApiRequest,
-    room_id: RoomId,
-    data: rs.RoomUpdate,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[rs.RoomResponse]:
-    """Change title, severity or status. What is left out stays; null clears title or severity."""
-    rooms, actor = request.parts.rooms, request.user
-    room_id = path_uuid(room_id, "room")
-    receipt = await rooms.update_room(actor, room_id, data, header_text(idempotency_key))
-    room, projected = await rooms.room_answer(actor, room_id, receipt)
-    return answer(room, written(request, receipt, projected=projected))
-
-
-@get("/rooms/{room_id:str}/members")
-async def list_members(
-    request: ApiRequest,
-    room_id: RoomId,
-    limit: Limit | None = None,
-    cursor: Cursor = None,
-    min_sequence: MinSequence = None,
-) -> Response[rs.RoomPage[rs.MemberResponse]]:
-    """The room's members in order of user id."""
-    at = MembersCursor(rs.PAGE_LIMIT_DEFAULT, "")
-    if cursor is not None:
-        at = decode_cursor(cursor, MembersCursor)
-    size = limit or at.limit
-    page = await request.parts.rooms.list_members(
-        request.user,
-        path_uuid(room_id, "room"),
-        after=at.after,
-        limit=size + 1,
-        min_sequence=min_sequence,
-    )
-    more = len(page.items) > size
-    del page.items[size:]
-    following = MembersCursor(size, page.items[-1].user_id) if more else None
-    return page_answer(request, page, following)
-
-
-@put(_MEMBER)
-async def put_member(
-    request: ApiRequest,
-    room_id: RoomId,
-    data: rs.MemberUpdate,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[rs.MemberResponse]:
-    """Add a member, or change a member's role."""
-    rooms, room_id = request.parts.rooms, path_uuid(room_id, "room")
-    user = path_text(request, "user_id", _MEMBER)
-    receipt = await rooms.put_member(
-        request.user, room_id, user, data, header_text(idempotency_key)
-    )
-    member, projected = await rooms.member_answer(room_id, user, receipt)
-    return answer(member, written(request, receipt, projected=projected))
-
-
-@delete(_MEMBER, status_code=HTTP_204_NO_CONTENT)
-async def remove_member(
-    request: ApiRequest, room_id: RoomId, idempotency_key: IdempotencyKey = None
-) -> Response[None]:
-    """End a membership. Anybody may end their own."""
-    rooms, room_id = request.parts.rooms, path_uuid(room_id, "room")
-    user = path_text(request, "user_id", _MEMBER)
-    receipt = await rooms.remove_member(request.user, room_id, user, header_text(idempotency_key))
-    projected = receipt is None or await rooms.projected(receipt)
-    return nothing(written(request, receipt, projected=projected))
-
-
-@put("/rooms/{room_id:str}/read-marker", status_code=HTTP_204_NO_CONTENT)
-async def put_read_marker(
-    request: ApiRequest,
-    room_id: RoomId,
-    data: rs.ReadMarkerUpdate,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[None]:
-    """Say how far the caller has read. The marker never moves back, so that repeating is safe."""
-    if idempotency_key is not None:
-        check_key(header_text(idempotency_key) or "")
-    room_id = path_uuid(room_id, "room")
-    await request.parts.rooms.mark_read(request.user, room_id, data.sequence)
-    return nothing()
-
-
-ROUTES = (
-    create_room,
-    list_rooms,
-    get_room,
-    update_room,
-    list_members,
-    put_member,
-    remove_member,
-    put_read_marker,
-)
+    @delete("/{user_id:path}", status_code=HTTP_204_NO_CONTENT)
+    async def remove_member(
+        self, request: ApiRequest, room_id: RoomId, idempotency_key: IdempotencyKey = None
+    ) -> Response[None]:
+        """End a membership. Anybody may end their own."""
+        rooms, room_id = request.parts.rooms, path_uuid(room_id, "room")
+        user = path_text(request, "user_id")
+        receipt = await rooms.remove_member(
+            request.user, room_id, user, header_text(idempotency_key)
+        )
+        projected = receipt is None or await rooms.projected(receipt)
+        return nothing(written(request, receipt, projected=projected))
