@@ -1,0 +1,92 @@
+"""The tables' definitions as SQL, for schemas that a rebuild or a verification makes anew."""
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Index, Table
+from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ForeignKeyConstraint
+
+from roomlog.postgres.models import SCHEMA, Base
+
+CHECKPOINTS = "projection_checkpoint"
+DEAD_EVENTS = "dead_events"
+
+_dialect: Any = dialect()
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column that is written: its name, and its type as PostgreSQL calls it."""
+
+    name: str
+    type: str
+
+
+class TableShape(msgspec.Struct, frozen=True):
+    """A table as whoever writes or compares rows needs it; generated columns are left out."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@cache
+def table_shapes() -> dict[str, TableShape]:
+    """All tables by name, those that others refer to first."""
+    shapes: dict[str, TableShape] = {}
+    for table in Base.metadata.sorted_tables:
+        columns = tuple(
+            Column(column.name, column.type.compile(_dialect).split(" COLLATE ")[0])
+            for column in table.columns
+            if column.computed is None
+        )
+        key = tuple(column.name for column in table.primary_key.columns)
+        shapes[table.name] = TableShape(table.name, key, columns)
+    return shapes
+
+
+def create_tables_sql(schema: str, *, logged: bool = True) -> list[str]:
+    """Statements that make the schema with its tables, without what only slows down filling.
+
+    Not `logged`: a crash empties them, which is fine for tables that are only compared.
+    """
+    statements = [f'CREATE SCHEMA "{schema}"']
+    for table in Base.metadata.sorted_tables:
+        create = _compiled(CreateTable(table, include_foreign_key_constraints=[]), schema)
+        if not logged:
+            create = create.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1)
+        statements.append(create)
+        statements.extend(_index(index, schema) for index in _indexes(table, from_the_start=True))
+    return statements
+
+
+def complete_tables_sql(schema: str) -> list[str]:
+    """Statements that add the indexes and constraints that `create_tables_sql` left out."""
+    statements: list[str] = []
+    for table in Base.metadata.sorted_tables:
+        statements.extend(_index(index, schema) for index in _indexes(table, from_the_start=False))
+        statements.extend(
+            _compiled(AddConstraint(constraint, isolate_from_table=False), schema)
+            for constraint in table.constraints
+            if isinstance(constraint, ForeignKeyConstraint)
+        )
+    return statements
+
+
+def _indexes(table: Table, *, from_the_start: bool) -> list[Index]:
+    chosen = [i for i in table.indexes if bool(i.info.get("from_the_start")) is from_the_start]
+    return sorted(chosen, key=lambda index: str(index.name))
+
+
+def _index(index: Index, schema: str) -> str:
+    return _compiled(CreateIndex(index), schema)
+
+
+def _compiled(statement: Any, schema: str) -> str:
+    compiled = statement.compile(
+        dialect=_dialect,
+        schema_translate_map={SCHEMA: schema, "public": "public"},
+        render_schema_translate=True,
+    )
+    return str(compiled).strip()
