@@ -1,0 +1,113 @@
+"""What clients ask for by WebSocket, carried out: each by its service, told by an `ack`."""
+
+from roomlog.core.policy import Actor
+from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
+from roomlog.services.effects import Effect
+from roomlog.services.message_service import MessageService
+from roomlog.services.reaction_service import ReactionService
+from roomlog_contract import frames as fr
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.resources import MessageCreate, MessageDelete, MessageEdit
+
+Write = fr.Send | fr.Edit | fr.Delete | fr.React | fr.Unreact
+_RETRY_AFTER_S = 1.0
+
+
+class Commands:
+    """Carries out writes. Raises what the services raise."""
+
+    def __init__(self, messages: MessageService, reactions: ReactionService) -> None:
+        self._messages = messages
+        self._reactions = reactions
+
+    async def write(self, actor: Actor, room_id: str, asked: Write) -> fr.Ack:
+        """Carry it out in the room; the `ack` to answer with, once it is fsynced."""
+        if isinstance(asked, fr.Send):
+            command = MessageCreate(
+                asked.content, asked.message_type, asked.metadata, asked.reply_to
+            )
+            receipt = await self._messages.create_message(
+                actor, room_id, command, asked.idempotency_key
+            )
+            return fr.Ack(
+                ref=asked.ref,
+                room_id=receipt.room_id,
+                sequence=receipt.sequence,
+                message_id=receipt.message_id,
+                at=receipt.at,
+                duplicate=receipt.repeated,
+            )
+        effect = await self._change(actor, room_id, asked)
+        return fr.Ack(
+            ref=asked.ref,
+            room_id=effect.receipt.room_id,
+            sequence=effect.receipt.sequence,
+            message_id=effect.message_id,
+            at=effect.receipt.at,
+            duplicate=effect.receipt.repeated or effect.unchanged,
+        )
+
+    async def _change(
+        self, actor: Actor, room_id: str, asked: fr.Edit | fr.Delete | fr.React | fr.Unreact
+    ) -> Effect:
+        message_id, key = asked.message_id, asked.idempotency_key
+        match asked:
+            case fr.Edit():
+                return await self._messages.edit_message(
+                    actor,
+                    message_id,
+                    MessageEdit(asked.content, asked.metadata, asked.reason),
+                    expected_version=asked.expected_version,
+                    key=key,
+                    room_id=room_id,
+                )
+            case fr.Delete():
+                return await self._messages.delete_message(
+                    actor,
+                    message_id,
+                    MessageDelete(asked.reason),
+                    expected_version=asked.expected_version,
+                    key=key,
+                    room_id=room_id,
+                )
+            case fr.React():
+                return await self._reactions.add_reaction(
+                    actor, message_id, asked.emoji, key=key, room_id=room_id
+                )
+            case fr.Unreact():
+                return await self._reactions.remove_reaction(
+                    actor, message_id, asked.emoji, key=key, room_id=room_id
+                )
+
+
+def refusal_of(error: Exception) -> RefusedError | None:
+    """What to tell the client of a failure; None for what is nobody's refusal but a defect."""
+    match error:
+        case RefusedError():
+            return error
+        case LogUnavailableError():
+            detail = error.detail
+            if error.outcome_unknown:
+                detail += "; whether it was appended is unknown: retry with the same key"
+            return RefusedError(ErrorCode.LOG_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)
+        case DatabaseUnavailableError():
+            return RefusedError(
+                ErrorCode.DATABASE_UNAVAILABLE,
+                "the database does not answer",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        case _:
+            return None
+
+
+def error_frame(refusal: RefusedError, ref: str | None, room_id: str | None) -> fr.Error:
+    """An `error` frame for a refusal."""
+    field = refusal.errors[0].field if refusal.errors else None
+    return fr.Error(
+        ref=ref,
+        room_id=room_id,
+        code=refusal.code,
+        detail=refusal.detail,
+        field="idempotency_key" if field == "Idempotency-Key" else field,
+        retry_after=refusal.retry_after_s,
+    )

@@ -1,0 +1,394 @@
+"""One WebSocket connection: what its client says, and its subscriptions."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from roomlog.core import policy
+from roomlog.core.decide import uuid
+from roomlog.core.policy import Act, Actor
+from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
+from roomlog.realtime.encoding import encode
+from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
+from roomlog.realtime.lanes import Lanes, Work
+from roomlog.realtime.outbox import FrameWriter, Outbox
+from roomlog.realtime.parts import RealtimeParts
+from roomlog.realtime.replay import replay
+from roomlog.realtime.room_channel import RoomChannel, Subscription
+from roomlog.services import identity as ids
+from roomlog.services.tokens import Identity
+from roomlog_contract import frames as fr
+from roomlog_contract.errors import CloseCode, ErrorCode, RefusedError
+
+COMMANDS_IN_FLIGHT_MAX = 64
+SUBSCRIPTIONS_MAX = 256
+ONLINE_USERS_MAX = 1000
+_LINES_PER_TURN = 64
+_SETTLE_S = 10.0
+_EXPIRY_CHECK_MAX_S = 3600.0
+_INTERNAL_ERROR = 1011
+
+_logger = logging.getLogger(__name__)
+
+
+class Wire(FrameWriter, Protocol):
+    """The socket beneath a connection."""
+
+    async def receive_message(self) -> str | bytes | None:
+        """The next message; None when the connection is over."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close with a code; the peer is cut off where it does not answer."""
+        ...
+
+
+class Connection:
+    """One connection of an authenticated user.
+
+    `room_id` is the room of `/ws/{room_id}`, None on `/ws`. The wire's owner calls `resume`
+    when the transport takes more, and `lost` when it is gone.
+    """
+
+    def __init__(
+        self, parts: RealtimeParts, wire: Wire, identity: Identity, room_id: str | None
+    ) -> None:
+        self._parts = parts
+        self._wire = wire
+        self._commands = Commands(parts.messages, parts.reactions)
+        self._identity = identity
+        self._loop = asyncio.get_running_loop()
+        self.connection_id = ids.new_id()
+        self.room_id = room_id
+        self.subscriptions: dict[str, Subscription] = {}
+        self.outbox = Outbox(
+            wire,
+            self._loop,
+            lines_max=parts.outbox_lines,
+            bytes_max=parts.outbox_bytes,
+            on_overflow=self._too_slow,
+        )
+        self._closed = False
+        self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
+        self._replays: dict[Subscription, asyncio.Task[None]] = {}
+        self._malformed = MalformedBudget()
+        self._expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Whose connection it is."""
+        return self._identity.actor
+
+    # Its life
+
+    async def run(self, first: fr.Subscribe | None) -> None:
+        """Serve the connection to its end. `first` is what `/ws/{room_id}` subscribes to."""
+        try:
+            self._await_expiry()
+            if first is not None:
+                await self._subscribe_at_once(first)
+            else:
+                self._hello()
+            await self._listen()
+        finally:
+            self.lost()
+            await self._lanes.settle(_SETTLE_S)
+
+    async def _subscribe_at_once(self, first: fr.Subscribe) -> None:
+        assert self.room_id is not None
+        try:
+            await self._parts.events.open_room(self.actor, self.room_id)
+            self._hello()
+            await self._subscribe(self.room_id, first)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
+            self._refuse_room(error)
+
+    def _refuse_room(self, error: Exception) -> None:
+        refusal = refusal_of(error)
+        if refusal is None:
+            _logger.error("a room could not be opened", exc_info=error)
+            self.close(_INTERNAL_ERROR)
+        elif refusal.code is ErrorCode.FORBIDDEN:
+            self.close(CloseCode.NOT_A_MEMBER, refusal.detail)
+        elif refusal.code is ErrorCode.NOT_FOUND:
+            self.close(CloseCode.NO_SUCH_ROOM, refusal.detail)
+        else:
+            self._say(error_frame(refusal, None, self.room_id))
+            self.close(CloseCode.POSITION_LOST, refusal.detail)
+
+    def _hello(self) -> None:
+        self._say(
+            fr.Hello(
+                connection_id=self.connection_id,
+                user_id=self.actor.user_id,
+                server_time=ids.rfc3339(self._parts.clock.now()),
+                heartbeat_seconds=self._parts.heartbeat_s,
+                limits={
+                    **self._parts.limits,
+                    "commands_in_flight": COMMANDS_IN_FLIGHT_MAX,
+                    "subscriptions": SUBSCRIPTIONS_MAX,
+                },
+            )
+        )
+
+    async def _listen(self) -> None:
+        while not self._closed:
+            said = await self._wire.receive_message()
+            if said is None:
+                return
+            if isinstance(said, bytes):
+                self._is_malformed(RefusedError(ErrorCode.INVALID, "text frames only"))
+                continue
+            lines = [line for line in said.split("\n") if line and not line.isspace()]
+            if not lines:
+                self._is_malformed(RefusedError(ErrorCode.INVALID, "the frame is empty"))
+            for number, line in enumerate(lines, 1):
+                await self._lanes.slot()
+                if self._closed:
+                    return
+                self._take(line)
+                if number % _LINES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self.outbox.resume()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Send what still can be sent, then close with a code."""
+        if not self._closed:
+            self.outbox.flush()
+            self.lost()
+            self._wire.close(code, reason)
+
+    def _too_slow(self) -> None:
+        if not self._closed:
+            self.lost()
+            self._wire.close(CloseCode.TOO_SLOW, "too slow: resume from the last sequence")
+
+    def lost(self) -> None:
+        """The connection is over: free everything that it holds."""
+        if self._closed:
+            return
+        self._closed = True
+        self.outbox.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for task in self._replays.values():
+            task.cancel()
+        self._parts.manager.disconnect(self)
+        self.subscriptions.clear()
+
+    def _await_expiry(self) -> None:
+        left_s = self._identity.expires_at - self._parts.clock.now().timestamp()
+        if left_s <= 0:
+            self.close(CloseCode.UNAUTHENTICATED, "the token has expired")
+        else:
+            self._expiry = self._loop.call_later(
+                min(left_s, _EXPIRY_CHECK_MAX_S), self._await_expiry
+            )
+
+    def _say(self, frame: fr.ServerFrame) -> None:
+        self.outbox.push(encode(frame))
+
+    # What the client says
+
+    def _take(self, line: str) -> None:
+        try:
+            frame = parse(line)
+        except UnusableFrameError as error:
+            if error.refusal.code is ErrorCode.UNKNOWN_TYPE:
+                self._say(error_frame(error.refusal, error.ref, error.room_id))
+            else:
+                self._is_malformed(error.refusal, error.ref, error.room_id)
+            return
+        try:
+            self._dispatch(frame)
+        except RefusedError as refusal:
+            self._say(error_frame(refusal, frame.ref, getattr(frame, "room_id", None)))
+
+    def _is_malformed(
+        self, refusal: RefusedError, ref: str | None = None, room_id: str | None = None
+    ) -> None:
+        self._say(error_frame(refusal, ref, room_id))
+        if not self._malformed.spend(self._loop.time()):
+            self.close(CloseCode.MALFORMED, "too many malformed frames")
+
+    def _dispatch(self, frame: fr.WebSocketMessage) -> None:
+        if isinstance(frame, fr.Ping):
+            self._pong(frame)
+            return
+        if isinstance(frame, fr.Auth):
+            self._start(lambda: self._authenticate(frame), frame.ref, None, "auth")
+            return
+        room_id = self._room(frame.room_id)
+        match frame:
+            case fr.Send():
+                self._start_send(frame, room_id)
+            case fr.Edit() | fr.Delete() | fr.React() | fr.Unreact():
+                lane = f"message {frame.message_id.lower()}"
+                self._start(lambda: self._write(frame, room_id), frame.ref, room_id, lane)
+            case fr.Subscribe():
+                lane = f"room {room_id}"
+                self._start(lambda: self._subscribe(room_id, frame), frame.ref, room_id, lane)
+            case fr.Unsubscribe():
+                lane = f"room {room_id}"
+                self._start(lambda: self._unsubscribe(room_id, frame), frame.ref, room_id, lane)
+            case fr.Seen():
+                lane = f"seen {room_id}"
+                self._start(lambda: self._seen(room_id, frame), frame.ref, room_id, lane)
+            case fr.Typing():
+                pass
+
+    def _room(self, named: str | None) -> str:
+        if named is None:
+            if self.room_id is None:
+                raise RefusedError(ErrorCode.INVALID, "must name the room", field="room_id")
+            return self.room_id
+        room_id = uuid(named, "room_id")
+        if self.room_id not in {None, room_id}:
+            raise RefusedError(
+                ErrorCode.INVALID, "is not this connection's room: use /ws", field="room_id"
+            )
+        return room_id
+
+    def _start(
+        self, work: Work, ref: str | None, room_id: str | None, lane: str, *, holds: bool = True
+    ) -> None:
+        self._lanes.start(lambda: self._answered(work, ref, room_id), lane, holds=holds)
+
+    async def _answered(self, work: Work, ref: str | None, room_id: str | None = None) -> None:
+        try:
+            await work()
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                _logger.exception("a command failed")
+                self.close(_INTERNAL_ERROR)
+            else:
+                self._say(error_frame(refusal, ref, room_id))
+
+    def _start_send(self, frame: fr.Send, room_id: str) -> None:
+        # Sends are appended in the order in which they came. One without a key, or with a fresh
+        # one, to a room that is open, reaches the log in its first step; any other looks
+        # something up before, and those after it wait for that.
+        key = frame.idempotency_key
+        at_once = room_id in self.subscriptions and (
+            key is None or ids.is_fresh(key, self._parts.clock.now())
+        )
+        self._start(
+            lambda: self._write(frame, room_id), frame.ref, room_id, "send", holds=not at_once
+        )
+
+    async def _write(self, frame: Write, room_id: str) -> None:
+        self._say(await self._commands.write(self.actor, room_id, frame))
+
+    async def _seen(self, room_id: str, frame: fr.Seen) -> None:
+        await self._parts.rooms.mark_read(self.actor, room_id, frame.sequence)
+
+    def _pong(self, frame: fr.Ping) -> None:
+        heads: dict[str, int] = {}
+        for room_id in list(self.subscriptions):
+            channel = self._parts.manager.channels.get(room_id)
+            if channel is not None:
+                channel.flush()  # what the head counts is sent before it
+                heads[room_id] = channel.room.position
+        self._say(fr.Pong(heads=heads, **({} if frame.ref is None else {"ref": frame.ref})))
+
+    async def _authenticate(self, frame: fr.Auth) -> None:
+        identity = await self._parts.tokens.verify(frame.token)
+        if identity.actor.user_id != self.actor.user_id:
+            raise RefusedError(ErrorCode.FORBIDDEN, "the token is another user's", field="token")
+        if self._closed:
+            return
+        self._identity = identity
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._await_expiry()
+        for room_id in list(self.subscriptions):
+            channel = self._parts.manager.channels.get(room_id)
+            if channel and not policy.allows(Act.READ, identity.actor, channel.room.state):
+                self.membership_ended(room_id)
+
+    # Subscriptions
+
+    async def _subscribe(self, room_id: str, asked: fr.Subscribe) -> None:
+        if len(self.subscriptions) >= SUBSCRIPTIONS_MAX and room_id not in self.subscriptions:
+            raise RefusedError(
+                ErrorCode.INVALID, f"at most {SUBSCRIPTIONS_MAX} rooms on one connection"
+            )
+        resumed, head = await self._resumable(room_id, asked)
+        channel = await self._parts.manager.open_channel(self.actor, room_id)
+        if self._closed:
+            self._parts.manager.release(channel)
+            return
+        self._leave(room_id)
+        head = max(head, channel.room.position)
+        position = asked.after if resumed and asked.after is not None else head
+        subscription = Subscription(self, html=asked.html, position=position)
+        self.subscriptions[room_id] = subscription
+        channel.join(subscription)
+        self._say(
+            fr.Subscribed(
+                room_id=room_id,
+                epoch=self._parts.events.epoch,
+                head=head,
+                role=policy.role_of(self.actor, channel.room.state),
+                resumed=resumed,
+                online=channel.online(ONLINE_USERS_MAX),
+                **({} if asked.ref is None else {"ref": asked.ref}),
+            )
+        )
+        if resumed:
+            task = asyncio.create_task(self._replay(channel, subscription))
+            self._replays[subscription] = task
+            task.add_done_callback(lambda _: self._replays.pop(subscription, None))
+        else:
+            channel.go_live(subscription)
+
+    async def _resumable(self, room_id: str, asked: fr.Subscribe) -> tuple[bool, int]:
+        """Whether everything after `after` can follow, and the room's head as far as known."""
+        events = self._parts.events
+        room = await events.open_room(self.actor, room_id)
+        if asked.after is None or asked.epoch not in {None, events.epoch}:
+            return False, room.position
+        head = room.position
+        if asked.after > head:  # the feed may be a little behind the log
+            head = await events.head(room_id)
+        return asked.after <= head, head
+
+    async def _replay(self, channel: RoomChannel, subscription: Subscription) -> None:
+        try:
+            await replay(self._parts.events, channel, subscription)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                _logger.exception("a replay failed")
+            self.close(CloseCode.POSITION_LOST, refusal.detail if refusal else "replay failed")
+
+    async def _unsubscribe(self, room_id: str, frame: fr.Unsubscribe) -> None:
+        if not self._leave(room_id):
+            raise RefusedError(ErrorCode.NOT_FOUND, "not subscribed to this room")
+        self._say(
+            fr.Unsubscribed(room_id=room_id, code="unsubscribed", detail="as asked", ref=frame.ref)
+        )
+
+    def _leave(self, room_id: str) -> bool:
+        subscription = self.subscriptions.pop(room_id, None)
+        if subscription is None:
+            return False
+        if (task := self._replays.pop(subscription, None)) is not None:
+            task.cancel()
+        self._parts.manager.leave(room_id, subscription)
+        return True
+
+    def membership_ended(self, room_id: str) -> None:
+        """The user may not read the room any more."""
+        if self.room_id is not None:
+            self.close(CloseCode.NOT_A_MEMBER, "membership ended")
+        elif self._leave(room_id):
+            self._say(
+                fr.Unsubscribed(
+                    room_id=room_id, code=ErrorCode.FORBIDDEN, detail="membership ended"
+                )
+            )

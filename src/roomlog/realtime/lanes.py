@@ -1,0 +1,59 @@
+"""Commands under way for one connection: several at once, a bounded number, in order where asked."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Lanes:
+    """Runs work in tasks, at most `limit` at once. Work must not raise.
+
+    Work of one lane that `holds` it is finished before the lane's next begins; other work only
+    begins in order, which is enough where its first step is what counts.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._holding: dict[str, asyncio.Task[None]] = {}
+        self._slot: asyncio.Future[None] | None = None
+
+    async def slot(self) -> None:
+        """Return when `start` may be called."""
+        while len(self._tasks) >= self._limit:
+            self._slot = asyncio.get_running_loop().create_future()
+            await self._slot
+
+    def start(self, work: Work, lane: str, *, holds: bool) -> None:
+        """Begin the work, after what holds the lane."""
+        before = self._holding.get(lane)
+        task = asyncio.create_task(self._run(work, before))
+        self._tasks.add(task)
+        # What waits has not begun, so that what comes after must wait for it in turn.
+        if holds or before is not None:
+            self._holding[lane] = task
+        task.add_done_callback(lambda done: self._done(done, lane))
+
+    @staticmethod
+    async def _run(work: Work, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await work()
+
+    def _done(self, task: asyncio.Task[None], lane: str) -> None:
+        self._tasks.discard(task)
+        if self._holding.get(lane) is task:
+            del self._holding[lane]
+        if self._slot is not None and not self._slot.done():
+            self._slot.set_result(None)
+        if not task.cancelled():
+            task.result()
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait for what is under way; cancel what takes longer."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in late:
+            task.cancel()

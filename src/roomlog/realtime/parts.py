@@ -1,0 +1,42 @@
+"""What the WebSocket interface is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from roomlog.ports import Clock
+from roomlog.realtime.websocket_manager import WebSocketManager
+from roomlog.services.event_service import EventService
+from roomlog.services.identity import SystemClock
+from roomlog.services.message_service import MessageService
+from roomlog.services.reaction_service import ReactionService
+from roomlog.services.room_service import RoomService
+from roomlog.services.tokens import TokenVerifier
+
+
+def _no_limits() -> Mapping[str, int]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeParts:
+    """Everything that `websocket_handlers` serves, wired by the caller.
+
+    `allowed_origins` empty means the server's own. `limits` are those that `hello` tells beside
+    the interface's own (such as `text_bytes`). A connection for which more than `outbox_lines`
+    lines or `outbox_bytes` bytes wait is closed. Pings go every `heartbeat_s` seconds.
+    The caller also has `manager.log_was_reset` called when the log's epoch changes, before it
+    lets the rooms go.
+    """
+
+    manager: WebSocketManager
+    messages: MessageService
+    reactions: ReactionService
+    rooms: RoomService
+    events: EventService
+    tokens: TokenVerifier
+    clock: Clock = field(default_factory=SystemClock)
+    heartbeat_s: float = 30.0
+    allowed_origins: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=_no_limits)
+    outbox_lines: int = 4096
+    outbox_bytes: int = 8 * 1024 * 1024

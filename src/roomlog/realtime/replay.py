@@ -1,0 +1,80 @@
+"""A room's past for one subscriber, and the seam to its present.
+
+Memory stays at two batches of the log whatever the reader does: the next one is asked for only
+when the last is with the transport.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from roomlog.realtime.encoding import LINES_PER_FRAME_MAX, encode, pack
+from roomlog.realtime.room_channel import RoomChannel, Subscription
+from roomlog.services.event_service import EventService
+from roomlog_contract.events import RoomEvent
+from roomlog_contract.frames import Live
+
+
+async def replay(events: EventService, channel: RoomChannel, subscription: Subscription) -> None:
+    """Send every event above the subscription's position, then `live`, and make it live.
+
+    Reads the log to its end; what came live since then is taken from the room's tail, where that
+    reaches back far enough, else from the log again. Raises LogUnavailableError.
+    """
+    seam = _Seam(subscription)
+    channel.begin_replay()
+    try:
+        while not subscription.ended:
+            newest = channel.tail_after(subscription.position, LINES_PER_FRAME_MAX)
+            if newest is None:
+                await seam.read(events, channel)
+            elif newest:
+                await seam.send(newest)
+            else:
+                live = Live(room_id=channel.room.room_id, sequence=subscription.position)
+                subscription.subscriber.outbox.push(encode(live))
+                channel.go_live(subscription)
+                return
+    finally:
+        channel.end_replay()
+
+
+class _Seam:
+    """Sends batches that come from several reads as one chain."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._outbox = subscription.subscriber.outbox
+        self._linked = subscription.position
+
+    async def read(self, events: EventService, channel: RoomChannel) -> None:
+        """Send the log from the subscription's position to its end."""
+        subscription = self._subscription
+        # The log holds all that the feed delivered, also where its end can't be read.
+        reaches = channel.room.position
+        async with aclosing(
+            events.events(channel.room.room_id, after=subscription.position)
+        ) as batches:
+            async for batch in batches:
+                await self.send(batch)
+                if subscription.ended:
+                    return
+        subscription.position = max(subscription.position, reaches)
+
+    async def send(self, batch: Sequence[RoomEvent]) -> None:
+        """Send events that follow what was sent, and wait until the transport took them."""
+        subscription = self._subscription
+        for start in range(0, len(batch), LINES_PER_FRAME_MAX):
+            chunk = list(batch[start : start + LINES_PER_FRAME_MAX])
+            if chunk[0].prev_sequence > self._linked:
+                # What lies between can't be read: linked over, as within one read.
+                chunk[0] = msgspec.structs.replace(chunk[0], prev_sequence=self._linked)
+            for payload, count in pack([subscription.line(event) for event in chunk]):
+                self._outbox.push(payload, count)
+                await asyncio.sleep(0)
+                await self._outbox.drained()
+                if subscription.ended:
+                    return
+            subscription.position = self._linked = chunk[-1].sequence

@@ -1,0 +1,245 @@
+"""One room's fan-out on this node: every event encoded once, its bytes given to all."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from roomlog.core import policy
+from roomlog.core.policy import Act, Actor
+from roomlog.realtime.encoding import event_line, html_event_line, pack, text_frame
+from roomlog.realtime.outbox import Outbox
+from roomlog.realtime.tail import Tail
+from roomlog.services.room_cache import LiveRoom
+from roomlog_contract.events import MemberRemoved, RoomEvent
+
+
+class Subscriber(Protocol):
+    """A connection as a room sees it."""
+
+    @property
+    def actor(self) -> Actor:
+        """Whose connection it is."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where its lines go."""
+        ...
+
+    def membership_ended(self, room_id: str) -> None:
+        """The user may not read the room any more; the subscription is to be ended."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the connection with a code."""
+        ...
+
+
+class Subscription:
+    """One subscriber's place in a room. `position` is the last sequence known to be sent or not
+    wanted; it moves during a replay and until the subscription is live."""
+
+    def __init__(self, subscriber: Subscriber, *, html: bool, position: int) -> None:
+        self.subscriber = subscriber
+        self.html = html
+        self.position = position
+        self.ended = False
+
+    def line(self, event: RoomEvent) -> bytes:
+        """The event's line as this subscriber wants it."""
+        return html_event_line(event) if self.html else event_line(event)
+
+
+class RoomChannel:
+    """Hands the room's live events to its subscribers. Used on the event loop only.
+
+    A subscription is replaying (it reads the log by itself), ahead (it has read further than
+    the live feed has come) or live. Events that came in one turn of the loop are joined into
+    shared frames at its end; whoever changes a subscription's kind flushes first, so that what
+    waits is always meant for exactly those who are live.
+    """
+
+    def __init__(self, room: LiveRoom, loop: asyncio.AbstractEventLoop) -> None:
+        self.room = room
+        self._loop = loop
+        self._all: dict[Subscription, None] = {}
+        self._users: dict[str, int] = {}
+        self._ahead: list[Subscription] = []
+        self._plain = _Audience(event_line)
+        self._html = _Audience(html_event_line)
+        self._replaying = 0
+        self._tail: Tail | None = None
+        self._scheduled = False
+        room.listeners.append(self._on_events)
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """All subscriptions, live or not."""
+        return list(self._all)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is subscribed."""
+        return not self._all
+
+    def online(self, limit: int) -> list[str]:
+        """The users connected to the room on this node, at most `limit`."""
+        return list(self._users)[:limit]
+
+    def join(self, subscription: Subscription) -> None:
+        """Take in a subscription. The caller then makes it live or replaying."""
+        self._all[subscription] = None
+        user = subscription.subscriber.actor.user_id
+        self._users[user] = self._users.get(user, 0) + 1
+
+    def leave(self, subscription: Subscription) -> None:
+        """Let it go; nothing more is sent to it from here."""
+        if subscription.ended:
+            return
+        subscription.ended = True
+        del self._all[subscription]
+        user = subscription.subscriber.actor.user_id
+        self._users[user] -= 1
+        if not self._users[user]:
+            del self._users[user]
+        self._audience(subscription).remove(subscription.subscriber.outbox)
+        if subscription in self._ahead:
+            self._ahead.remove(subscription)
+
+    def close(self) -> None:
+        """Stop listening to the room."""
+        if self._on_events in self.room.listeners:
+            self.room.listeners.remove(self._on_events)
+
+    def _audience(self, subscription: Subscription) -> "_Audience":
+        return self._html if subscription.html else self._plain
+
+    # The seam between replay and live
+
+    def begin_replay(self) -> None:
+        """Keep live events from here on for who replays; `end_replay` must follow."""
+        self._replaying += 1
+        if self._tail is None:
+            self._tail = Tail(self.room.position)
+
+    def end_replay(self) -> None:
+        """One replay less."""
+        self._replaying -= 1
+        if not self._replaying:
+            self._tail = None
+
+    def tail_after(self, position: int, limit: int) -> list[RoomEvent] | None:
+        """Live events above `position`; None where the log must be read on instead."""
+        assert self._tail is not None
+        return self._tail.after(position, limit)
+
+    def go_live(self, subscription: Subscription) -> None:
+        """Send it every event above its `position` from now on.
+
+        The caller has sent, or does not want, everything up to there, and the room's feed has
+        delivered nothing above it.
+        """
+        self.flush()
+        if subscription.position > self.room.position:
+            self._ahead.append(subscription)
+        else:
+            self._audience(subscription).add(subscription.subscriber.outbox)
+
+    # Live
+
+    def _on_events(self, events: Sequence[RoomEvent]) -> None:
+        for event in events:
+            size_bytes = self._plain.append(event)
+            if self._html:
+                self._html.append(event)
+            if self._tail is not None:
+                self._tail.append(event, size_bytes)
+            if self._ahead:
+                self._send_ahead(event)
+            if isinstance(event.event, MemberRemoved):
+                self.flush()
+                self._end_membership(event.event.user_id)
+        if self._ahead:
+            self._catch_up_ahead()
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush_scheduled)
+
+    def _send_ahead(self, event: RoomEvent) -> None:
+        for subscription in tuple(self._ahead):
+            if event.sequence > subscription.position:
+                subscription.subscriber.outbox.push(subscription.line(event))
+
+    def _catch_up_ahead(self) -> None:
+        reached = [s for s in self._ahead if s.position <= self.room.position]
+        if reached:
+            self.flush()
+        for subscription in reached:
+            if not subscription.ended:
+                self._ahead.remove(subscription)
+                self._audience(subscription).add(subscription.subscriber.outbox)
+
+    def _end_membership(self, user_id: str) -> None:
+        for subscription in self.subscriptions:
+            subscriber = subscription.subscriber
+            if subscriber.actor.user_id == user_id and not policy.allows(
+                Act.READ, subscriber.actor, self.room.state
+            ):
+                subscriber.membership_ended(self.room.room_id)
+
+    def _flush_scheduled(self) -> None:
+        self._scheduled = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits to everyone who is live."""
+        self._plain.flush()
+        self._html.flush()
+
+    def send_to_all(self, line: bytes, *, may_drop: bool = False) -> None:
+        """Send a line that is no event to every subscriber."""
+        self.flush()
+        for subscription in self.subscriptions:
+            subscription.subscriber.outbox.push(line, may_drop=may_drop)
+
+
+class _Audience:
+    """Live outboxes that want events in the same form, and the lines that wait for all of them."""
+
+    def __init__(self, encode: Callable[[RoomEvent], bytes]) -> None:
+        self._encode = encode
+        self._outboxes: dict[Outbox, None] = {}
+        self._listed: list[Outbox] | None = None
+        self._lines: list[bytes] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._outboxes)
+
+    def add(self, outbox: Outbox) -> None:
+        """Flush first: what waits is not for the new one."""
+        self._outboxes[outbox] = None
+        self._listed = None
+
+    def remove(self, outbox: Outbox) -> None:
+        if outbox in self._outboxes:
+            del self._outboxes[outbox]
+            self._listed = None
+
+    def append(self, event: RoomEvent) -> int:
+        """Encode; its size in bytes."""
+        line = self._encode(event)
+        self._lines.append(line)
+        return len(line)
+
+    def flush(self) -> None:
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        if not self._outboxes:
+            return
+        # A list of its own: whoever is cut off for being too slow leaves during the loop.
+        outboxes = self._listed = self._listed or list(self._outboxes)
+        for payload, count in pack(lines):
+            frame = text_frame(payload)
+            for outbox in outboxes:
+                outbox.push_shared(frame, payload, count)
