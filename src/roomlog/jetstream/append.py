@@ -1,0 +1,455 @@
+"""Appending: one committer a partition, one commit under way while the next gathers.
+
+Below BATCH_MIN waiting events they are published singly, above that as one atomic batch, which
+costs one fsync (NATS ADR-50). Everything under way is kept in order: when the connection is lost
+it is sent again singly, in that order and with the same ids, before anything new. A lost
+connection loses a suffix of what was sent on it, so the order within a room holds, and the
+stream's duplicate window answers what had landed.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
+
+from roomlog.jetstream.connection import Connection
+from roomlog.jetstream.wire import ApiError, PubAck, decode_ack, pub
+from roomlog.ports import Appended, LogUnavailableError, NewEvent, RoomNotEmptyError
+
+BATCH_MIN: Final = 12
+BATCH_MAX: Final = 256
+BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
+EVENTS_PER_APPEND_MAX: Final = 512
+FIRSTS_AT_ONCE_MAX: Final = 16
+QUEUE_EVENTS_MAX: Final = 10_000
+QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
+EVENT_BYTES_MAX: Final = 1024 * 1024 - 1024
+
+_log = logging.getLogger(__name__)
+
+_WRONG_LAST_SEQUENCE = (10071, 10164)
+_DUPLICATE_IN_BATCH = 10201
+# Answers that say something of the batch as such; single publishes tell what is the matter.
+_BATCH_REFUSED = frozenset((_DUPLICATE_IN_BATCH, *range(10174, 10178), 10199, 10210, 10211))
+
+
+class FirstEvent(NamedTuple):
+    """An event at the beginning of a room: where it stands and its id."""
+
+    sequence: int
+    event_id: str
+
+
+class Entry:
+    """One caller's append on its way.
+
+    `sent`: it was published at least once. `uncertain`: an attempt was left without an answer.
+    """
+
+    __slots__ = (
+        "events",
+        "first",
+        "future",
+        "room_id",
+        "sent",
+        "size_bytes",
+        "subject",
+        "uncertain",
+    )
+
+    def __init__(
+        self,
+        room_id: str,
+        subject: str,
+        events: Sequence[NewEvent],
+        future: "asyncio.Future[list[Appended]]",
+        *,
+        first: bool,
+    ) -> None:
+        self.room_id = room_id
+        self.subject = subject
+        self.events = events
+        self.first = first
+        self.future = future
+        self.size_bytes = sum(len(event.data) for event in events)
+        self.sent = False
+        self.uncertain = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the caller has its answer (or is gone)."""
+        return self.future.done()
+
+    def succeed(self, result: list[Appended]) -> None:
+        """Answer the caller, unless its deadline came before."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Answer the caller with an error, unless its deadline came before."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class _Unit:
+    """What is published in one go and answered once: an event, or an atomic batch of events."""
+
+    __slots__ = ("ack", "entries", "events")
+
+    def __init__(self, entries: Sequence[Entry], events: Sequence[tuple[Entry, NewEvent]]) -> None:
+        self.entries = entries
+        self.events = events
+        self.ack: PubAck | None = None
+
+    def frames(self, reply: str) -> bytes:
+        """The protocol bytes; only the last message asks for an answer."""
+        batch_id = secrets.token_hex(12).encode() if len(self.events) > 1 else b""
+        frames: list[bytes] = []
+        for number, (entry, event) in enumerate(self.events, start=1):
+            headers = b"Nats-Msg-Id: %b\r\n" % event.event_id.encode()
+            if entry.first and event is entry.events[0]:
+                headers += b"Nats-Expected-Last-Subject-Sequence: 0\r\n"
+            last = number == len(self.events)
+            if batch_id:
+                headers += b"Nats-Batch-Id: %b\r\nNats-Batch-Sequence: %d\r\n" % (batch_id, number)
+                if last:
+                    headers += b"Nats-Batch-Commit: 1\r\n"
+            frames.append(
+                pub(entry.subject, event.data, reply=reply if last else "", headers=headers)
+            )
+        return b"".join(frames)
+
+    def settle(self, ack: PubAck) -> None:
+        """Tell the callers where their events stand: a batch's sequences are contiguous."""
+        sequence = ack.seq - len(self.events)
+        for entry in self.entries:
+            entry.succeed(
+                [Appended(sequence + i, ack.duplicate) for i in range(1, len(entry.events) + 1)]
+            )
+            sequence += len(entry.events)
+
+
+def _whole(entries: Sequence[Entry]) -> _Unit:
+    return _Unit(entries, [(entry, event) for entry in entries for event in entry.events])
+
+
+class Committer:
+    """Appends to one partition."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        ready: Callable[[], Awaitable[None]],
+        beginning_of: Callable[[str, int], Awaitable[list[FirstEvent]]],
+        appended: Callable[[int], None],
+        timeout_s: float,
+    ) -> None:
+        """`ready` returns when the log may be written (connected, and the same log as before).
+
+        `beginning_of(room_id, n)` gives a room's first n events; `appended(sequence)` is called
+        after each commit.
+        """
+        self._connection = connection
+        self._ready = ready
+        self._beginning_of = beginning_of
+        self._appended = appended
+        self._timeout_s = timeout_s
+        self._queue: deque[Entry] = deque()
+        self._queue_bytes = 0
+        self._queue_events = 0
+        self._work = asyncio.Event()
+        self._under_way: list[Entry] = []
+        self._exchange: _Exchange | None = None
+        self._task = asyncio.create_task(self._run())
+
+    async def append(
+        self, room_id: str, subject: str, events: Sequence[NewEvent], *, first: bool
+    ) -> list[Appended]:
+        """See EventLog.append. `subject` is the one to publish to."""
+        if not 0 < len(events) <= EVENTS_PER_APPEND_MAX:
+            raise ValueError(f"an append takes 1 to {EVENTS_PER_APPEND_MAX} events")
+        if any(len(event.data) > EVENT_BYTES_MAX for event in events):
+            raise ValueError(f"an event has at most {EVENT_BYTES_MAX} bytes")
+        if self._task.done():
+            raise LogUnavailableError("the log is closed")
+        loop = asyncio.get_running_loop()
+        entry = Entry(room_id, subject, events, loop.create_future(), first=first)
+        if (
+            self._queue_events + len(events) > QUEUE_EVENTS_MAX
+            or self._queue_bytes + entry.size_bytes > QUEUE_BYTES_MAX
+        ):
+            raise LogUnavailableError("too many appends wait for the log")
+        self._queue.append(entry)
+        self._queue_events += len(events)
+        self._queue_bytes += entry.size_bytes
+        self._work.set()
+        timer = loop.call_later(self._timeout_s, self._expire, entry)
+        try:
+            return await entry.future
+        finally:
+            timer.cancel()
+
+    def fail_all(self, detail: str) -> None:
+        """Give up everything waiting and under way, because the log is another one now."""
+        for entry in (*self._under_way, *self._queue):
+            entry.fail(LogUnavailableError(detail, outcome_unknown=entry.sent))
+        if self._exchange is not None:
+            self._exchange.look()
+
+    async def close(self) -> None:
+        """Stop; what waits is answered with LogUnavailableError."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self.fail_all("the log was closed")
+
+    def _expire(self, entry: Entry) -> None:
+        # From here on it is never published again: what is settled is not sent.
+        entry.fail(
+            LogUnavailableError(
+                f"the log did not answer within {self._timeout_s} s", outcome_unknown=entry.sent
+            )
+        )
+        if self._exchange is not None:
+            self._exchange.look()
+        while self._queue and self._queue[0].settled:
+            self._pop()
+
+    def _pop(self) -> Entry:
+        entry = self._queue.popleft()
+        self._queue_events -= len(entry.events)
+        self._queue_bytes -= entry.size_bytes
+        return entry
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            # Let whoever is about to append do so, and join this commit.
+            await asyncio.sleep(0)
+            self._under_way = self._take()
+            if not self._queue:
+                self._work.clear()
+            try:
+                await self._commit(self._under_way)
+            except Exception as error:  # noqa: BLE001 - one commit's failure must not end all later ones
+                _log.exception("a commit failed")
+                for entry in self._under_way:
+                    entry.fail(LogUnavailableError(str(error), outcome_unknown=entry.sent))
+            self._under_way = []
+
+    def _take(self) -> list[Entry]:
+        """Off the queue what goes into the next commit, in order."""
+        taken: list[Entry] = []
+        events = size_bytes = 0
+        rooms: set[str] = set()
+        while self._queue:
+            entry = self._queue[0]
+            if taken and not entry.settled:
+                full = (
+                    events + len(entry.events) > BATCH_MAX
+                    or size_bytes + entry.size_bytes > BATCH_BYTES_MAX
+                    or entry.first is not taken[0].first
+                )
+                # Those that must be a room's first are refused one by one, and may not pass
+                # another of the same room.
+                if full or (
+                    entry.first and (entry.room_id in rooms or len(taken) >= FIRSTS_AT_ONCE_MAX)
+                ):
+                    break
+            self._pop()
+            if entry.settled:
+                continue
+            taken.append(entry)
+            rooms.add(entry.room_id)
+            events += len(entry.events)
+            size_bytes += entry.size_bytes
+        return taken
+
+    async def _commit(self, entries: list[Entry]) -> None:
+        batchable = True
+        while True:
+            if all(entry.settled for entry in entries):
+                return
+            await self._ready()
+            # Deadlines may have passed meanwhile; from here to the sending nothing is awaited.
+            waiting = [entry for entry in entries if not entry.settled]
+            if not waiting:
+                return
+            if batchable and _worth_a_batch(waiting):
+                units = [_whole(waiting)]
+            else:
+                units = [_whole([entry]) for entry in _leading_run(waiting)]
+            batchable = False
+            if await self._exchanged(units):
+                await self._judge_all(units)
+
+    async def _judge_all(self, units: list[_Unit]) -> None:
+        """Answer what was refused; what goes another way or was lost stays unsettled."""
+        for unit in units:
+            error = unit.ack.error if unit.ack is not None else None
+            if error is None:
+                continue
+            if len(unit.entries) == 1:
+                await self._judge(unit.entries[0], error)
+            elif error.err_code not in _BATCH_REFUSED:
+                for entry in unit.entries:
+                    entry.fail(_refused(entry, error))
+
+    async def _exchanged(self, units: list[_Unit]) -> bool:
+        """Send and wait for all answers; False where there was no connection to send on."""
+        exchange = self._exchange = _Exchange(self._connection, units)
+        try:
+            if not exchange.send():
+                return False
+            await exchange.finished
+        finally:
+            exchange.forget()
+            self._exchange = None
+        for unit in units:
+            if unit.ack is None:
+                for entry, _ in unit.events:
+                    entry.uncertain = True
+        last = max((unit.ack.seq for unit in units if unit.ack is not None), default=0)
+        if last:
+            self._appended(last)
+        return True
+
+    async def _judge(self, entry: Entry, error: ApiError) -> None:
+        """Find the truth about a refused entry."""
+        refused_as_first = entry.first and (
+            error.err_code in _WRONG_LAST_SEQUENCE or error.err_code == _DUPLICATE_IN_BATCH
+        )
+        try:
+            if refused_as_first:
+                await self._judge_first(entry, error)
+            elif error.err_code == _DUPLICATE_IN_BATCH and len(entry.events) > 1:
+                await self._complete(entry)
+            else:
+                entry.fail(_refused(entry, error))
+        except LogUnavailableError as unavailable:
+            if self._connection.connected:
+                entry.fail(LogUnavailableError(unavailable.detail, outcome_unknown=entry.sent))
+
+    async def _judge_first(self, entry: Entry, error: ApiError) -> None:
+        # With one replica the expected sequence is checked before the id, so a retry of the
+        # room's first append is told apart by what stands at the room's beginning.
+        beginning = await self._beginning_of(entry.room_id, len(entry.events))
+        if not beginning:
+            entry.fail(_refused(entry, error))
+            return
+        if beginning[0].event_id != entry.events[0].event_id:
+            entry.fail(RoomNotEmptyError(f"room {entry.room_id} has events"))
+            return
+        found = {event.event_id: event.sequence for event in beginning}
+        entry.succeed(
+            [
+                Appended(found.get(event.event_id, beginning[0].sequence), duplicate=True)
+                for event in entry.events
+            ]
+        )
+
+    async def _complete(self, entry: Entry) -> None:
+        """Append one by one what a refused multi-event append lacks.
+
+        A retry of one that landed finds duplicates only. Where only some had been appended
+        before, by other appends, the missing ones follow in order.
+        """
+        units = [_Unit((), [(entry, event)]) for event in entry.events]
+        if not await self._exchanged(units) or any(unit.ack is None for unit in units):
+            return
+        acks = [unit.ack for unit in units if unit.ack is not None]
+        errors = [ack.error for ack in acks if ack.error is not None]
+        if errors:
+            entry.uncertain = True  # of its events, some may stand in the log
+            entry.fail(_refused(entry, errors[0]))
+        else:
+            entry.succeed([Appended(ack.seq, ack.duplicate) for ack in acks])
+
+
+class _Exchange:
+    """Units sent on one connection and the wait for their answers.
+
+    `finished` is done when all are answered, when the callers of those that are not have been
+    told otherwise, or when the connection is lost.
+    """
+
+    def __init__(self, connection: Connection, units: list[_Unit]) -> None:
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._connection = connection
+        self._units = units
+        self._unanswered = len(units)
+        self._replies: list[str] = []
+
+    def send(self) -> bool:
+        """Publish all at once, each with a reply subject of its own; False when disconnected."""
+        if not self._connection.connected:
+            return False
+        frames: list[bytes] = []
+        for unit in self._units:
+            reply = self._connection.expect(self._taker(unit), self._lost)
+            self._replies.append(reply)
+            frames.append(unit.frames(reply))
+            for entry, _ in unit.events:
+                entry.sent = True
+        self._connection.write(b"".join(frames))
+        return True
+
+    def forget(self) -> None:
+        """Late answers to this attempt mean nothing any more."""
+        for reply in self._replies:
+            self._connection.forget(reply)
+
+    def look(self) -> None:
+        """Finish when nobody waits for what is still unanswered."""
+        if not self.finished.done() and all(
+            entry.settled for unit in self._units if unit.ack is None for entry, _ in unit.events
+        ):
+            self.finished.set_result(None)
+
+    def _taker(self, unit: _Unit) -> Callable[[bytes, bytes], None]:
+        def take(headers: bytes, data: bytes) -> None:
+            if unit.ack is not None:
+                return
+            unit.ack = ack = decode_ack(headers, data)
+            if ack.error is None:
+                unit.settle(ack)
+            self._unanswered -= 1
+            if self._unanswered == 0 and not self.finished.done():
+                self.finished.set_result(None)
+
+        return take
+
+    def _lost(self) -> None:
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+
+def _worth_a_batch(entries: list[Entry]) -> bool:
+    events = sum(len(entry.events) for entry in entries)
+    several = len(entries) > 1 and not entries[0].first
+    return several and (events >= BATCH_MIN or events > len(entries))
+
+
+def _leading_run(entries: list[Entry]) -> list[Entry]:
+    """Those at the head that may be under way together without risk to the order of a room.
+
+    Single events may: the refusal of one does not bring it back behind the others. A batch may
+    be refused and come again as single events, so it goes alone, or beside other rooms' firsts.
+    """
+    if entries[0].first:
+        return entries
+    if len(entries[0].events) > 1:
+        return entries[:1]
+    return list(itertools.takewhile(lambda entry: len(entry.events) == 1, entries))
+
+
+def _refused(entry: Entry, error: ApiError) -> LogUnavailableError:
+    return LogUnavailableError(
+        f"the log refused: {error.description} (code {error.code}, {error.err_code})",
+        outcome_unknown=entry.uncertain,
+    )

@@ -1,0 +1,228 @@
+"""The log as the services see it: connection, streams, append, replay and live put together."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final, Self
+
+from roomlog.jetstream import stream, subjects
+from roomlog.jetstream.append import Committer
+from roomlog.jetstream.connection import Connection
+from roomlog.jetstream.live import FeedHub
+from roomlog.jetstream.replay import Reader
+from roomlog.jetstream.signals import JetStreamSignals
+from roomlog.ports import (
+    Appended,
+    Feed,
+    FeedListener,
+    LogEvent,
+    LogUnavailableError,
+    NewEvent,
+    PartitionState,
+)
+
+APPEND_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 10.0
+IDENTITY_CHECK_INTERVAL_S: Final = 60.0
+IDENTITY_RETRY_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class JetStreamLog:
+    """The port EventLog on JetStream. Made by `connect`, ended by `close`.
+
+    `signals` is the port Signals on the same connection; `connection` serves the buckets.
+    """
+
+    def __init__(self, connection: Connection, partitions: int, append_timeout_s: float) -> None:
+        """Not for callers: see `connect`."""
+        self.connection = connection
+        self.signals = JetStreamSignals(connection)
+        self._epoch = ""
+        self._partitions = partitions
+        self._reader = Reader(connection, partitions)
+        self._feeds = FeedHub(connection, self._reader)
+        self._reached = [0] * partitions
+        self._reset_listeners: list[Callable[[], None]] = []
+        self._identified = asyncio.Event()
+        self._recheck = asyncio.Event()
+        self._committers = [
+            Committer(
+                connection,
+                ready=self._identified_log,
+                beginning_of=self._reader.beginning_of,
+                appended=self._after_commit(partition),
+                timeout_s=append_timeout_s,
+            )
+            for partition in range(partitions)
+        ]
+        self._identity_task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        nats_url: str,
+        *,
+        partitions: int = 1,
+        append_timeout_s: float = APPEND_TIMEOUT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        name: str = "roomlog",
+    ) -> Self:
+        """Connect, make the streams where there are none, check them.
+
+        `append_timeout_s` is each append's deadline. Raises LogUnavailableError where no server
+        answers within `connect_timeout_s`, stream.LogMismatchError where the streams differ from
+        what they should be. The caller closes what it got.
+        """
+        connection = Connection(nats_url, name=name)
+        await connection.open(timeout_s=connect_timeout_s)
+        try:
+            epoch = await stream.ensure_log(connection, partitions)
+        except BaseException:
+            await connection.close()
+            raise
+        log = cls(connection, partitions, append_timeout_s)
+        await log._begin(epoch)
+        return log
+
+    @property
+    def epoch(self) -> str:
+        """See EventLog.epoch."""
+        return self._epoch
+
+    @property
+    def partitions(self) -> int:
+        """See EventLog.partitions."""
+        return self._partitions
+
+    @property
+    def connected(self) -> bool:
+        """See EventLog.connected."""
+        return self.connection.connected
+
+    def partition_of(self, room_id: str) -> int:
+        """See EventLog.partition_of."""
+        return subjects.partition_of(room_id, self._partitions)
+
+    async def append(
+        self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
+    ) -> list[Appended]:
+        """See EventLog.append.
+
+        After a lost connection `duplicate` may be true for what this very append put there.
+        """
+        committer = self._committers[self.partition_of(room_id)]
+        subject = subjects.append_subject(room_id, self._partitions)
+        return await committer.append(room_id, subject, events, first=first)
+
+    def read(
+        self, room_id: str, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """See EventLog.read."""
+        return self._reader.read(room_id, after=after, up_to=up_to)
+
+    async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
+        """See EventLog.last_sequence."""
+        return await self._reader.last_sequence(room_id, up_to=up_to)
+
+    async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
+        """See EventLog.last_sequences."""
+        return await self._reader.last_sequences(room_ids)
+
+    async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
+        """See EventLog.event_at."""
+        return await self._reader.event_at(room_id, sequence)
+
+    def read_partition(
+        self, partition: int, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """See EventLog.read_partition."""
+        return self._reader.read_partition(partition, after=after, up_to=up_to)
+
+    async def partition_state(self, partition: int) -> PartitionState:
+        """See EventLog.partition_state."""
+        return await stream.partition_state(self.connection, partition, self._partitions)
+
+    async def follow(self, room_id: str, listener: FeedListener) -> Feed:
+        """See EventLog.follow. After a reset the feed is silent: follow anew."""
+        return await self._feeds.follow(room_id, listener)
+
+    def on_reset(self, listener: Callable[[], None]) -> None:
+        """See EventLog.on_reset."""
+        self._reset_listeners.append(listener)
+
+    async def close(self) -> None:
+        """End everything; appends that wait are answered with LogUnavailableError."""
+        if self._identity_task is not None:
+            self._identity_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._identity_task
+        for committer in self._committers:
+            await committer.close()
+        await self._feeds.close()
+        await self.connection.close()
+
+    async def _begin(self, epoch: str) -> None:
+        self._epoch = epoch
+        self._identified.set()
+        self.connection.on_up(self._on_up)
+        self._feeds.start()
+        self._identity_task = asyncio.create_task(self._watch_identity())
+
+    def _after_commit(self, partition: int) -> Callable[[int], None]:
+        def appended(sequence: int) -> None:
+            self._reached[partition] = max(self._reached[partition], sequence)
+            self.signals.announce_appended(partition, sequence)
+
+        return appended
+
+    async def _identified_log(self) -> None:
+        """Return when connected to the log that this is known to be."""
+        while not (self.connection.connected and self._identified.is_set()):
+            if self.connection.connected:
+                await self._identified.wait()
+            else:
+                with contextlib.suppress(LogUnavailableError):
+                    await self.connection.wait_connected()
+
+    def _on_up(self) -> None:
+        # Nothing is sent again before it is known that this is still the same log.
+        self._identified.clear()
+        self._recheck.set()
+
+    async def _watch_identity(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._recheck.wait(), IDENTITY_CHECK_INTERVAL_S)
+            self._recheck.clear()
+            try:
+                await self._check_identity()
+            except LogUnavailableError as error:
+                _log.warning("the log's identity could not be checked: %s", error)
+                await asyncio.sleep(IDENTITY_RETRY_S)
+                self._recheck.set()
+
+    async def _check_identity(self) -> None:
+        generation = self.connection.generation
+        states = [await self.partition_state(p) for p in range(self._partitions)]
+        same = all(
+            state.epoch == self._epoch and state.last_sequence >= reached
+            for state, reached in zip(states, self._reached, strict=True)
+        )
+        if not same:
+            self._reset(states[0].epoch)
+        self._reached = [state.last_sequence for state in states]
+        if generation == self.connection.generation:
+            self._identified.set()
+            self._feeds.check_soon()
+
+    def _reset(self, epoch: str) -> None:
+        _log.error("the log is another one now: epoch %s, was %s", epoch, self._epoch)
+        self._epoch = epoch
+        for committer in self._committers:
+            committer.fail_all("the log is another one now")
+        self._feeds.reset()
+        for listener in self._reset_listeners:
+            listener()

@@ -1,0 +1,41 @@
+"""Wake-ups between processes on plain NATS subjects: never stored, losing one costs time only."""
+
+from collections.abc import Callable
+
+from roomlog.jetstream import subjects
+from roomlog.jetstream.connection import Connection, MessageHandler
+
+
+class JetStreamSignals:
+    """The port Signals. Listeners outlive reconnects and are called on the event loop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def on_appended(self, partition: int, listener: Callable[[int], None]) -> None:
+        """See Signals.on_appended."""
+        self._connection.subscribe(subjects.appended_signal(partition), _of_sequence(listener))
+
+    async def announce_projected(self, partition: int, sequence: int) -> None:
+        """See Signals.announce_projected. Says nothing while disconnected."""
+        self._say(subjects.projected_signal(partition), sequence)
+
+    async def on_projected(self, partition: int, listener: Callable[[int], None]) -> None:
+        """See Signals.on_projected."""
+        self._connection.subscribe(subjects.projected_signal(partition), _of_sequence(listener))
+
+    def announce_appended(self, partition: int, sequence: int) -> None:
+        """Tell all nodes that the partition now reaches `sequence`."""
+        self._say(subjects.appended_signal(partition), sequence)
+
+    def _say(self, subject: str, sequence: int) -> None:
+        if self._connection.connected:
+            self._connection.publish(subject, b"%d" % sequence)
+
+
+def _of_sequence(listener: Callable[[int], None]) -> MessageHandler:
+    def take(_headers: bytes, data: bytes) -> None:
+        if data.isdigit():
+            listener(int(data))
+
+    return take

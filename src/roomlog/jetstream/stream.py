@@ -1,0 +1,232 @@
+"""The log's streams: made once, checked ever after, never silently made again.
+
+Source: NATS ADR-8/ADR-10 (extended purge), ADR-28 (republish), ADR-31 (direct get), ADR-36
+(subject transforms), ADR-50 (atomic batches).
+"""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from roomlog.jetstream import subjects
+from roomlog.jetstream.connection import Connection
+from roomlog.jetstream.wire import ApiError, status
+from roomlog.ports import LogUnavailableError, PartitionState
+
+DUPLICATE_WINDOW_S: Final = 120
+
+_NOT_FOUND = 10059
+_NAME_IN_USE = 10058
+_EPOCH = "roomlog_epoch"
+_PARTITIONS = "roomlog_partitions"
+_PARTITION = "roomlog_partition"
+
+
+class LogMismatchError(Exception):
+    """The streams are not those of this configuration. `problems`: one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _State(msgspec.Struct, frozen=True):
+    messages: int = 0
+    bytes: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+    num_deleted: int = 0
+
+
+class StreamInfo(msgspec.Struct, frozen=True):
+    """What the server says of a stream."""
+
+    config: dict[str, Any] = {}
+    created: datetime = datetime.min.replace(tzinfo=UTC)
+    state: _State = _State()
+    error: ApiError | None = None
+
+    @property
+    def epoch(self) -> str:
+        """The epoch in its metadata; empty for a stream of somebody else's making."""
+        metadata: dict[str, str] = self.config.get("metadata") or {}
+        return metadata.get(_EPOCH, "")
+
+
+_info_decoder = msgspec.json.Decoder(StreamInfo)
+
+
+def stream_config(partition: int, partitions: int, epoch: str) -> dict[str, Any]:
+    """The exact configuration of a partition's stream."""
+    config: dict[str, Any] = {
+        "name": subjects.stream_name(partition, partitions),
+        "subjects": [subjects.stream_subject(partition, partitions)],
+        "storage": "file",
+        "num_replicas": 1,
+        "retention": "limits",
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "max_msgs_per_subject": -1,
+        "max_msg_size": -1,
+        "discard": "new",
+        "duplicate_window": DUPLICATE_WINDOW_S * 1_000_000_000,
+        "allow_direct": True,
+        "allow_atomic": True,
+        "deny_purge": True,
+        # Redaction erases single messages; who else must not is kept off by its NATS permission.
+        "deny_delete": False,
+        "republish": {"src": subjects.all_events(), "dest": subjects.live_destination()},
+        "metadata": {
+            _EPOCH: epoch,
+            _PARTITIONS: str(partitions),
+            _PARTITION: str(partition),
+        },
+    }
+    if partitions > 1:
+        config["subject_transform"] = {
+            "src": subjects.stream_subject(partition, partitions),
+            "dest": "ev.{{wildcard(1)}}",
+        }
+    return config
+
+
+async def ensure_log(connection: Connection, partitions: int) -> str:
+    """Make the streams where there are none, else check them; return the epoch.
+
+    Raises LogMismatchError, which says what differs, and LogUnavailableError.
+    """
+    infos = [await stream_info(connection, name) for name in _names(partitions)]
+    existing = [info for info in infos if info is not None]
+    if len(existing) < partitions and all(info.state.last_seq == 0 for info in existing):
+        await _refuse_other_layouts(connection, partitions)
+        await _create_missing(connection, partitions, infos)
+    if problems := await check_log(connection, partitions):
+        raise LogMismatchError(problems)
+    first = await stream_info(connection, subjects.stream_name(0, partitions))
+    return first.epoch if first is not None else ""
+
+
+async def check_log(connection: Connection, partitions: int) -> list[str]:
+    """Compare the streams with what they should be: one sentence for each difference.
+
+    Raises LogUnavailableError.
+    """
+    problems = await _other_layouts(connection, partitions)
+    epochs: set[str] = set()
+    for partition, name in enumerate(_names(partitions)):
+        info = await stream_info(connection, name)
+        if info is None:
+            problems.append(f"stream {name} is missing: restore it from a backup")
+            continue
+        epochs.add(info.epoch)
+        expected = stream_config(partition, partitions, info.epoch)
+        problems += _differences(name, expected, info.config)
+        if not info.epoch:
+            problems.append(f"stream {name} has no {_EPOCH} in its metadata: it is not roomlog's")
+    if len(epochs) > 1:
+        problems.append(f"the streams are of different epochs: {', '.join(sorted(epochs))}")
+    return problems
+
+
+async def stream_info(connection: Connection, name: str) -> StreamInfo | None:
+    """What the server says of a stream; None where there is none."""
+    info = await _call(connection, f"$JS.API.STREAM.INFO.{name}")
+    if info.error is not None:
+        if info.error.err_code == _NOT_FOUND:
+            return None
+        raise LogUnavailableError(f"stream {name}: {info.error.description}")
+    return info
+
+
+async def partition_state(
+    connection: Connection, partition: int, partitions: int
+) -> PartitionState:
+    """The port's view of a partition. Raises LogUnavailableError, also where it is missing."""
+    name = subjects.stream_name(partition, partitions)
+    info = await stream_info(connection, name)
+    if info is None:
+        raise LogUnavailableError(f"stream {name} is missing")
+    return PartitionState(
+        partition=partition,
+        stream=name,
+        epoch=info.epoch,
+        first_sequence=info.state.first_seq,
+        last_sequence=info.state.last_seq,
+        messages=info.state.messages,
+        bytes=info.state.bytes,
+        deleted=info.state.num_deleted,
+        created=info.created,
+    )
+
+
+async def create_stream(connection: Connection, config: dict[str, Any]) -> None:
+    """Create a stream; one that stands there already with the same configuration is fine.
+
+    Raises LogUnavailableError.
+    """
+    name = config["name"]
+    made = await _call(connection, f"$JS.API.STREAM.CREATE.{name}", msgspec.json.encode(config))
+    if made.error is not None and made.error.err_code != _NAME_IN_USE:
+        raise LogUnavailableError(f"stream {name} cannot be made: {made.error.description}")
+
+
+async def _create_missing(
+    connection: Connection, partitions: int, infos: list[StreamInfo | None]
+) -> None:
+    # Others may start at the same time. The first partition's stream decides the epoch: NATS
+    # makes it once, whoever comes second reads it.
+    epoch = next((info.epoch for info in infos if info is not None), str(uuid.uuid4()))
+    for partition in range(partitions):
+        await create_stream(connection, stream_config(partition, partitions, epoch))
+        if partition == 0:
+            made = await stream_info(connection, subjects.stream_name(0, partitions))
+            epoch = made.epoch if made is not None else epoch
+
+
+async def _refuse_other_layouts(connection: Connection, partitions: int) -> None:
+    if problems := await _other_layouts(connection, partitions):
+        raise LogMismatchError(problems)
+
+
+async def _other_layouts(connection: Connection, partitions: int) -> list[str]:
+    """The number of partitions is fixed for an epoch: look for streams of another number."""
+    foreign = [subjects.STREAM] if partitions > 1 else []
+    foreign.append(f"{subjects.STREAM}_{partitions if partitions > 1 else 0}")
+    found = [name for name in foreign if await stream_info(connection, name) is not None]
+    return [
+        f"stream {name} does not belong to a log of {partitions} partition(s): "
+        "the number of partitions cannot change within an epoch"
+        for name in found
+    ]
+
+
+def _names(partitions: int) -> list[str]:
+    return [subjects.stream_name(partition, partitions) for partition in range(partitions)]
+
+
+def _differences(name: str, expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    problems = [
+        f"stream {name}: {field} is {found.get(field)!r} and should be {value!r}"
+        for field, value in expected.items()
+        # False is what the server leaves out.
+        if field != "metadata" and (found.get(field) or False) != (value or False)
+    ]
+    metadata: dict[str, str] = found.get("metadata") or {}
+    return problems + [
+        f"stream {name}: metadata {key} is {metadata.get(key)!r} and should be {value!r}"
+        for key, value in expected["metadata"].items()
+        if key != _EPOCH and metadata.get(key) != value
+    ]
+
+
+async def _call(connection: Connection, subject: str, data: bytes = b"") -> StreamInfo:
+    reply = await connection.request(subject, data)
+    if code := status(reply.headers):
+        raise LogUnavailableError(f"JetStream does not answer (status {code})")
+    try:
+        return _info_decoder.decode(reply.data)
+    except msgspec.MsgspecError as error:
+        raise LogUnavailableError(f"unreadable answer from JetStream: {error}") from error

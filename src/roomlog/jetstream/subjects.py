@@ -1,0 +1,74 @@
+"""The names of everything roomlog keeps or says in NATS; nobody else spells them out."""
+
+from zlib import crc32
+
+STREAM = "ROOMLOG"
+SNAPSHOTS_BUCKET = "ROOMLOG_SNAPSHOTS"
+MARKERS_BUCKET = "ROOMLOG_MARKERS"
+
+_EVENTS = "ev."
+_LIVE = "live."
+_APPEND = "append."
+_APPENDED = "signal.appended."
+_PROJECTED = "signal.projected."
+
+
+def partition_of(room_id: str, partitions: int) -> int:
+    """The partition of a room: crc32 of its id, modulo the number of partitions."""
+    return crc32(room_id.encode()) % partitions
+
+
+def stream_name(partition: int, partitions: int) -> str:
+    """`ROOMLOG`, or `ROOMLOG_<p>` where there are several."""
+    return STREAM if partitions == 1 else f"{STREAM}_{partition}"
+
+
+def event_subject(room_id: str) -> str:
+    """The subject under which a room's events are stored, in every stream."""
+    return _EVENTS + room_id
+
+
+def all_events() -> str:
+    """Matches the stored subject of every room."""
+    return _EVENTS + "*"
+
+
+def room_of(subject: str) -> str:
+    """The room id in a stored subject."""
+    return subject[len(_EVENTS) :]
+
+
+def append_subject(room_id: str, partitions: int) -> str:
+    """Where to publish a room's events.
+
+    Streams may not share subjects, so with several partitions each takes its own and its
+    subject transform makes the stored subject of it.
+    """
+    if partitions == 1:
+        return _EVENTS + room_id
+    return f"{_APPEND}{partition_of(room_id, partitions)}.{room_id}"
+
+
+def stream_subject(partition: int, partitions: int) -> str:
+    """What a partition's stream takes."""
+    return all_events() if partitions == 1 else f"{_APPEND}{partition}.*"
+
+
+def live_subject(room_id: str) -> str:
+    """Where a room's stored events are republished."""
+    return _LIVE + room_id
+
+
+def live_destination() -> str:
+    """The republish destination in the stream's configuration (NATS ADR-28)."""
+    return _LIVE + "{{wildcard(1)}}"
+
+
+def appended_signal(partition: int) -> str:
+    """Tells how far a partition reaches, after each commit."""
+    return f"{_APPENDED}{partition}"
+
+
+def projected_signal(partition: int) -> str:
+    """Tells how far a partition's projection reaches."""
+    return f"{_PROJECTED}{partition}"

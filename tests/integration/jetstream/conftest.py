@@ -1,0 +1,108 @@
+"""A nats-server of the wheel for each test that wants one, on a free port and a new directory."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from roomlog.jetstream.log import JetStreamLog
+
+CONF = Path(__file__).parents[3] / "nats.conf"
+START_TIMEOUT_S = 60.0
+
+
+class Server:
+    """A nats-server that can be killed, stopped in its tracks, and started again on its store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = -1
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until it listens; the port stays the same over restarts."""
+        binary = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+        assert binary is not None
+        for stale in self.folder.glob("*.ports"):
+            stale.unlink()
+        command = [binary, "-c", str(CONF), "-a", "127.0.0.1", "-p", str(self.port)]
+        command += ["-sd", str(self.folder / "store"), "--ports_file_dir", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stderr=log)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            for file in self.folder.glob("*.ports"):
+                with contextlib.suppress(ValueError, KeyError, IndexError):
+                    self.port = int(json.loads(file.read_text())["nats"][0].rsplit(":", 1)[1])
+                    return
+            time.sleep(0.02)
+        raise AssertionError("nats-server did not start")
+
+    def kill(self) -> None:
+        """kill -9, at once."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+
+@contextlib.contextmanager
+def running_server() -> Generator[Server]:
+    folder = Path(tempfile.mkdtemp(prefix="roomlog-nats-"))
+    server = Server(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server() -> Generator[Server]:
+    with running_server() as running:
+        yield running
+
+
+Connect = Callable[..., Awaitable[JetStreamLog]]
+
+
+@pytest.fixture
+async def connect(server: Server) -> AsyncGenerator[Connect]:
+    """Connects logs to the test's server and closes them at its end."""
+    logs: list[JetStreamLog] = []
+
+    async def make(**options: object) -> JetStreamLog:
+        log = await JetStreamLog.connect(server.url, **options)
+        logs.append(log)
+        return log
+
+    yield make
+    for log in logs:
+        await log.close()
+
+
+@pytest.fixture
+async def log(connect: Connect) -> JetStreamLog:
+    return await connect()
