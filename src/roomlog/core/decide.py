@@ -211,7 +211,8 @@ def react(room: RoomState, message: MessageState, actor: Actor, emoji: str, *, a
     """`reaction.added` or `reaction.removed`."""
     policy.require(Act.REACT, actor, room)
     _still_there(message)
-    if add and len(message.reactions) >= REACTIONS_PER_MESSAGE_MAX:
+    new = add and (emoji, actor.user_id) not in message.reactions
+    if new and len(message.reactions) >= REACTIONS_PER_MESSAGE_MAX:
         raise RefusedError(
             ErrorCode.INVALID,
             f"a message has at most {REACTIONS_PER_MESSAGE_MAX} reactions",

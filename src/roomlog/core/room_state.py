@@ -24,7 +24,7 @@ def decode_snapshot(data: bytes) -> RoomState | None:
     """A room's state from a snapshot; None where the bytes are of another form."""
     try:
         return _decoder.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

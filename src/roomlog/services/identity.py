@@ -64,9 +64,8 @@ def new_stamp(event_id: str, digest: str | None) -> Stamp:
 
 def rfc3339(moment: datetime) -> str:
     """UTC with milliseconds, as every time is written."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
-        f"{moment.microsecond // 1000:03d}Z"
-    )
+    utc = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return utc.removesuffix("+00:00") + "Z"
 
 
 class SystemClock:

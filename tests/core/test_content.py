@@ -1,0 +1,146 @@
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as s
+
+from roomlog.core.content import (
+    ALLOWED_SCHEMES,
+    ALLOWED_TAGS,
+    UnstorableTextError,
+    clean_text,
+    render_html,
+)
+
+_STORABLE = s.text(s.characters(exclude_categories=("Cs",), exclude_characters="\x00"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "if (a<b) {x>y} List<String>",
+        "<script>alert(1)</script>",
+        "  leading and trailing  \n",
+        "tab\there\nand a line",
+        "&amp; &lt; &#0;",
+        "e\u0301 is not \u00e9",
+        "\u200b\u202e\ufeff\x7f\x85\u2028",
+        "漢字 🚒 👩‍🚒",
+    ],
+)
+def test_text_is_kept_as_it_was_typed(text: str):
+    assert clean_text(text) == text
+
+
+@given(_STORABLE)
+def test_nothing_but_control_characters_is_ever_taken_out(text: str):
+    kept = "".join(c for c in text if c >= " " or c in "\t\n")
+
+    assert clean_text(text) == kept
+    assert clean_text(kept) == kept
+
+
+def test_control_characters_other_than_tab_and_newline_are_stripped():
+    controls = "".join(map(chr, range(1, 32)))
+
+    assert clean_text(f"a{controls}b\r\n") == "a\t\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a\x00b", "NUL"), ("\x00", "NUL"), ("a\ud800", "surrogate"), ("\udfffb", "surrogate")],
+)
+def test_what_no_table_can_hold_is_refused_and_not_left_out(text: str, words: str):
+    with pytest.raises(UnstorableTextError, match=words):
+        clean_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("hello", "<p>hello</p>"),
+        ("", ""),
+        ("*a* **b** `c` ~~d~~", "<em>a</em> <strong>b</strong> <code>c</code> <del>d</del>"),
+        ("if (a<b) {x>y} List<String>", "if (a&lt;b) {x&gt;y} List&lt;String&gt;"),
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("<b onclick=x>hi</b>", "&lt;b onclick=x&gt;hi&lt;/b&gt;"),
+        ("```py\n<a>\n```", "&lt;a&gt;"),
+        ("3. three", '<ol start="3">'),
+        ("# Head", "<h1>Head</h1>"),
+        ("> said", "<blockquote>"),
+        ("a\n\n---\n\nb", "<hr>"),
+    ],
+)
+def test_commonmark_is_rendered_and_raw_html_shown_as_it_was_typed(text: str, html: str):
+    assert html in render_html(text)
+
+
+@pytest.mark.parametrize("url", ["https://x.example/a?b=c", "http://x.example/"])
+def test_a_bare_link_is_recognised_and_gives_nothing_away(url: str):
+    html = render_html(f"see {url} now")
+
+    assert f'href="{url}"' in html
+    assert 'rel="noopener noreferrer nofollow"' in html
+
+
+def test_an_image_is_not_loaded_by_whoever_reads():
+    assert "<img" not in render_html("![alt](https://x.example/pixel.png)")
+
+
+class _Found(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.others: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_comment(self, data: str) -> None:
+        self.others.append(data)
+
+    handle_decl = handle_pi = unknown_decl = handle_comment
+
+
+_ATTRIBUTES = {("a", "href"), ("a", "title"), ("a", "rel"), ("ol", "start")}
+_PIECES = s.sampled_from(
+    [
+        *("<script>", "</p>", "<img src=x onerror=alert(1)>", "<a href='javascript:alert(1)'>"),
+        *("[x](javascript:alert(1))", "[x](data:text/html,x)", "[x](vbscript:y)", "<!--", "-->"),
+        *("![x](https://x.example/a.png)", "<javascript:alert(1)>", "[x](JaVaScRiPt:y)", "]]>"),
+        *("[x](&#106;avascript:y)", "[x](java\tscript:y)", "[x](//x.example)", "<svg/onload=x>"),
+        *("<style>", "<![CDATA[", "<?php", "<iframe srcdoc=x>", "[a]: javascript:x\n\n", "[a]"),
+        *("```", "~~~", "`", "\n", "\n\n", "    ", "> ", "- ", "1. ", "# ", "|", "\\", '"', "'"),
+        *("www.x.example", "a@b.example", "xmpp:a@b.example", "https://", "&lt;", "&#60;", "\x01"),
+        *('<a title="x" onclick="y">', '[x](https://x.example "t\\"><b>")', "<http://a onclick=x>"),
+    ]
+)
+
+
+@given(s.lists(_PIECES | _STORABLE, max_size=12).map("".join))
+@example("<javascript:alert(1)>")
+@example('[x](https://x.example "on\\"click=y")')
+def test_no_text_makes_an_element_attribute_or_url_scheme_off_the_list(text: str):
+    html = render_html(text)
+    found = _Found()
+    found.feed(html)
+    found.close()
+
+    assert found.tags <= ALLOWED_TAGS
+    assert {(tag, name) for tag, name, _ in found.attributes} <= _ATTRIBUTES
+    assert not found.others
+    links = [value or "" for _, name, value in found.attributes if name == "href"]
+    assert {_scheme(link) for link in links} <= ALLOWED_SCHEMES | {""}
+
+
+def _scheme(link: str) -> str:
+    # Browsers drop white space and controls from a scheme, so the judge does too.
+    shown = "".join(c for c in link if c > " ")
+    try:
+        return urlsplit(shown).scheme
+    except ValueError:
+        return shown.partition(":")[0].lower()
