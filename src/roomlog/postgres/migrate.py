@@ -28,12 +28,12 @@ async def migrate(database_url: str) -> str | None:
     DatabaseUnavailableError and UnknownRevisionError.
     """
     folder = data_file("migrations")
-    head, known = _revisions(folder / "versions")
+    head, known = known_revisions(folder / "versions")
     with translated():
         connection = await connect(database_url, command_timeout_s=None)
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
-            current = await _current(connection)
+            current = await current_revision(connection)
             if current == head:
                 return None
             if current is not None and current not in known:
@@ -47,7 +47,7 @@ async def migrate(database_url: str) -> str | None:
     return head
 
 
-def _revisions(versions: Path) -> tuple[str, set[str]]:
+def known_revisions(versions: Path) -> tuple[str, set[str]]:
     """The newest revision, and all. Read from the files' text: importing Alembic takes 0.5 s."""
     revisions: set[str] = set()
     replaced: set[str] = set()
@@ -59,7 +59,8 @@ def _revisions(versions: Path) -> tuple[str, set[str]]:
     return head, revisions
 
 
-async def _current(connection: Connection) -> str | None:
+async def current_revision(connection: Connection) -> str | None:
+    """The revision that the database is at; None before the first."""
     if await connection.fetchval("SELECT to_regclass('public.alembic_version')") is None:
         return None
     found = await connection.fetchval("SELECT version_num FROM public.alembic_version")

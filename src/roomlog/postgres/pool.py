@@ -1,0 +1,93 @@
+"""A pool of connections for reads, that says within seconds when PostgreSQL is away."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+
+import asyncpg
+
+from roomlog.ports import DatabaseUnavailableError
+from roomlog.postgres.connection import (
+    CONNECT_TIMEOUT_S,
+    server_settings,
+    translated,
+)
+from roomlog.projection_ports import RowsRefusedError, TablesMissingError
+
+READ_TIMEOUT_S = 4.5  # "within 5 s", all waiting and a second attempt included
+_IDLE_S = 300
+_ATTEMPTS = 2
+
+# Connections that were lost while idle, and plans of tables that a rebuild has swapped away.
+_WORTH_A_RETRY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.UndefinedTableError,
+    asyncpg.DeadlockDetectedError,
+    ConnectionError,
+)
+
+
+class Pool:
+    """Reads over a few connections, which are made when they are needed."""
+
+    def __init__(self, pool: "asyncpg.Pool") -> None:
+        self._pool = pool
+
+    async def fetch(self, statement: str, *values: object) -> Sequence[asyncpg.Record]:
+        """All rows of a read. Raises DatabaseUnavailableError within READ_TIMEOUT_S.
+
+        A value that no column can hold (a NUL, a number too large) is found nowhere.
+        """
+        try:
+            with translated():
+                async with asyncio.timeout(READ_TIMEOUT_S):
+                    return await self._attempts(statement, values)
+        except RowsRefusedError:
+            return []
+        except TablesMissingError as error:
+            raise DatabaseUnavailableError(str(error)) from error
+
+    async def fetch_one(self, statement: str, *values: object) -> asyncpg.Record | None:
+        """The first row of a read, or None. As `fetch` otherwise."""
+        rows = await self.fetch(statement, *values)
+        return rows[0] if rows else None
+
+    async def _attempts(self, statement: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
+        attempt = 1
+        while True:
+            try:
+                async with self._pool.acquire() as connection:
+                    return await connection.fetch(statement, *values)
+            except _WORTH_A_RETRY:
+                if attempt == _ATTEMPTS:
+                    raise
+                attempt += 1
+
+
+@contextlib.asynccontextmanager
+async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
+    """A pool of at most `size` connections for the length of the block.
+
+    It connects when it is asked: with PostgreSQL away it opens all the same.
+    """
+    pool = await asyncpg.create_pool(
+        database_url,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=READ_TIMEOUT_S,
+        max_inactive_connection_lifetime=_IDLE_S,
+        server_settings=server_settings(),
+    )
+    try:
+        yield Pool(pool)
+    finally:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()

@@ -1,0 +1,160 @@
+"""The tables as services read them: `roomlog.ports.ReadModel`."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from roomlog.ports import Checkpoint, EventRecord, MessageQuery, RoomRow
+from roomlog.postgres.pool import Pool
+from roomlog.postgres.queries import query
+from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
+from roomlog_contract.fold import MessageState
+from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
+from roomlog_contract.types import RoomRole, RoomStatus
+
+SEQUENCE_MAX = 2**63 - 1
+
+
+class PostgresReadModel:
+    """One round trip for each read. Every method raises DatabaseUnavailableError within 5 s.
+
+    Ids that are no UUIDs are ids of nothing.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def checkpoint(self, partition: int) -> Checkpoint | None:
+        """See ReadModel."""
+        row = await self._pool.fetch_one(query("checkpoint"), partition)
+        if row is None:
+            return None
+        return Checkpoint(
+            partition=row["partition"],
+            epoch=row["epoch"],
+            sequence=row["sequence"],
+            current_at=row["current_at"],
+            dead=row["dead"],
+        )
+
+    async def find_event(self, event_id: str) -> EventRecord | None:
+        """See ReadModel."""
+        if not is_uuid(event_id):
+            return None
+        row = await self._pool.fetch_one(query("find_event"), event_id)
+        if row is None:
+            return None
+        return EventRecord(row["event_id"], row["room_id"], row["sequence"], row["outcome"])
+
+    async def message(self, message_id: str, *, as_of: int | None = None) -> MessageResponse | None:
+        """See ReadModel."""
+        if not is_uuid(message_id):
+            return None
+        if as_of is None:
+            row = await self._pool.fetch_one(query("message"), message_id)
+        else:
+            row = await self._pool.fetch_one(
+                query("message_as_of"), message_id, min(as_of, SEQUENCE_MAX)
+            )
+        return None if row is None else message_response(row)
+
+    async def message_state(self, message_id: str) -> tuple[MessageState | None, int]:
+        """See ReadModel. Of an unknown message, the checkpoint is the least of all partitions."""
+        if not is_uuid(message_id):
+            return None, 0
+        row = await self._pool.fetch_one(query("message_state"), message_id)
+        assert row is not None
+        state = None if row["message_id"] is None else message_state(row)
+        return state, row["checkpoint"] or 0
+
+    async def messages(self, query_: MessageQuery) -> list[MessageResponse]:
+        """See ReadModel."""
+        if not is_uuid(query_.room_id):
+            return []
+        newest_first = query_.after is None
+        rows = await self._pool.fetch(
+            query("messages_before" if newest_first else "messages_after"),
+            query_.room_id,
+            SEQUENCE_MAX if query_.before is None else min(query_.before, SEQUENCE_MAX),
+            -1 if query_.after is None else min(query_.after, SEQUENCE_MAX),
+            query_.before_timestamp,
+            query_.message_type and query_.message_type.value,
+            query_.sender_id,
+            query_.limit,
+        )
+        return [message_response(row) for row in rows]
+
+    async def versions(self, message_id: str, *, after: int, limit: int) -> list[MessageVersion]:
+        """See ReadModel."""
+        if not is_uuid(message_id):
+            return []
+        rows = await self._pool.fetch(
+            query("versions"), message_id, min(after, SEQUENCE_MAX), limit
+        )
+        return [
+            MessageVersion(
+                version=row["version"],
+                content=row["content"],
+                edited_by=row["edited_by"],
+                edited_at=rfc3339(row["edited_at"]),
+                reason=row["reason"],
+            )
+            for row in rows
+        ]
+
+    async def rooms(
+        self,
+        user_id: str,
+        *,
+        all_rooms: bool,
+        markers: Mapping[str, int],
+        after: int,
+        limit: int,
+    ) -> list[RoomRow]:
+        """See ReadModel."""
+        known = {room_id: sequence for room_id, sequence in markers.items() if is_uuid(room_id)}
+        rows = await self._pool.fetch(
+            query("rooms"), user_id, all_rooms, list(known), list(known.values()), after, limit
+        )
+        return [_room_row(row) for row in rows]
+
+    async def room(self, room_id: str, user_id: str, *, marker: int) -> RoomRow | None:
+        """See ReadModel."""
+        if not is_uuid(room_id):
+            return None
+        row = await self._pool.fetch_one(query("room"), user_id, room_id, marker)
+        return None if row is None else _room_row(row)
+
+    async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
+        """See ReadModel."""
+        if not is_uuid(room_id):
+            return []
+        rows = await self._pool.fetch(query("members"), room_id, after, limit)
+        return [
+            MemberResponse(
+                row["user_id"], row["name"], RoomRole(row["role"]), rfc3339(row["since"])
+            )
+            for row in rows
+        ]
+
+
+def is_uuid(text: str) -> bool:
+    """Whether PostgreSQL would take the text as a UUID in canonical form."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _room_row(row: Row) -> RoomRow:
+    return RoomRow(
+        room_id=row["room_id"],
+        name=row["name"],
+        title=row["title"],
+        severity=row["severity"],
+        status=RoomStatus(row["status"]),
+        created_by=row["created_by"],
+        created_at=rfc3339(row["created_at"]),
+        created_sequence=row["created_sequence"],
+        role=None if row["role"] is None else RoomRole(row["role"]),
+        unread=row["unread"],
+    )
