@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bench.bare_nats import batches_per_second
-from roomlog.jetstream import JetStreamLog
+from roomlog.jetstream.log import JetStreamLog
 from tests.stack import running_stack
 
 _BATCH = 256

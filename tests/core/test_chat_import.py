@@ -49,6 +49,10 @@ def test_a_message_keeps_its_text_sender_and_time() -> None:
     assert message.metadata == {}
 
 
+def test_a_sender_is_kept_as_it_is() -> None:
+    assert parse_line(line(sender="[FiDo] "), LIMITS).sender == "[FiDo] "
+
+
 def test_an_empty_text_is_history_too() -> None:
     assert parse_line(line(text=""), LIMITS).content == ""
     assert parse_line(line(text="   "), LIMITS).content == "   "
@@ -107,11 +111,11 @@ def test_times_are_given_in_utc_with_milliseconds(given: str, normalised: str) -
         (line(at="2017-03-01T10:00:00"), "with its offset"),
         (line(at="0001-01-01T00:00:00+10:00"), "is not a time"),
         (line(room=""), "room: must be 1 to 200 characters"),
-        (line(room="a\x00b"), "none of them a control character"),
+        (line(room="a\x00b"), "without control characters"),
         (line(room="x" * 201), "room: must be 1 to 200 characters"),
-        (line(sender=""), "sender: must be printable text"),
-        (line(sender="a\nb"), "sender: must be printable text"),
-        (line(sender="x" * 255), "sender: must be at most 254 bytes"),
+        (line(sender=""), "sender: must be 1 to 254 bytes, without control characters"),
+        (line(sender="a\nb"), "sender: must be 1 to 254 bytes, without control characters"),
+        (line(sender="x" * 255), "sender: must be 1 to 254 bytes"),
         (line(text=5), "text: expected str, got int"),
         (line(text="a\x00b"), "text: must not contain a NUL character"),
         (line(text="x" * 10_241), "text: at most 10240 bytes"),

@@ -13,7 +13,7 @@ import msgspec
 from roomlog.core import decide
 from roomlog.core.decide import Fact, Limits
 from roomlog_contract.errors import RefusedError
-from roomlog_contract.resources import NAME_CHARS_MAX
+from roomlog_contract.resources import NAME_CHARS_MAX, USER_ID_BYTES_MAX
 from roomlog_contract.types import MessageType, RoomRole, SystemEventType
 
 LINE_BYTES_MAX = 1024 * 1024
@@ -21,7 +21,6 @@ SOURCE_ID_BYTES_MAX = 1024
 KIND_CHARS_MAX = 100
 _MESSAGE, _ACTION = "message", "action"
 _TIMES_CACHED = 4096
-_SPACE = ord(" ")
 
 
 class BadLineError(ValueError):
@@ -100,7 +99,7 @@ def _normalised(line: _Line, limits: Limits) -> ChatMessage:
     return ChatMessage(
         room=_room_name(line.room),
         at=normalised_time(line.at),
-        sender=decide.user_id(line.sender, "sender"),
+        sender=_sender(line.sender),
         message_type=kind,
         content=decide.message_text(line.text, "text", limits),
         metadata=decide.message_metadata(kind, metadata, limits),
@@ -111,11 +110,24 @@ def _normalised(line: _Line, limits: Limits) -> ChatMessage:
 
 def _room_name(name: str) -> str:
     # Two names must never become one room, so nothing is stripped from them either.
-    if not name.strip() or len(name) > NAME_CHARS_MAX or any(ord(c) < _SPACE for c in name):
+    if not name.strip() or len(name) > NAME_CHARS_MAX or _has_controls(name):
         raise BadLineError(
-            f"room: must be 1 to {NAME_CHARS_MAX} characters, none of them a control character"
+            f"room: must be 1 to {NAME_CHARS_MAX} characters, without control characters"
         )
     return name
+
+
+def _sender(sender: str) -> str:
+    # Kept as it is, with blanks at its ends too, which no new user id may have.
+    if not 0 < len(sender.encode()) <= USER_ID_BYTES_MAX or _has_controls(sender):
+        raise BadLineError(
+            f"sender: must be 1 to {USER_ID_BYTES_MAX} bytes, without control characters"
+        )
+    return sender
+
+
+def _has_controls(text: str) -> bool:
+    return any(c < " " or c == "\x7f" for c in text)
 
 
 def _source_id(value: str | int | None, field: str) -> str | None:

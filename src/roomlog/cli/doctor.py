@@ -1,0 +1,270 @@
+"""`roomlog doctor`: what is wrong, and what to do about it."""
+
+import asyncio
+import stat
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import click
+import msgspec
+
+from roomlog.cli.options import data_option, json_option
+from roomlog.jetstream.connection import Connection
+from roomlog.jetstream.replay import Reader
+from roomlog.jetstream.stream import check_log, partition_state
+from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, PartitionState
+from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
+from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
+
+LAG_S_MAX = 10.0
+_CONNECT_TIMEOUT_S = 5.0
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One check. `detail` says what was found, `todo` what to do where that is wrong."""
+
+    check: str
+    ok: bool
+    detail: str
+    todo: str = ""
+
+
+Tell = Callable[[Finding], None]
+
+
+class _Diagnosis(msgspec.Struct, frozen=True):
+    ok: bool
+    checks: list[Finding]
+
+
+@click.command(name="doctor")
+@json_option
+@data_option
+def command(*, as_json: bool, data: Path) -> int:
+    """Check settings, servers, the log's settings, and the tables against the log."""
+    findings: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            click.echo(_in_words(finding))
+
+    asyncio.run(_examine(data, tell))
+    ok = all(finding.ok for finding in findings)
+    if as_json:
+        click.echo(msgspec.json.encode(_Diagnosis(ok, findings)).decode())
+    elif not ok:
+        wrong = sum(not finding.ok for finding in findings)
+        click.echo(f"{wrong} of {len(findings)} checks found something wrong", err=True)
+    return 0 if ok else 1
+
+
+async def _examine(data: Path, tell: Tell) -> None:
+    for finding in check_directory(data):
+        tell(finding)
+    try:
+        settings = load_settings(data)
+    except SettingsError as error:
+        tell(Finding("settings", ok=False, detail=str(error), todo="correct it and look again"))
+        return
+    tell(check_settings(settings, data))
+    database = await _database(settings.database_url, tell) if settings.database_url else None
+    if not settings.nats_url:
+        return
+    connection = Connection(settings.nats_url, name="roomlog doctor")
+    try:
+        await connection.open(timeout_s=_CONNECT_TIMEOUT_S)
+        tell(Finding("nats", ok=True, detail="answers"))
+        await _log_and_tables(connection, settings.partitions, database, tell)
+    except LogUnavailableError as error:
+        tell(Finding("nats", ok=False, detail=error.detail, todo=_start_or_set("NATS_URL")))
+    finally:
+        await connection.close()
+
+
+async def _database(database_url: str, tell: Tell) -> DatabaseState | None:
+    try:
+        database = await examine(database_url)
+    except DatabaseUnavailableError as error:
+        todo = _start_or_set("DATABASE_URL")
+        tell(Finding("postgresql", ok=False, detail=str(error), todo=todo))
+        return None
+    tell(Finding("postgresql", ok=True, detail="answers"))
+    tell(check_migrations(database))
+    return database if database.revision == database.newest else None
+
+
+async def _log_and_tables(
+    connection: Connection, partitions: int, database: DatabaseState | None, tell: Tell
+) -> None:
+    problems = await check_log(connection, partitions)
+    tell(_log_finding(problems))
+    if problems or database is None:
+        return
+    reader = Reader(connection, partitions)
+    positions = {position.partition: position for position in database.positions}
+    for partition in range(partitions):
+        state = await partition_state(connection, partition, partitions)
+        position = positions.get(partition)
+        if position is None:
+            tell(_never_projected(state))
+        else:
+            stored = await _stored_hash(reader, position, state)
+            tell(check_checkpoint(position, state, stored))
+            tell(check_projection(position, state, datetime.now(UTC)))
+
+
+def _never_projected(state: PartitionState) -> Finding:
+    return Finding(
+        "checkpoint",
+        ok=state.last_sequence == 0,
+        detail=f"{state.stream}: nothing was projected yet",
+        todo="start the projector (`roomlog up`, or `roomlog project`)",
+    )
+
+
+async def _stored_hash(
+    reader: Reader, position: TablesPosition, state: PartitionState
+) -> bytes | None:
+    """The hash of the log's event at the checkpoint; None where there is none."""
+    if not 0 < position.sequence <= state.last_sequence:
+        return None
+    batches = reader.read_partition(
+        position.partition, after=position.sequence - 1, up_to=position.sequence
+    )
+    async for batch in batches:
+        for event in batch:
+            return sha256(event.data).digest()
+    return None
+
+
+def check_directory(data: Path) -> Iterator[Finding]:
+    """Whether what must be private in the data directory is."""
+    if not data.exists():
+        return
+    open_to_others = [
+        str(path)
+        for path in (data / "run.json", data / "secrets", *(data / "secrets").glob("*"))
+        if path.exists() and path.stat().st_mode & _OTHERS
+    ]
+    yield Finding(
+        "data directory",
+        ok=not open_to_others,
+        detail=f"open to other users: {', '.join(open_to_others)}"
+        if open_to_others
+        else f"{data}: what must be private is",
+        todo=f"chmod go-rwx {' '.join(open_to_others)}" if open_to_others else "",
+    )
+
+
+def check_settings(settings: Settings, data: Path) -> Finding:
+    """Whether the servers and the key are known."""
+    missing = [
+        name
+        for name, value in (
+            ("NATS_URL", settings.nats_url),
+            ("DATABASE_URL", settings.database_url),
+        )
+        if not value
+    ]
+    if not (settings.jwt_secret or settings.jwt_jwks):
+        missing.append("JWT_SECRET")
+    if not missing:
+        return Finding("settings", ok=True, detail="servers and key are known")
+    names = ", ".join(PREFIX + name for name in missing)
+    places = f"{data / 'run.json'} nor {jwt_secret_file(data)}"
+    return Finding(
+        "settings",
+        ok=False,
+        detail=f"not set: {names}; and neither in {places}",
+        todo=_start_or_set(*missing),
+    )
+
+
+def _log_finding(problems: list[str]) -> Finding:
+    return Finding(
+        "log",
+        ok=not problems,
+        detail="; ".join(problems) or "the streams are as they should be",
+        todo="make the streams again as they were, from a backup if need be, or set "
+        f"{PREFIX}PARTITIONS to what they were made with"
+        if problems
+        else "",
+    )
+
+
+def check_migrations(database: DatabaseState) -> Finding:
+    """Whether the tables have this version's form."""
+    at_newest = database.revision == database.newest
+    return Finding(
+        "migrations",
+        ok=at_newest,
+        detail=f"the tables are at {database.revision or 'no revision'}"
+        + ("" if at_newest else f", the newest is {database.newest}"),
+        todo="" if at_newest else "run `roomlog migrate`",
+    )
+
+
+def check_checkpoint(
+    position: TablesPosition, state: PartitionState, stored_hash: bytes | None
+) -> Finding:
+    """Whether the log still is the one that the tables were made from.
+
+    `stored_hash` is that of the log's event at the checkpoint, None where there is none.
+    """
+    wrong = ""
+    if position.epoch != state.epoch:
+        wrong = f"the tables are of epoch {position.epoch}, the log of {state.epoch}"
+    elif position.sequence > state.last_sequence:
+        wrong = f"the tables are at {position.sequence}, the log ends at {state.last_sequence}"
+    elif (
+        stored_hash is not None
+        and position.event_hash is not None
+        and stored_hash != position.event_hash
+    ):
+        wrong = f"the log's event {position.sequence} is not the one that was projected"
+    return Finding(
+        "checkpoint",
+        ok=not wrong,
+        detail=f"{state.stream}: {wrong or f'at {position.sequence}, as in the log'}",
+        todo="the log was lost, cut or replaced: bring its backup back, or accept it as it is "
+        "with `roomlog projections rebuild`"
+        if wrong
+        else "",
+    )
+
+
+def check_projection(position: TablesPosition, state: PartitionState, now: datetime) -> Finding:
+    """Whether the projector keeps up and has left nothing out."""
+    behind = state.last_sequence - position.sequence
+    lag_s = (now - position.current_at).total_seconds()
+    if position.halted:
+        wrong, todo = f"the projector has stopped: {position.halted}", "see the checkpoint's check"
+    elif position.dead:
+        wrong = f"{position.dead} events could not be projected (table dead_events)"
+        todo = "install the roomlog that can read them, then run `roomlog projections rebuild`"
+    elif behind > 0 and lag_s > LAG_S_MAX:
+        wrong = f"{behind} events behind for {lag_s:.0f} s"
+        todo = "see whether the projector runs (`roomlog up` keeps its output in DIR/logs)"
+    else:
+        wrong = todo = ""
+    return Finding(
+        "projection",
+        ok=not wrong,
+        detail=f"{state.stream}: {wrong or f'{max(behind, 0)} events behind, none set aside'}",
+        todo=todo,
+    )
+
+
+def _start_or_set(*names: str) -> str:
+    settings = ", ".join(PREFIX + name for name in names)
+    return f"start `roomlog up`, name its directory with --data, or set {settings}"
+
+
+def _in_words(finding: Finding) -> str:
+    if finding.ok:
+        return f"ok     {finding.check}: {finding.detail}"
+    return f"WRONG  {finding.check}: {finding.detail}\n       -> {finding.todo}"

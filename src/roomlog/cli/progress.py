@@ -1,0 +1,58 @@
+"""How far long work has come: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import click
+
+_LINE_EVERY_S = 2.0
+_BAR_EVERY_S = 0.1
+
+Advance = Callable[[int, str], None]
+
+
+@contextmanager
+def progress_of(name: str, total: int) -> Generator[Advance]:
+    """Show progress on standard error while the block runs.
+
+    The block calls `advance(done, what)` as often as it likes: `done` of `total`, and in words.
+    """
+    if sys.stderr.isatty():
+        with _bar(name, total) as advance:
+            yield advance
+    else:
+        yield _lines(name, total)
+
+
+def _lines(name: str, total: int) -> Advance:
+    next_s = time.monotonic() + _LINE_EVERY_S
+
+    def advance(done: int, what: str) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + _LINE_EVERY_S
+            click.echo(f"{name}: {done / max(total, 1):.0%}, {what}", err=True)
+
+    return advance
+
+
+@contextmanager
+def _bar(name: str, total: int) -> Generator[Advance]:
+    # Imported here: only a terminal has use for it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=max(total, 1), what="")
+        next_s = 0.0
+
+        def advance(done: int, what: str) -> None:
+            nonlocal next_s
+            if time.monotonic() >= next_s or done >= total:
+                next_s = time.monotonic() + _BAR_EVERY_S
+                progress.update(task, completed=done, what=what)
+
+        yield advance
