@@ -1,0 +1,244 @@
+"""Where the parts are put together, and nowhere else."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import uvicorn
+import uvloop
+
+from roomlog.core.decide import Limits
+from roomlog.http import HttpParts, PartStatus, create_app
+from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, ReadModel
+from roomlog.postgres import PostgresReadModel, open_pool
+from roomlog.realtime.handlers import websocket_handlers
+from roomlog.realtime.parts import RealtimeParts
+from roomlog.realtime.protocol import RoomlogWebSocketProtocol
+from roomlog.realtime.websocket_manager import WebSocketManager
+from roomlog.services.effects import Effects
+from roomlog.services.event_service import EventService
+from roomlog.services.identity import SystemClock
+from roomlog.services.message_service import MessageService
+from roomlog.services.progress import ProjectionProgress
+from roomlog.services.reaction_service import ReactionService
+from roomlog.services.room_cache import RoomCache
+from roomlog.services.room_service import RoomService
+from roomlog.services.tokens import TokenVerifier
+from roomlog.services.writer import Writer
+from roomlog.settings import Settings, required
+
+_log = logging.getLogger(__name__)
+
+SHUTDOWN_TIMEOUT_S = 5
+KEEP_ALIVE_S = 75
+_BACKLOG = 2048
+_CONNECT_RETRY_S = 0.5
+_STALE = timedelta(seconds=30)
+
+
+class Services(msgspec.Struct, frozen=True):
+    """Everything that REST and WebSocket handlers ask."""
+
+    log: JetStreamLog
+    read_model: ReadModel
+    cache: RoomCache
+    clock: SystemClock
+    messages: MessageService
+    reactions: ReactionService
+    rooms: RoomService
+    events: EventService
+    tokens: TokenVerifier
+
+
+async def connect_log(settings: Settings) -> JetStreamLog:
+    """The log, waited for as long as it takes. Raises LogMismatchError, SettingsError."""
+    url = required(settings.nats_url, "NATS_URL")
+    while True:
+        try:
+            return await JetStreamLog.connect(url, partitions=settings.partitions)
+        except LogUnavailableError as error:
+            _log.warning("the log is away, trying again: %s", error)
+            await asyncio.sleep(_CONNECT_RETRY_S)
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+    """The services on their real log and tables, for as long as the block runs.
+
+    PostgreSQL may be away, also at the start. The log is waited for.
+    """
+    clock = SystemClock()
+    tokens = TokenVerifier(
+        required(settings.jwt_secret, "JWT_SECRET"),
+        clock,
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
+    database_url = required(settings.database_url, "DATABASE_URL")
+    log = await connect_log(settings)
+    try:
+        async with open_pool(database_url, size=settings.database_pool_size) as pool:
+            yield await _wire(settings, log, PostgresReadModel(pool), clock, tokens)
+    finally:
+        await log.close()
+
+
+async def _wire(
+    settings: Settings,
+    log: JetStreamLog,
+    read_model: ReadModel,
+    clock: SystemClock,
+    tokens: TokenVerifier,
+) -> Services:
+    snapshots = JetStreamSnapshots(log.connection)
+    markers = JetStreamReadMarkers(log.connection)
+    await snapshots.ensure()
+    await markers.ensure()
+    progress = ProjectionProgress(log, read_model, log.signals, clock)
+    await progress.start()
+    log.on_reset(progress.reset)
+    cache = RoomCache(log, snapshots)
+    writer = Writer(log, read_model, progress, clock)
+    effects = Effects(log, read_model, progress, cache)
+    limits = Limits(
+        text_bytes_max=settings.max_text_bytes,
+        structured_bytes_max=settings.max_structured_bytes,
+        edit_window_s=settings.edit_window_seconds,
+    )
+    return Services(
+        log=log,
+        read_model=read_model,
+        cache=cache,
+        clock=clock,
+        messages=MessageService(
+            log=log,
+            read_model=read_model,
+            rooms=cache,
+            writer=writer,
+            effects=effects,
+            progress=progress,
+            clock=clock,
+            limits=limits,
+        ),
+        reactions=ReactionService(
+            read_model=read_model, rooms=cache, writer=writer, effects=effects, progress=progress
+        ),
+        rooms=RoomService(
+            log=log,
+            read_model=read_model,
+            rooms=cache,
+            writer=writer,
+            progress=progress,
+            markers=markers,
+        ),
+        events=EventService(log=log, rooms=cache),
+        tokens=tokens,
+    )
+
+
+async def health(parts: Services) -> Mapping[str, PartStatus]:
+    """What log, tables and projection say of themselves. Without the tables, sends go on."""
+    log = PartStatus(ok=parts.log.connected, detail="" if parts.log.connected else "no connection")
+    behind: list[str] = []
+    try:
+        for partition in range(parts.log.partitions):
+            checkpoint = await parts.read_model.checkpoint(partition)
+            if checkpoint is None:
+                behind.append(f"partition {partition} has not begun")
+            elif checkpoint.epoch != parts.log.epoch:
+                behind.append(f"partition {partition} shows another epoch of the log")
+            elif (age := parts.clock.now() - checkpoint.current_at) > _STALE:
+                behind.append(f"partition {partition} is {age.total_seconds():.0f} s behind")
+    except DatabaseUnavailableError as error:
+        away = PartStatus(ok=False, required=False, detail=str(error))
+        unknown = PartStatus(ok=False, required=False, detail="unknown without the database")
+        return {"log": log, "database": away, "projection": unknown}
+    projection = PartStatus(ok=not behind, required=False, detail="; ".join(behind))
+    return {"log": log, "database": PartStatus(ok=True, required=False), "projection": projection}
+
+
+def serve(settings: Settings) -> None:
+    """Serve REST and WebSocket on the settings' address until SIGINT or SIGTERM."""
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    listener = _listener(settings.host, settings.port)
+    async with open_services(settings) as parts:
+        manager = WebSocketManager(parts.events, connections_max=settings.max_connections)
+        resets: set[asyncio.Task[None]] = set()
+
+        def reset() -> None:
+            manager.log_was_reset()
+            task = asyncio.ensure_future(parts.cache.clear())
+            resets.add(task)
+            task.add_done_callback(resets.discard)
+
+        parts.log.on_reset(reset)
+        app = create_app(
+            HttpParts(
+                messages=parts.messages,
+                reactions=parts.reactions,
+                rooms=parts.rooms,
+                events=parts.events,
+                tokens=parts.tokens,
+                health=lambda: health(parts),
+                clock=parts.clock,
+            ),
+            websocket_handlers=websocket_handlers(_realtime(settings, parts, manager)),
+        )
+        server = uvicorn.Server(_server_config(app))
+        await server.serve(sockets=[listener])
+
+
+def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) -> RealtimeParts:
+    return RealtimeParts(
+        manager=manager,
+        messages=parts.messages,
+        reactions=parts.reactions,
+        rooms=parts.rooms,
+        events=parts.events,
+        tokens=parts.tokens,
+        clock=parts.clock,
+        heartbeat_s=settings.heartbeat_seconds,
+        allowed_origins=settings.allowed_origins,
+        limits={
+            "text_bytes": settings.max_text_bytes,
+            "structured_bytes": settings.max_structured_bytes,
+        },
+        outbox_lines=settings.outbox_frames,
+        outbox_bytes=settings.outbox_bytes,
+    )
+
+
+def _server_config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ws=RoomlogWebSocketProtocol,
+        ws_per_message_deflate=False,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        backlog=_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+    )
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    # SO_REUSEPORT spreads connections evenly over workers, which uvicorn's own workers do not.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    return listener

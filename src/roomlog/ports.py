@@ -316,7 +316,7 @@ class ReadModel(Protocol):
         """The message as the fold sees it, and the checkpoint it stands for (one snapshot)."""
         ...
 
-    async def messages(self, query: MessageQuery) -> list[MessageResponse]:
+    async def messages(self, query: MessageQuery, /) -> list[MessageResponse]:
         """A page of messages with their reactions."""
         ...
 
