@@ -99,8 +99,6 @@ async def _wire(
 ) -> Services:
     snapshots = JetStreamSnapshots(log.connection)
     markers = JetStreamReadMarkers(log.connection)
-    await snapshots.ensure()
-    await markers.ensure()
     progress = ProjectionProgress(log, read_model, log.signals, clock)
     await progress.start()
     log.on_reset(progress.reset)
