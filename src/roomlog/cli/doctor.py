@@ -16,6 +16,7 @@ from roomlog.jetstream.replay import Reader
 from roomlog.jetstream.stream import check_log, partition_state
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
+from roomlog.projection_ports import TablesMissingError
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
 
 LAG_S_MAX = 10.0
@@ -88,6 +89,9 @@ async def _examine(data: Path, tell: Tell) -> None:
 async def _database(database_url: str, tell: Tell) -> DatabaseState | None:
     try:
         database = await examine(database_url)
+    except TablesMissingError as error:
+        tell(Finding("migrations", ok=False, detail=str(error), todo="run `roomlog migrate`"))
+        return None
     except DatabaseUnavailableError as error:
         todo = _start_or_set("DATABASE_URL")
         tell(Finding("postgresql", ok=False, detail=str(error), todo=todo))

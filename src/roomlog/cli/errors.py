@@ -32,6 +32,12 @@ def failure_line(error: Exception) -> str:
 def _foreseen() -> tuple[type[Exception], ...]:
     """Errors whose text is meant for the user. Imported after the failure, to start fast."""
     from roomlog.embedded.errors import EmbeddedError  # noqa: PLC0415
-    from roomlog.ports import LogUnavailableError  # noqa: PLC0415
+    from roomlog.jetstream.stream import LogMismatchError  # noqa: PLC0415
+    from roomlog.ports import DatabaseUnavailableError, LogUnavailableError  # noqa: PLC0415
+    from roomlog.postgres.migrate import UnknownRevisionError  # noqa: PLC0415
+    from roomlog.projection_ports import BusyError, TablesMissingError  # noqa: PLC0415
 
-    return (SettingsError, EmbeddedError, LogUnavailableError)
+    return (
+        *(SettingsError, EmbeddedError, LogUnavailableError, LogMismatchError),
+        *(DatabaseUnavailableError, UnknownRevisionError, TablesMissingError, BusyError),
+    )
