@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from roomlog.jetstream import stream, subjects
 from roomlog.jetstream.append import Committer
+from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots, ensure_buckets
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.live import FeedHub
 from roomlog.jetstream.replay import Reader
@@ -33,13 +34,15 @@ _log = logging.getLogger(__name__)
 class JetStreamLog:
     """The port EventLog on JetStream. Made by `connect`, ended by `close`.
 
-    `signals` is the port Signals on the same connection; `connection` serves the buckets.
+    `signals`, `snapshots` and `read_markers` are the ports of these names on the same connection.
     """
 
     def __init__(self, connection: Connection, partitions: int, append_timeout_s: float) -> None:
         """Not for callers: see `connect`."""
         self.connection = connection
         self.signals = JetStreamSignals(connection)
+        self.snapshots = JetStreamSnapshots(connection)
+        self.read_markers = JetStreamReadMarkers(connection)
         self._epoch = ""
         self._partitions = partitions
         self._reader = Reader(connection, partitions)
@@ -70,7 +73,7 @@ class JetStreamLog:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         name: str = "roomlog",
     ) -> Self:
-        """Connect, make the streams where there are none, check them.
+        """Connect, make streams and buckets where there are none, check the streams.
 
         `append_timeout_s` is each append's deadline. Raises LogUnavailableError where no server
         answers within `connect_timeout_s`, stream.LogMismatchError where the streams differ from
@@ -80,11 +83,12 @@ class JetStreamLog:
         await connection.open(timeout_s=connect_timeout_s)
         try:
             epoch = await stream.ensure_log(connection, partitions)
+            await ensure_buckets(connection)
         except BaseException:
             await connection.close()
             raise
         log = cls(connection, partitions, append_timeout_s)
-        await log._begin(epoch)
+        log._begin(epoch)
         return log
 
     @property
@@ -164,7 +168,7 @@ class JetStreamLog:
         await self._feeds.close()
         await self.connection.close()
 
-    async def _begin(self, epoch: str) -> None:
+    def _begin(self, epoch: str) -> None:
         self._epoch = epoch
         self._identified.set()
         self.connection.on_up(self._on_up)
@@ -226,3 +230,16 @@ class JetStreamLog:
         self._feeds.reset()
         for listener in self._reset_listeners:
             listener()
+
+
+async def check(nats_url: str, *, partitions: int = 1) -> list[str]:
+    """What is wrong with the log at that URL, one sentence each; nothing is created or changed.
+
+    Raises LogUnavailableError where no server answers.
+    """
+    connection = Connection(nats_url, name="roomlog doctor")
+    await connection.open()
+    try:
+        return await stream.check_log(connection, partitions)
+    finally:
+        await connection.close()

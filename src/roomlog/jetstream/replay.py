@@ -1,65 +1,25 @@
-"""Reading the log: direct get, in batches, without a consumer (NATS ADR-31).
-
-A batch ends with status 204 (and how many events are left) or 404; a lost connection sends
-neither, so every wait has an end. The next batch is asked for when one is complete, before the
-reader has taken it: two batches in memory, whatever the reader does.
-"""
+"""Reading the log: rooms and partitions, their heads and single events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Any, Final
-
-import msgspec
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
 
 from roomlog.jetstream import subjects, wire
 from roomlog.jetstream.append import FirstEvent
 from roomlog.jetstream.connection import Connection, Reply
-from roomlog.ports import LogEvent, LogUnavailableError
+from roomlog.jetstream.direct import DirectGet
+from roomlog.ports import LogEvent
 
-BATCH_EVENTS: Final = 512
-BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
-# What all running batches send at once stays well below the server's max_pending (64 MB).
-BATCHES_AT_ONCE_MAX: Final = 8
 # NATS allows 1,024 subjects, but answers with whole messages.
 HEADS_AT_ONCE_MAX: Final = 256
-SILENCE_MAX_S: Final = 5.0
-
-
-class _Batch:
-    """One batched direct get: collects messages until its end."""
-
-    def __init__(self) -> None:
-        self.messages: list[Reply] = []
-        self.left = 0
-        self.heard = 0
-        self.end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def take(self, headers: bytes, data: bytes) -> None:
-        """Called with each answer."""
-        self.heard += 1
-        code = wire.status(headers)
-        if not code:
-            self.messages.append(Reply(headers, data))
-        elif not self.end.done():
-            if code not in {204, 404}:
-                self.end.set_exception(LogUnavailableError(f"the log refused to be read ({code})"))
-                return
-            self.left = wire.number(headers, wire.NUM_PENDING)
-            self.end.set_result(None)
-
-    def lost(self) -> None:
-        """Called when the connection goes."""
-        if not self.end.done():
-            self.end.set_exception(LogUnavailableError("the connection to NATS was lost"))
 
 
 class Reader:
     """Reads rooms and partitions. Every method raises LogUnavailableError."""
 
     def __init__(self, connection: Connection, partitions: int) -> None:
-        self._connection = connection
+        self._direct = DirectGet(connection)
         self._partitions = partitions
-        self._gate = asyncio.Semaphore(BATCHES_AT_ONCE_MAX)
         self._times = wire.TimeStamps()
 
     async def read(
@@ -70,7 +30,7 @@ class Reader:
         previous = asyncio.create_task(self.last_sequence(room_id, up_to=after))
         position = 0
         try:
-            async for batch in self._batches(self._stream(room_id), subject, after, up_to):
+            async for batch in self._direct.batches(self._stream(room_id), subject, after, up_to):
                 if not position:
                     position = await previous
                 events: list[LogEvent] = []
@@ -90,7 +50,7 @@ class Reader:
     ) -> AsyncIterator[Sequence[LogEvent]]:
         """See EventLog.read_partition."""
         stream = subjects.stream_name(partition, self._partitions)
-        async for batch in self._batches(stream, subjects.all_events(), after, up_to):
+        async for batch in self._direct.batches(stream, subjects.all_events(), after, up_to):
             yield [self._event(message, 0) for message in batch]
 
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
@@ -99,15 +59,18 @@ class Reader:
             return 0
         subject = subjects.event_subject(room_id)
         stream = self._stream(room_id)
-        if up_to is None:
-            reply = await self._get(stream, {"last_by_subj": subject})
-            return wire.number(reply.headers, wire.SEQUENCE) if reply is not None else 0
-        # Most often `up_to` is the room's own event, and one look at it is cheaper.
-        reply = await self._get(stream, {"seq": up_to})
-        if reply is not None and wire.header(reply.headers, wire.SUBJECT) == subject.encode():
-            return up_to
-        found = await self._batch(stream, {"multi_last": [subject], "up_to_seq": up_to})
-        return max((wire.number(m.headers, wire.SEQUENCE) for m in found.messages), default=0)
+        if up_to is not None:
+            # Most often `up_to` is the room's own event, and one look at it is cheaper.
+            reply = await self._direct.get(stream, {"seq": up_to})
+            if reply is not None:
+                if wire.header(reply.headers, wire.SUBJECT) == subject.encode():
+                    return up_to
+                return await self._last_below(stream, subject, up_to)
+        reply = await self._direct.get(stream, {"last_by_subj": subject})
+        last = wire.number(reply.headers, wire.SEQUENCE) if reply is not None else 0
+        if up_to is None or last <= up_to:
+            return last
+        return await self._last_below(stream, subject, up_to)
 
     async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
         """See EventLog.last_sequences."""
@@ -125,7 +88,7 @@ class Reader:
         """See EventLog.event_at."""
         if sequence <= 0:
             return None
-        message = await self._get(self._stream(room_id), {"seq": sequence})
+        message = await self._direct.get(self._stream(room_id), {"seq": sequence})
         subject = subjects.event_subject(room_id).encode()
         if message is None or wire.header(message.headers, wire.SUBJECT) != subject:
             return None
@@ -135,7 +98,7 @@ class Reader:
     async def beginning_of(self, room_id: str, count: int) -> list[FirstEvent]:
         """The room's first events, at most `count`: where they stand and their ids."""
         asked = {"seq": 1, "next_by_subj": subjects.event_subject(room_id), "batch": count}
-        found = await self._batch(self._stream(room_id), asked)
+        found = await self._direct.batch(self._stream(room_id), asked)
         return [
             FirstEvent(
                 wire.number(message.headers, wire.SEQUENCE),
@@ -143,6 +106,11 @@ class Reader:
             )
             for message in found.messages
         ]
+
+    async def _last_below(self, stream: str, subject: str, up_to: int) -> int:
+        # Above the stream's end NATS finds nothing at all: `up_to` must lie within it.
+        found = await self._direct.batch(stream, {"multi_last": [subject], "up_to_seq": up_to})
+        return max((wire.number(m.headers, wire.SEQUENCE) for m in found.messages), default=0)
 
     def _stream(self, room_id: str) -> str:
         partition = subjects.partition_of(room_id, self._partitions)
@@ -164,7 +132,7 @@ class Reader:
         wanted = [subjects.event_subject(room_id) for room_id in room_ids]
         heads: dict[str, int] = {}
         while wanted:
-            found = await self._batch(stream, {"multi_last": wanted})
+            found = await self._direct.batch(stream, {"multi_last": wanted})
             for message in found.messages:
                 subject = (wire.header(message.headers, wire.SUBJECT) or b"").decode()
                 sequence = wire.number(message.headers, wire.SEQUENCE)
@@ -173,87 +141,3 @@ class Reader:
                 break
             wanted = [subject for subject in wanted if subjects.room_of(subject) not in heads]
         return heads
-
-    async def _get(self, stream: str, asked: dict[str, Any]) -> Reply | None:
-        reply = await self._connection.request(
-            f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(asked), timeout_s=SILENCE_MAX_S
-        )
-        code = wire.status(reply.headers)
-        if code == 404:
-            return None
-        if code:
-            raise LogUnavailableError(f"stream {stream} cannot be read (status {code})")
-        return reply
-
-    async def _batches(
-        self, stream: str, subject: str, after: int, up_to: int | None
-    ) -> AsyncIterator[list[Reply]]:
-        if up_to is not None and up_to <= after:
-            return
-        coming = asyncio.create_task(self._next(stream, subject, after, up_to))
-        try:
-            while True:
-                batch = await coming
-                if not batch.messages:
-                    return
-                last = wire.number(batch.messages[-1].headers, wire.SEQUENCE)
-                more = batch.left > 0 and (up_to is None or last < up_to)
-                if more:
-                    coming = asyncio.create_task(self._next(stream, subject, last, up_to))
-                messages = _up_to(batch.messages, up_to)
-                if messages:
-                    yield messages
-                if not more:
-                    return
-        finally:
-            if not coming.done():
-                coming.cancel()
-            elif not coming.cancelled():
-                coming.exception()
-
-    def _next(
-        self, stream: str, subject: str, after: int, up_to: int | None
-    ) -> Coroutine[Any, Any, _Batch]:
-        count = BATCH_EVENTS if up_to is None else min(BATCH_EVENTS, up_to - after)
-        return self._batch(
-            stream,
-            {
-                "seq": after + 1,
-                "next_by_subj": subject,
-                "batch": count,
-                "max_bytes": BATCH_BYTES_MAX,
-            },
-        )
-
-    async def _batch(self, stream: str, asked: dict[str, Any]) -> _Batch:
-        await self._connection.wait_connected()
-        async with self._gate:
-            batch = _Batch()
-            reply = self._connection.expect(batch.take, batch.lost)
-            try:
-                self._connection.write(
-                    wire.pub(
-                        f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(asked), reply=reply
-                    )
-                )
-                await _ended(batch)
-            finally:
-                self._connection.forget(reply)
-            return batch
-
-
-def _up_to(messages: list[Reply], up_to: int | None) -> list[Reply]:
-    """Without those above `up_to`."""
-    if up_to is None:
-        return messages
-    return [m for m in messages if wire.number(m.headers, wire.SEQUENCE) <= up_to]
-
-
-async def _ended(batch: _Batch) -> None:
-    """Wait for the batch's end as long as something comes. Raises LogUnavailableError."""
-    while not batch.end.done():
-        heard = batch.heard
-        await asyncio.wait([batch.end], timeout=SILENCE_MAX_S)
-        if not batch.end.done() and batch.heard == heard:
-            raise LogUnavailableError(f"the log was silent for {SILENCE_MAX_S} s")
-    batch.end.result()

@@ -58,6 +58,12 @@ class Server:
         assert self._process is not None
         self._process.wait()
 
+    def stop(self) -> None:
+        """An orderly end."""
+        self.signal(signal.SIGTERM)
+        assert self._process is not None
+        self._process.wait(START_TIMEOUT_S)
+
     def signal(self, number: int) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)

@@ -7,18 +7,10 @@ from collections import defaultdict
 import pytest
 
 from roomlog.jetstream.log import JetStreamLog
-from roomlog.ports import Appended, LogEvent, NewEvent, RoomNotEmptyError
+from roomlog.ports import Appended, RoomNotEmptyError
 
 from .conftest import Connect
-
-
-def event(text: str = "", event_id: str | None = None) -> NewEvent:
-    event_id = event_id or str(uuid.uuid4())
-    return NewEvent(event_id, f'{{"id":"{event_id}","text":"{text}"}}'.encode())
-
-
-async def read_all(log: JetStreamLog, room: str, after: int = 0) -> list[LogEvent]:
-    return [e async for batch in log.read(room, after=after) for e in batch]
+from .events import event, read_all
 
 
 async def test_one_event_is_appended_and_read_back(log: JetStreamLog) -> None:
