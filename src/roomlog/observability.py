@@ -16,7 +16,7 @@ _HIDDEN = "…"
 _TOKENS = re.compile(
     r"""
       (?P<query>\b(?:token|access_token)=)[^&\s"'\#]+
-    | (?P<bearer>\bbearer[ .+]|\bbearer%20)[A-Za-z0-9_\-.~+/]+=*
+    | (?P<bearer>\bbearer[ .+]|\bbearer%20)[A-Za-z0-9_\-.~+/]{16,}=*
     | (?P<userinfo>\b[a-z][a-z0-9+.\-]*://[^\s:/@"']*:)[^\s@"']+(?=@)
     | (?P<jwt>\beyJ[A-Za-z0-9_\-]{5,})\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*
     """,

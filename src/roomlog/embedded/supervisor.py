@@ -45,7 +45,8 @@ class Plan:
 
     They find the servers, the address and the key in ROOMLOG_NATS_URL, _DATABASE_URL, _HOST,
     _PORT and _JWT_SECRET. The API's command is run `workers` times and must bind HOST:PORT
-    with SO_REUSEPORT. Without `jwt_secret`, the directory's development key is used, made at
+    with SO_REUSEPORT and SO_REUSEADDR (without the latter, connections that it has closed keep
+    the port from the next start for a minute). Without `jwt_secret`, the directory's development key is used, made at
     the first start.
     """
 

@@ -3,6 +3,7 @@
 python stand_in.py DIR [PORT] [PROJECT_CODE]
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ Server((os.environ["ROOMLOG_HOST"], int(os.environ["ROOMLOG_PORT"])), Answer).se
 """
 
 
-def main(folder: str, port: str = "0", project: str = PROJECT) -> int:
+def main(folder: str, port: str = "0") -> int:
     set_up_logging(log_format="human")
     try:
         supervisor.run(
@@ -37,9 +38,9 @@ def main(folder: str, port: str = "0", project: str = PROJECT) -> int:
                 host="127.0.0.1",
                 port=int(port),
                 workers=2,
-                migrate=(sys.executable, "-c", MIGRATE),
-                project=(sys.executable, "-c", project),
-                serve=(sys.executable, "-c", SERVE),
+                migrate=(sys.executable, "-c", os.environ.get("MIGRATE_CODE", MIGRATE)),
+                project=(sys.executable, "-c", os.environ.get("PROJECT_CODE", PROJECT)),
+                serve=(sys.executable, "-c", os.environ.get("SERVE_CODE", SERVE)),
             ),
             lambda run: print(f"ready {run.base_url}", flush=True),
         )

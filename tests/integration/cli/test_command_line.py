@@ -1,0 +1,112 @@
+"""The command line from outside: `token`, `settings`, and what it says when something is wrong."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jwt
+import pytest
+
+from roomlog.cli import COMMANDS
+from roomlog.settings import list_settings
+from tests.stack import clean_environment
+
+KEY = "k" * 48
+
+
+def roomlog(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "roomlog", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env=clean_environment(**environment),
+        check=False,
+    )
+
+
+def one_line(result: "subprocess.CompletedProcess[str]", code: int) -> str:
+    assert result.returncode == code
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_a_token_says_who_what_and_until_when(tmp_path):
+    result = roomlog(
+        "token", "a@example.org", "--role", "admin", "--role", "auditor", "--ttl", "2h",
+        "--name", "Ada", cwd=tmp_path, ROOMLOG_JWT_SECRET=KEY,
+    )  # fmt: skip
+    claims = jwt.decode(result.stdout.strip(), KEY, algorithms=["HS256"])
+    assert claims["sub"] == "a@example.org"
+    assert claims["roles"] == ["admin", "auditor"]
+    assert claims["name"] == "Ada"
+    assert claims["exp"] - claims["iat"] == 7200
+    assert abs(claims["iat"] - time.time()) < 120
+
+
+def test_a_token_carries_the_configured_audience_and_issuer(tmp_path):
+    result = roomlog(
+        "token", "a", cwd=tmp_path,
+        ROOMLOG_JWT_SECRET=KEY, ROOMLOG_JWT_AUDIENCE="rooms", ROOMLOG_JWT_ISSUER="desk",
+    )  # fmt: skip
+    jwt.decode(result.stdout.strip(), KEY, algorithms=["HS256"], audience="rooms", issuer="desk")
+
+
+def test_a_token_is_signed_with_the_data_directorys_key(tmp_path):
+    (tmp_path / "d" / "secrets").mkdir(parents=True)
+    (tmp_path / "d" / "secrets" / "jwt_secret").write_text(KEY + "\n")
+    result = roomlog("token", "a", "--data", "d", cwd=tmp_path)
+    jwt.decode(result.stdout.strip(), KEY, algorithms=["HS256"])
+
+
+def test_without_a_key_it_says_what_to_do_and_makes_nothing(tmp_path):
+    line = one_line(roomlog("token", "a", cwd=tmp_path), 1)
+    assert "roomlog up" in line
+    assert "ROOMLOG_JWT_SECRET" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("frobnicate",), ("token",), ("token", "a", "--ttl", "soon"), ("token", "a", "--ttl", "0s"),
+        ("token", "a", "--role", "king"), ("token", " a"), ("token", "a", "--frob"),
+        ("up", "--port", "70000"), ("up", "--workers", "0"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_told_in_one_line_and_exits_2(tmp_path, arguments):
+    assert "--help" in one_line(roomlog(*arguments, cwd=tmp_path), 2)
+
+
+def test_a_wrong_setting_is_told_in_one_line_and_exits_1(tmp_path):
+    line = one_line(roomlog("up", cwd=tmp_path, ROOMLOG_PORT="many"), 1)
+    assert "ROOMLOG_PORT" in line
+
+
+def test_settings_are_listed_with_default_and_meaning(tmp_path):
+    listed = json.loads(roomlog("settings", "--json", cwd=tmp_path).stdout)
+    assert [row["name"] for row in listed] == [setting.name for setting in list_settings()]
+    text = roomlog("settings", cwd=tmp_path).stdout
+    assert all(setting.name in text for setting in list_settings())
+
+
+def test_help_names_the_commands(tmp_path):
+    result = roomlog("--help", cwd=tmp_path)
+    assert result.returncode == 0
+    present = [name for name in COMMANDS if f"  {name} " in result.stdout]
+    assert {"up", "token", "settings"} <= set(present)
+
+
+def test_a_token_needs_none_of_the_heavy_parts(tmp_path):
+    code = "import sys; from roomlog.cli import main; main(['token', 'a']); print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path, check=True,
+        env=clean_environment(ROOMLOG_JWT_SECRET=KEY),
+    )  # fmt: skip
+    loaded = set(result.stdout.split())
+    assert not loaded & {"litestar", "sqlalchemy", "asyncpg", "nats", "uvicorn", "rich", "alembic"}
