@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -192,8 +193,25 @@ async def _serve(settings: Settings) -> None:
             ),
             websocket_handlers=websocket_handlers(_realtime(settings, parts, manager)),
         )
-        server = uvicorn.Server(_server_config(app))
+        server = _Server(_server_config(app))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, server.stop)
         await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends cleanly when told to: uvicorn itself raises the signal again after its shutdown."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals to whoever serves."""
+        yield
+
+    def stop(self) -> None:
+        """Begin to shut down; asked again, don't wait for anybody."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) -> RealtimeParts:

@@ -112,7 +112,10 @@ class Writer:
         digest: str | None,
         at: str,
     ) -> Receipt:
-        ids = [event_id, *(str(uuid5(UUID(event_id), str(n))) for n in range(1, len(facts)))]
+        ids = [event_id]
+        for n in range(1, len(facts)):
+            keyed = command.key is not None
+            ids.append(str(uuid5(UUID(event_id), str(n))) if keyed else identity.new_id())
         actor = command.actor.user_id
         events = [
             NewEvent(i, stamp(f, command.room_id, actor, at, identity.new_stamp(i, digest)))
