@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from roomlog.core.decide import user_id
@@ -31,12 +31,12 @@ from roomlog_contract.types import MessageType
 
 _Time = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="RFC 3339: messages said before it.", schema_extra={"format": "date-time"}
     ),
 ]
-_Type = Annotated[MessageType | None, Parameter(query="type")]
-_Sender = Annotated[str | None, Parameter(description="User id of who sent it.")]
+_Type = Annotated[MessageType | None, QueryParameter(name="type")]
+_Sender = Annotated[str | None, QueryParameter(description="User id of who sent it.")]
 
 
 class RoomMessagesController(Controller):
@@ -49,7 +49,7 @@ class RoomMessagesController(Controller):
         self,
         request: ApiRequest,
         room_id: RoomId,
-        data: rs.MessageCreate,
+        data: JSONBody[rs.MessageCreate],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.MessageResponse]:
         """Send a message. The answer comes when it is on disk in the log, and projected."""
@@ -162,7 +162,7 @@ class MessageController(Controller):
         self,
         request: ApiRequest,
         message_id: MessageId,
-        data: rs.MessageEdit,
+        data: JSONBody[rs.MessageEdit],
         if_match: IfMatch = None,
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.MessageResponse]:
@@ -181,7 +181,7 @@ class MessageController(Controller):
         self,
         request: ApiRequest,
         message_id: MessageId,
-        data: rs.MessageDelete | None = None,
+        data: JSONBody[rs.MessageDelete | None] = None,
         if_match: IfMatch = None,
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.MessageResponse]:

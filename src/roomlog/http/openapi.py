@@ -161,6 +161,8 @@ def _parameter_schema(schema: dict[str, Any]) -> dict[str, Any]:
     for bound in ("minimum", "maximum"):
         if bound in merged:
             merged[bound] = int(merged[bound])
+    if merged.get("format") == "uri":  # how Litestar describes a path's last segment
+        return {"type": "string", "minLength": 1}
     return merged
 
 

@@ -1,6 +1,7 @@
 """Reactions to messages. Each answer is all of the message's reactions."""
 
 from litestar import Controller, Response, delete, get, post
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from roomlog.http.answers import answer, written
@@ -27,7 +28,7 @@ class ReactionsController(Controller):
         self,
         request: ApiRequest,
         message_id: MessageId,
-        data: rs.ReactionRequest,
+        data: JSONBody[rs.ReactionRequest],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.ReactionResponse]:
         """React. Reacting again changes nothing."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.params import Parameter, ParameterKwarg
+from litestar.params import HeaderParameter, ParameterKwarg, PathParameter, QueryParameter
 from litestar.types import Scope
 from msgspec import Meta
 from uuid_utils import uuid7
@@ -25,12 +25,12 @@ SEQUENCE_MAX = 2**63 - 1
 TIME_CHARS_MAX = 40
 
 Limit = Annotated[
-    int | None, Parameter(ge=1, le=PAGE_LIMIT_MAX, description="How many items at most.")
+    int | None, QueryParameter(ge=1, le=PAGE_LIMIT_MAX, description="How many items at most.")
 ]
-Position = Annotated[int | None, Parameter(ge=0, le=SEQUENCE_MAX, schema_extra={"minimum": 0})]
+Position = Annotated[int | None, QueryParameter(ge=0, le=SEQUENCE_MAX, schema_extra={"minimum": 0})]
 MinSequence = Annotated[
     int | None,
-    Parameter(
+    QueryParameter(
         ge=0,
         le=SEQUENCE_MAX,
         schema_extra={"minimum": 0},
@@ -39,27 +39,29 @@ MinSequence = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="`next` of a page: goes on where that page ended, with its filters. "
         "Only `limit` may be given anew."
     ),
 ]
-RoomId = Annotated[str, Parameter(description="The room's UUID.", schema_extra={"format": "uuid"})]
+RoomId = Annotated[
+    str, PathParameter(description="The room's UUID.", schema_extra={"format": "uuid"})
+]
 MessageId = Annotated[
-    str, Parameter(description="The message's UUID.", schema_extra={"format": "uuid"})
+    str, PathParameter(description="The message's UUID.", schema_extra={"format": "uuid"})
 ]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         description="The same key from the same user in the same room gives the same answer "
         f"again. 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes.",
     ),
 ]
 IfMatch = Annotated[
     str | None,
-    Parameter(
-        header="If-Match",
+    HeaderParameter(
+        name="If-Match",
         description='The version that the message must have, as its ETag says: `"123"`, or `*`.',
     ),
 ]
@@ -139,7 +141,7 @@ def parameter_name(request: ApiRequest, key: str) -> str:
     field = request.scope["route_handler"].parsed_fn_signature.parameters.get(key)
     declared = None if field is None else field.kwarg_definition
     if isinstance(declared, ParameterKwarg):
-        return declared.header or declared.query or key
+        return declared.name or key
     return key
 
 

@@ -1,6 +1,7 @@
 """Rooms, their members, and the caller's read marker."""
 
 from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.params import JSONBody
 from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
 from roomlog.http.answers import answer, nothing, page_answer, plain_page_answer, written
@@ -27,7 +28,10 @@ class RoomsController(Controller):
 
     @post(status_code=HTTP_201_CREATED)
     async def create_room(
-        self, request: ApiRequest, data: rs.RoomCreate, idempotency_key: IdempotencyKey = None
+        self,
+        request: ApiRequest,
+        data: JSONBody[rs.RoomCreate],
+        idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.RoomResponse]:
         """Create a room. The caller becomes its commander."""
         rooms, actor = request.parts.rooms, request.user
@@ -65,7 +69,7 @@ class RoomsController(Controller):
         self,
         request: ApiRequest,
         room_id: RoomId,
-        data: rs.RoomUpdate,
+        data: JSONBody[rs.RoomUpdate],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.RoomResponse]:
         """Change title, severity or status. What is left out stays; null clears title or severity."""
@@ -80,7 +84,7 @@ class RoomsController(Controller):
         self,
         request: ApiRequest,
         room_id: RoomId,
-        data: rs.ReadMarkerUpdate,
+        data: JSONBody[rs.ReadMarkerUpdate],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[None]:
         """Say how far the caller has read. The marker never moves back, so that repeating is safe."""
@@ -127,7 +131,7 @@ class MembersController(Controller):
         self,
         request: ApiRequest,
         room_id: RoomId,
-        data: rs.MemberUpdate,
+        data: JSONBody[rs.MemberUpdate],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.MemberResponse]:
         """Add a member, or change a member's role."""

@@ -1,0 +1,140 @@
+"""What is refused before any service is asked, and the doors without a token."""
+
+import httpx
+import jwt
+import pytest
+
+from tests.integration.http.api import ANA, NOWHERE, Api, problem
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/rooms", f"/api/rooms/{NOWHERE}/messages", f"/api/messages/{NOWHERE}/reactions"]
+)
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer x.y.z", "Basic YTpi", "Bearer \xff"]
+)
+def test_without_a_token_nothing_is_told(api: Api, path: str, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+    answer = api.client.get(path, headers=headers)
+    problem(answer, 401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_expired_foreign_and_shapeless_tokens_are_refused(api: Api) -> None:
+    expired = api.stack.token(ANA, ttl_s=-60)
+    foreign = jwt.encode({"sub": ANA, "exp": 4e9}, "x" * 32, algorithm="HS256")
+    unsigned = jwt.encode({"sub": ANA, "exp": 4e9}, None, algorithm="none")
+    shapeless = api.stack.token(ANA, exp="soon")
+    nobody = api.stack.token("")
+    for token in (expired, foreign, unsigned, shapeless, nobody, "x" * 10_000):
+        answer = api.client.get("/api/rooms", headers={"Authorization": f"Bearer {token}"})
+        problem(answer, 401, "unauthenticated")
+        assert token not in answer.text
+    lower = {"Authorization": f"bearer {api.stack.token(ANA)}"}
+    assert api.client.get("/api/rooms", headers=lower).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/nope",
+        "/api",
+        "/api/nope",
+        "/schema",
+        "/schema/nope",
+        f"/ws/{NOWHERE}",
+        "/api/broadcast",
+        f"/api/rooms/{NOWHERE}/typing",
+        f"/api/rooms/{NOWHERE}/online",
+    ],
+)
+def test_where_there_is_nothing_the_answer_is_not_found(api: Api, path: str) -> None:
+    problem(api.call(ANA, "GET", path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/rooms", {"GET", "POST"}),
+        ("DELETE", f"/api/rooms/{NOWHERE}", {"GET", "PATCH"}),
+        ("POST", f"/api/messages/{NOWHERE}", {"PATCH", "DELETE"}),
+        ("POST", "/livez", {"GET"}),
+    ],
+)
+def test_another_method_is_not_allowed(api: Api, method: str, path: str, allowed: set[str]) -> None:
+    answer = api.call(ANA, method, path)
+    problem(answer, 405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) - {"OPTIONS"} == allowed
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=utf-16",
+        "application/xml",
+        "nonsense",
+        "",
+    ],
+)
+def test_bodies_are_json(api: Api, content_type: str) -> None:
+    answer = api.call(
+        ANA,
+        "POST",
+        "/api/rooms",
+        content=b'{"name":"a"}',
+        headers={"Content-Type": content_type},
+    )
+    problem(answer, 415, "unsupported_media_type")
+
+
+def test_a_body_in_utf8_is_taken_however_that_is_said(api: Api) -> None:
+    for content_type in ("application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'):
+        answer = api.call(
+            ANA,
+            "POST",
+            "/api/rooms",
+            content='{"name":"é"}'.encode(),
+            headers={"Content-Type": content_type},
+        )
+        assert (answer.status_code, answer.json()["name"]) == (201, "é")
+
+
+def test_every_answer_names_its_request(api: Api) -> None:
+    given = api.call(ANA, "GET", "/nope", headers={"X-Request-Id": "abc-123"})
+    assert given.headers["x-request-id"] == "abc-123"
+    odd = api.call(ANA, "GET", "/api/rooms", headers={"X-Request-Id": "a b\t<c>"})
+    assert odd.headers["x-request-id"] not in {"", "a b\t<c>"}
+    assert api.client.get("/livez").headers["x-request-id"]
+
+
+def test_health_needs_no_token_and_names_each_part(api: Api) -> None:
+    assert api.client.get("/livez").json() == {"status": "ok"}
+    ready = api.client.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert {"log", "database"} <= ready.json()["parts"].keys()
+    assert all(part["ok"] for part in ready.json()["parts"].values())
+
+
+def test_metrics_count_by_route(api: Api) -> None:
+    room = api.room()
+    room.send(ANA, "counted")
+    problem(api.call(ANA, "GET", f"/api/rooms/{NOWHERE}"), 404, "not_found")
+    answer = api.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    counted = answer.text
+    route = "/api/rooms/{room_id}/messages"
+    assert f'roomlog_http_requests_total{{method="POST",route="{route}",status="201"}}' in counted
+    assert 'roomlog_http_problems_total{code="not_found"}' in counted
+    assert f'roomlog_http_appends_total{{route="{route}"}}' in counted
+    assert room.room_id not in counted
+
+
+def test_no_page_of_another_origin_is_let_in(api: Api) -> None:
+    answer: httpx.Response = api.call(
+        ANA, "GET", "/api/rooms", headers={"Origin": "https://evil.example"}
+    )
+    assert "access-control-allow-origin" not in answer.headers
