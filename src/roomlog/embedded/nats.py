@@ -84,7 +84,7 @@ class NatsServer:
         )
         return ProcessSpec(
             name=self.name,
-            argv=(str(binary), "-js", "-c", str(folder / "embedded.conf")),
+            argv=(str(binary), "-c", str(folder / "embedded.conf")),
             cwd=folder,
             env=os.environ,
             log=self._data.log_path(self.name),

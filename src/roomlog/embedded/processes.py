@@ -123,11 +123,14 @@ def death_signal_setter(death_signal: signal.Signals) -> Callable[[], None] | No
 def shorten_log(path: Path) -> None:
     """Keep a log bounded: beyond the limit, what is there moves to `<name>.1`."""
     try:
-        if path.stat().st_size > LOG_BYTES_MAX:
-            shutil.copyfile(path, path.with_name(path.name + ".1"))
-            os.truncate(path, 0)
+        if path.stat().st_size <= LOG_BYTES_MAX:
+            return
     except FileNotFoundError:
         return
+    # On a full disk the copy fails, and making room matters more.
+    with contextlib.suppress(OSError):
+        shutil.copyfile(path, path.with_name(path.name + ".1"))
+    os.truncate(path, 0)
 
 
 def end_leftovers(folder: Path, executable: str, stop_signal: signal.Signals) -> list[int]:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as something that a waiting supervisor meets at its next pause."""
+"""SIGINT, SIGTERM and SIGHUP as something that a waiting supervisor meets at its next pause."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error
-    """Somebody pressed Ctrl-C or sent SIGTERM."""
+    """Somebody pressed Ctrl-C, sent SIGTERM, or closed the terminal."""
 
 
 class StopSignals:
@@ -41,7 +41,7 @@ def _wake_up_only(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def stop_signals() -> Generator[StopSignals]:
-    """Handle SIGINT, SIGTERM and SIGCHLD for the length of a `with` block (main thread)."""
+    """Handle SIGINT, SIGTERM, SIGHUP (unless it is ignored, as by nohup) and SIGCHLD for the length of a `with` block (main thread)."""
     wakeup, write_end = os.pipe()
     os.set_blocking(wakeup, False)
     os.set_blocking(write_end, False)
@@ -51,6 +51,8 @@ def stop_signals() -> Generator[StopSignals]:
         signal.SIGTERM: stop.request,
         signal.SIGCHLD: _wake_up_only,
     }
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = stop.request
     old_wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     old = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

@@ -74,6 +74,11 @@ class _Child:
     def pid(self) -> int:
         return self.process.pid if self.process else 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is down until its next start is due."""
+        return self._start_at_s is not None
+
     def adopt(self, process: Process) -> None:
         """Watch a process that was started elsewhere."""
         self.process = process
@@ -130,6 +135,7 @@ class Supervisor:
             for name in (f"api-{index + 1}" for index in range(plan.workers))
         ]
         self._other: Process | None = None
+        self._run_file_due = False
 
     @property
     def run_file(self) -> RunFile:
@@ -177,7 +183,7 @@ class Supervisor:
             self._stop.pause(next_s)
 
     def stop(self) -> None:
-        """Stop everything that runs, in the order in which nobody misses anything."""
+        """Stop everything, in the order in which nobody misses anything, and say so in run.json."""
         groups = [[self._other], [worker.process for worker in self._api]]
         groups += [[child.process] for child in (self._projector, *reversed(self._servers))]
         for group in groups:
@@ -188,6 +194,7 @@ class Supervisor:
             for process in running:
                 if not process.stop(max(0.0, deadline_s - time.monotonic())):
                     _log.warning("%s did not stop in time and was killed", process.spec.name)
+        self._plan.data.remove_run_file()
 
     @property
     def _children(self) -> list[_Child]:
@@ -197,10 +204,14 @@ class Supervisor:
         """Restart what is due; return how long nothing needs to be done."""
         now_s = time.monotonic()
         restarted = [child.keep_running(now_s) for child in self._children]
-        if any(restarted):
-            self._plan.data.write_run_file(self.run_file)
-        waiting = any(child.backoff.quick_deaths for child in self._children)
-        return _READY_POLL_S if waiting else _WATCH_POLL_S
+        self._run_file_due |= any(restarted)
+        if self._run_file_due:
+            try:
+                self._plan.data.write_run_file(self.run_file)
+                self._run_file_due = False
+            except OSError as error:
+                _log.warning("run.json cannot be written, trying again: %s", error)
+        return _READY_POLL_S if any(child.waits for child in self._children) else _WATCH_POLL_S
 
     def _migrate(self) -> None:
         process = self._other = Process(self._spec("migrate", self._plan.migrate))
@@ -253,22 +264,32 @@ def run(plan: Plan, on_ready: Callable[[RunFile], None]) -> None:
     `on_ready` is called once, when everything works. Raises EmbeddedError when the directory is
     in use, the port is taken, or a part does not start. Main thread only.
     """
-    with (
-        plan.data.lock(),
-        reserve_port(plan.host, plan.port) as reservation,
-        stop_signals() as stop,
-    ):
-        _refuse_survivors(plan.data)
-        supervisor = Supervisor(plan, stop, reservation)
-        try:
-            supervisor.start()
-            on_ready(supervisor.run_file)
-            supervisor.watch()
-        except StopRequested:
-            _log.info("stopping")
-        finally:
-            supervisor.stop()
-            plan.data.remove_run_file()
+    try:
+        with (
+            plan.data.lock(),
+            reserve_port(plan.host, plan.port) as reservation,
+            stop_signals() as stop,
+        ):
+            _refuse_survivors(plan.data)
+            _run_locked(Supervisor(plan, stop, reservation), on_ready)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EmbeddedError(
+            f"{error.strerror}: {error.filename or plan.data.path}: "
+            "look at the free space and the owner of the data directory"
+        ) from error
+
+
+def _run_locked(supervisor: Supervisor, on_ready: Callable[[RunFile], None]) -> None:
+    try:
+        supervisor.start()
+        on_ready(supervisor.run_file)
+        supervisor.watch()
+    except StopRequested:
+        _log.info("stopping")
+    finally:
+        supervisor.stop()
 
 
 def _refuse_survivors(data: DataDirectory) -> None:

@@ -86,7 +86,7 @@ def failed_start(folder: Path, port: int = 0, **environment: str) -> str:
     return result.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_says_ready_when_all_runs_and_stops_all_when_asked(folder, number):
     with up(folder) as process:
         assert (folder / "run.json").stat().st_mode & 0o777 == 0o600
