@@ -359,6 +359,9 @@ class Committer:
         A retry of one that landed finds duplicates only. Where only some had been appended
         before, by other appends, the missing ones follow in order.
         """
+        await self._ready()
+        if entry.settled:
+            return
         units = [_Unit((), [(entry, event)]) for event in entry.events]
         if not await self._exchanged(units) or any(unit.ack is None for unit in units):
             return

@@ -8,7 +8,7 @@ next event comes; after a reconnect and after a quiet while the log's head shows
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from roomlog.core.catchup import Catchup
@@ -125,6 +125,7 @@ class RoomFeed:
     def _deliver(self, events: Sequence[LogEvent]) -> None:
         if not events or self._closed:
             return
+        self._hub.seen(self.room_id, events[-1].sequence)
         try:
             self._listener(events)
         except Exception:  # noqa: BLE001 - a listener's failure is its own; the feed serves on
@@ -156,9 +157,13 @@ class RoomFeed:
 class FeedHub:
     """All feeds of this node."""
 
-    def __init__(self, connection: Connection, reader: Reader) -> None:
+    def __init__(
+        self, connection: Connection, reader: Reader, seen: Callable[[str, int], None]
+    ) -> None:
+        """`seen(room_id, sequence)` is told how far each room was delivered."""
         self.connection = connection
         self.reader = reader
+        self.seen = seen
         self.loop = asyncio.get_running_loop()
         self.times = wire.TimeStamps()
         self.fills = asyncio.Semaphore(FILLS_AT_ONCE_MAX)

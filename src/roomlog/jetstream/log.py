@@ -46,7 +46,7 @@ class JetStreamLog:
         self._epoch = ""
         self._partitions = partitions
         self._reader = Reader(connection, partitions)
-        self._feeds = FeedHub(connection, self._reader)
+        self._feeds = FeedHub(connection, self._reader, self._seen)
         self._reached = [0] * partitions
         self._reset_listeners: list[Callable[[], None]] = []
         self._identified = asyncio.Event()
@@ -182,6 +182,10 @@ class JetStreamLog:
 
         return appended
 
+    def _seen(self, room_id: str, sequence: int) -> None:
+        partition = self.partition_of(room_id)
+        self._reached[partition] = max(self._reached[partition], sequence)
+
     async def _identified_log(self) -> None:
         """Return when connected to the log that this is known to be."""
         while not (self.connection.connected and self._identified.is_set()):
@@ -210,21 +214,24 @@ class JetStreamLog:
 
     async def _check_identity(self) -> None:
         generation = self.connection.generation
+        reached = tuple(self._reached)
         states = [await self.partition_state(p) for p in range(self._partitions)]
-        same = all(
-            state.epoch == self._epoch and state.last_sequence >= reached
-            for state, reached in zip(states, self._reached, strict=True)
-        )
-        if not same:
-            self._reset(states[0].epoch)
-        self._reached = [state.last_sequence for state in states]
-        if generation == self.connection.generation:
+        found = [state.last_sequence for state in states]
+        if all(
+            state.epoch == self._epoch and state.last_sequence >= seen
+            for state, seen in zip(states, reached, strict=True)
+        ):
+            self._reached = [max(pair) for pair in zip(self._reached, found, strict=True)]
+        else:
+            self._reset(states[0].epoch, found)
+        if generation == self.connection.generation and not self._identified.is_set():
             self._identified.set()
             self._feeds.check_soon()
 
-    def _reset(self, epoch: str) -> None:
+    def _reset(self, epoch: str, reached: list[int]) -> None:
         _log.error("the log is another one now: epoch %s, was %s", epoch, self._epoch)
         self._epoch = epoch
+        self._reached = reached
         for committer in self._committers:
             committer.fail_all("the log is another one now")
         self._feeds.reset()

@@ -1,10 +1,10 @@
 """A nats-server of the wheel for each test that wants one, on a free port and a new directory."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from roomlog.embedded.tcp_ports import free_port
 from roomlog.jetstream.log import JetStreamLog
 
 CONF = Path(__file__).parents[3] / "nats.conf"
@@ -25,7 +26,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = -1
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -36,18 +37,19 @@ class Server:
         """Start and wait until it listens; the port stays the same over restarts."""
         binary = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
         assert binary is not None
-        for stale in self.folder.glob("*.ports"):
-            stale.unlink()
+        greeting = f"roomlog-test-{self.port}-{os.getpid()}"
         command = [binary, "-c", str(CONF), "-a", "127.0.0.1", "-p", str(self.port)]
-        command += ["-sd", str(self.folder / "store"), "--ports_file_dir", str(self.folder)]
+        command += ["-sd", str(self.folder / "store"), "-n", greeting]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            for file in self.folder.glob("*.ports"):
-                with contextlib.suppress(ValueError, KeyError, IndexError):
-                    self.port = int(json.loads(file.read_text())["nats"][0].rsplit(":", 1)[1])
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), timeout=5) as client,
+            ):
+                if greeting.encode() in client.recv(8192):
                     return
             time.sleep(0.02)
         raise AssertionError("nats-server did not start")

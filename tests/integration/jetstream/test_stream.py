@@ -1,0 +1,107 @@
+"""The streams are made once, with one epoch, and never quietly otherwise."""
+
+import asyncio
+import json
+
+import pytest
+
+from roomlog.jetstream.log import JetStreamLog, check
+from roomlog.jetstream.stream import LogMismatchError
+from roomlog.ports import LogUnavailableError
+
+from .conftest import Connect, Server
+from .events import event, eventually
+
+
+async def change(log: JetStreamLog, stream: str, **fields: object) -> None:
+    info = await log.connection.request(f"$JS.API.STREAM.INFO.{stream}")
+    config = {**json.loads(info.data)["config"], **fields}
+    answer = await log.connection.request(
+        f"$JS.API.STREAM.UPDATE.{stream}", json.dumps(config).encode()
+    )
+    assert "error" not in json.loads(answer.data)
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+async def test_the_epoch_stays_over_restarts_and_for_everyone(
+    server: Server, connect: Connect, partitions: int
+) -> None:
+    logs = await asyncio.gather(*(connect(partitions=partitions) for _ in range(4)))
+    epochs = {log.epoch for log in logs}
+    server.kill()
+    server.start()
+    epochs.add((await connect(partitions=partitions)).epoch)
+    assert len(epochs) == 1
+    assert "" not in epochs
+    assert await check(server.url, partitions=partitions) == []
+
+
+async def test_a_changed_configuration_is_reported_and_refused(
+    server: Server, connect: Connect, log: JetStreamLog
+) -> None:
+    await change(log, "ROOMLOG", max_msgs=1000, duplicate_window=5_000_000_000)
+    problems = await check(server.url)
+    assert len(problems) == 2
+    assert "max_msgs is 1000 and should be -1" in problems[0]
+    assert "duplicate_window" in problems[1]
+    with pytest.raises(LogMismatchError, match="max_msgs is 1000"):
+        await connect()
+
+
+async def test_a_foreign_stream_of_the_name_is_refused(server: Server, connect: Connect) -> None:
+    log = await connect()
+    await log.connection.request("$JS.API.STREAM.DELETE.ROOMLOG")
+    await log.connection.request(
+        "$JS.API.STREAM.CREATE.ROOMLOG", b'{"name":"ROOMLOG","subjects":["ev.*"]}'
+    )
+    assert any("not roomlog's" in problem for problem in await check(server.url))
+    with pytest.raises(LogMismatchError):
+        await connect()
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, 4), (4, 1), (2, 4), (4, 2)])
+async def test_the_number_of_partitions_cannot_change(
+    connect: Connect, first: int, then: int
+) -> None:
+    log = await connect(partitions=first)
+    for number in range(20):
+        await log.append(f"r{number}", [event()])
+    with pytest.raises(LogMismatchError, match="partition"):
+        await connect(partitions=then)
+
+
+async def test_a_lost_partition_is_not_made_again(server: Server, connect: Connect) -> None:
+    log = await connect(partitions=2)
+    for number in range(20):
+        await log.append(f"r{number}", [event()])
+    await log.connection.request("$JS.API.STREAM.DELETE.ROOMLOG_1")
+    with pytest.raises(LogMismatchError, match="ROOMLOG_1 is missing"):
+        await connect(partitions=2)
+    room = next(f"r{i}" for i in range(20) if log.partition_of(f"r{i}") == 1)
+    with pytest.raises(LogUnavailableError) as raised:
+        await log.append(room, [event()])
+    assert not raised.value.outcome_unknown
+    assert any("missing" in problem for problem in await check(server.url, partitions=2))
+
+
+async def test_a_creation_that_was_interrupted_is_completed(connect: Connect) -> None:
+    log = await connect(partitions=3)
+    await log.connection.request("$JS.API.STREAM.DELETE.ROOMLOG_2")
+    assert (await connect(partitions=3)).epoch == log.epoch
+
+
+async def test_signals_reach_other_processes(connect: Connect) -> None:
+    writer, other = await connect(), await connect()
+    appended: list[int] = []
+    projected: list[int] = []
+    await other.signals.on_appended(0, appended.append)
+    await other.signals.on_projected(0, projected.append)
+    # Round trip: the subscriptions are in place.
+    await other.last_sequence("r")
+    await writer.append("r", [event()])
+    await asyncio.gather(*(writer.append("r", [event()]) for _ in range(50)))
+    await writer.signals.announce_projected(0, 51)
+    await eventually(lambda: appended and appended[-1] == 51)
+    await eventually(lambda: projected == [51])
+    assert appended == sorted(appended)
+    assert len(appended) < 30
