@@ -139,6 +139,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
         parameter.pop("allowEmptyValue", None)
     responses = operation["responses"]
     responses.pop("400", None)
+    responses.get("204", {}).pop("content", None)
     if path.startswith("/api/"):
         responses |= _problem_responses(_codes(path, method, operation))
     name = operation["operationId"]
