@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import WebSocket, websocket
 from litestar.handlers import WebsocketRouteHandler
+from litestar.params import FromPath
 from uvicorn.protocols.utils import ClientDisconnected
 
 from roomlog.core.decide import uuid
@@ -31,7 +32,7 @@ def websocket_handlers(parts: RealtimeParts) -> list[WebsocketRouteHandler]:
     RoomlogWebSocketProtocol."""
 
     @websocket("/ws/{room_id:str}")
-    async def room_socket(socket: Socket, room_id: str) -> None:
+    async def room_socket(socket: Socket, room_id: FromPath[str]) -> None:
         await _serve(parts, socket, room_id)
 
     @websocket("/ws")

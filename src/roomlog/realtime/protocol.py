@@ -236,6 +236,9 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         sent = self.conn.close_sent
         code, reason = (sent.code, sent.reason) if sent else (_POLICY, "")
         self.transport.write(b"".join(self.conn.data_to_send()))
+        # From here on nothing of the peer's is parsed, so that its answer can only be its end.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self._closing(code, reason, CLOSE_GRACE_S)
 
     def handle_close(self, event: Frame) -> None:
