@@ -66,6 +66,17 @@ class Server:
         assert self._process is not None
         self._process.wait(START_TIMEOUT_S)
 
+    def freeze(self) -> None:
+        """Stop it in its tracks: connections stay, nothing answers."""
+        assert self._process is not None
+        self.signal(signal.SIGSTOP)
+        # All its threads have stopped when this returns.
+        _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
     def signal(self, number: int) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 from collections import Counter
 
 import pytest
@@ -112,12 +111,12 @@ async def test_an_append_without_an_answer_is_unknown_and_there_at_most_once(
     log = await connect(append_timeout_s=1.0)
     await log.append("r", [event()])
     sent = event()
-    server.signal(signal.SIGSTOP)
+    server.freeze()
     try:
         with pytest.raises(LogUnavailableError) as raised:
             await log.append("r", [sent])
     finally:
-        server.signal(signal.SIGCONT)
+        server.thaw()
     assert raised.value.outcome_unknown
     [settled] = await _append_when_back(log, sent)
     stored = [e.data for e in await read_all(log, "r")]
@@ -153,12 +152,12 @@ async def test_a_server_that_hangs_is_noticed_and_found_again(
 ) -> None:
     log = await connect(append_timeout_s=60.0)
     generation = log.connection.generation
-    server.signal(signal.SIGSTOP)
+    server.freeze()
     waiting = asyncio.create_task(log.append("r", [event()]))
     try:
         await eventually(lambda: not log.connected)
     finally:
-        server.signal(signal.SIGCONT)
+        server.thaw()
     [appended] = await waiting
     assert log.connection.generation > generation
     assert [e.sequence for e in await read_all(log, "r")] == [appended.sequence]
@@ -170,14 +169,14 @@ async def test_a_full_queue_refuses_at_once(
 ) -> None:
     monkeypatch.setattr(append, limit, 50 if limit == "QUEUE_EVENTS_MAX" else 50 * 60)
     log = await connect(append_timeout_s=60.0)
-    server.signal(signal.SIGSTOP)
+    server.freeze()
     try:
         tasks = [asyncio.create_task(log.append("r", [event()])) for _ in range(200)]
         await eventually(lambda: any(task.done() for task in tasks))
         refused = [task for task in tasks if task.done()]
         errors = [task.exception() for task in refused]
     finally:
-        server.signal(signal.SIGCONT)
+        server.thaw()
     assert all(isinstance(error, LogUnavailableError) for error in errors)
     assert not any(getattr(error, "outcome_unknown", True) for error in errors)
     await asyncio.wait(tasks, timeout=60)
