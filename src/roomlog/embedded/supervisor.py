@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from roomlog.embedded.backoff import Backoff
 from roomlog.embedded.data_directory import DataDirectory, Pids, RunFile
 from roomlog.embedded.errors import EmbeddedError
@@ -34,7 +36,7 @@ _WATCH_POLL_S = 1.0
 _LOG_CHECK_S = 30.0
 _STILL_WAITING_S = 10.0
 _HTTP_TIMEOUT_S = 2.0
-_REASON_BYTES_MAX = 500
+_READINESS_BYTES_MAX = 65_536
 
 _log = logging.getLogger(__name__)
 
@@ -313,8 +315,14 @@ def _base_url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
+class _Readiness(msgspec.Struct):
+    """What /readyz says; `degraded` while the tables, or their projection, are away."""
+
+    status: str = ""
+
+
 def _not_ready(base_url: str) -> str | None:
-    """Why /readyz is not 200, or None when it is."""
+    """What /readyz says is missing, or None when every part works."""
     parts = urlsplit(base_url)
     connection = http.client.HTTPConnection(
         parts.hostname or "", parts.port, timeout=_HTTP_TIMEOUT_S
@@ -322,9 +330,12 @@ def _not_ready(base_url: str) -> str | None:
     try:
         connection.request("GET", "/readyz", headers={"Connection": "close"})
         answer = connection.getresponse()
-        body = answer.read(_REASON_BYTES_MAX).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
+        body = answer.read(_READINESS_BYTES_MAX)
+        status = msgspec.json.decode(body, type=_Readiness).status
+    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
         return str(error) or type(error).__name__
     finally:
         connection.close()
-    return None if answer.status == http.HTTPStatus.OK else f"{answer.status} {body}"
+    if answer.status == http.HTTPStatus.OK and status == "ready":
+        return None
+    return f"{answer.status} {body.decode(errors='replace')}"

@@ -18,9 +18,10 @@ SERVE = """
 import http.server, os, socket
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path in ("/readyz", "/pid") else 404)
+        self.send_response(200 if self.path == "/readyz" else 404)
         self.end_headers()
-        self.wfile.write(str(os.getpid()).encode())
+        status = os.environ.get("STATUS_FILE") and open(os.environ["STATUS_FILE"]).read() or "ready"
+        self.wfile.write(f'{{"status": "{status}"}}'.encode())
 class Server(http.server.HTTPServer):
     def server_bind(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

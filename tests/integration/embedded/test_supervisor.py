@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -55,10 +56,12 @@ def pids(folder: Path) -> list[int]:
     return [found["nats"], found["postgres"], found["projector"], *found["api"]]
 
 
-def answer(folder: Path) -> str | None:
+def answer(folder: Path) -> dict | None:
     try:
-        with urllib.request.urlopen(run_file(folder)["base_url"] + "/pid", timeout=5) as response:
-            return response.read().decode()
+        with urllib.request.urlopen(
+            run_file(folder)["base_url"] + "/readyz", timeout=5
+        ) as response:
+            return json.loads(response.read())
     except OSError:
         return None
 
@@ -91,13 +94,27 @@ def test_it_says_ready_when_all_runs_and_stops_all_when_asked(folder, number):
     with up(folder) as process:
         assert (folder / "run.json").stat().st_mode & 0o777 == 0o600
         assert not any(gone(pid) for pid in pids(folder))
-        assert answer(folder) is not None
+        assert answer(folder)["status"] == "ready"
         everyone = family(folder)
         process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
     assert not any(child.is_running() for child in everyone)
     assert not (folder / "run.json").exists()
     assert "database system is shut down" in (folder / "logs" / "postgres.log").read_text()
+
+
+def test_it_is_not_ready_while_the_api_calls_itself_degraded(folder):
+    status = folder / "status"
+    status.write_text("degraded")
+    with up(folder, ready=False, STATUS_FILE=str(status)) as process:
+        eventually(lambda: requests(folder) >= 3)
+        assert not select.select([process.stdout], [], [], 0)[0]
+        status.write_text("ready")
+        assert process.stdout.readline().startswith("ready ")
+
+
+def requests(folder: Path) -> int:
+    return sum(log.read_text().count("GET /readyz") for log in folder.glob("logs/api-*.log"))
 
 
 @pytest.mark.parametrize("name", ["nats", "postgres", "projector", "api"])
