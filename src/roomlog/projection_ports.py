@@ -114,6 +114,10 @@ class ShadowTables(Protocol):
         """Add the indexes and constraints that were left out to fill it faster."""
         ...
 
+    async def live(self) -> Sequence["LivePosition"]:
+        """Where the live projection stands; it may move on at once."""
+        ...
+
     def held(self) -> AbstractAsyncContextManager[Sequence["LivePosition"]]:
         """Keep the live projection from moving (reads go on), and say where it stands.
 

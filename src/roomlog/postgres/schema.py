@@ -30,6 +30,11 @@ class TableShape(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     columns: tuple[Column, ...]
 
+    @property
+    def types(self) -> dict[str, str]:
+        """The columns' types by name."""
+        return {column.name: column.type for column in self.columns}
+
 
 @cache
 def table_shapes() -> dict[str, TableShape]:

@@ -1,0 +1,68 @@
+"""`roomlog project`: keep the tables at the log's end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from roomlog.cli.errors import CliError
+from roomlog.cli.options import data_option
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.stream import LogMismatchError
+from roomlog.observability import set_up_logging
+from roomlog.ports import LogUnavailableError
+from roomlog.postgres.tables import PostgresTables
+from roomlog.projection_ports import TablesMissingError
+from roomlog.projector import ProjectorHaltedError, run_projector
+from roomlog.settings import Settings, load_settings, required
+
+_CONNECT_PAUSE_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@click.command(name="project")
+@data_option
+def command(*, data: Path) -> None:
+    """Project the log into the tables until SIGINT or SIGTERM.
+
+    Of several that are started one works, the others wait to take over.
+    """
+    settings = load_settings(data)
+    set_up_logging(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(_project_until_stopped(settings))
+    except (ProjectorHaltedError, TablesMissingError, LogMismatchError) as error:
+        raise CliError(f"the projector stops: {error}") from error
+
+
+async def _project_until_stopped(settings: Settings) -> None:
+    work = asyncio.create_task(_project(settings))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+async def _project(settings: Settings) -> None:
+    tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
+    log = await _connected(required(settings.nats_url, "NATS_URL"), settings.partitions)
+    try:
+        await run_projector(log, log.signals, log.snapshots, tables)
+    finally:
+        await log.close()
+
+
+async def _connected(nats_url: str, partitions: int) -> JetStreamLog:
+    while True:
+        try:
+            return await JetStreamLog.connect(
+                nats_url, partitions=partitions, name="roomlog projector"
+            )
+        except LogUnavailableError as error:
+            _log.warning("waiting for NATS: %s", error.detail)
+            await asyncio.sleep(_CONNECT_PAUSE_S)

@@ -1,0 +1,220 @@
+"""`roomlog projections`: how far the tables are, and making or checking them anew."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+
+from roomlog.cli.errors import CliError
+from roomlog.cli.options import data_option, json_option
+from roomlog.cli.progress import progress_of
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.stream import LogMismatchError
+from roomlog.ports import DatabaseUnavailableError
+from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
+from roomlog.postgres.tables import PostgresTables
+from roomlog.projection_ports import BusyError, Difference, TablesMissingError
+from roomlog.projector import Rebuilt, rebuild, verify
+from roomlog.settings import Settings, load_settings, required
+
+T = TypeVar("T")
+
+_PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
+
+
+class PartitionStatus(msgspec.Struct, frozen=True):
+    """One partition, as `--json` prints it. `checkpoint` and `head` are sequences.
+
+    `lag_seconds` is how long ago the tables showed all that the log held, 0 where they do now;
+    null where nothing is projected yet. `halted` is why the projector refuses to go on.
+    """
+
+    partition: int
+    epoch: str
+    checkpoint: int
+    head: int
+    lag_events: int
+    lag_seconds: float | None
+    dead: int
+    halted: str | None
+
+
+class _Status(msgspec.Struct, frozen=True):
+    partitions: list[PartitionStatus]
+
+
+class _Repaired(msgspec.Struct, frozen=True):
+    events: int
+    seconds: float
+    events_per_second: float
+    repaired: Sequence[Difference] | None
+
+
+class _Verified(msgspec.Struct, frozen=True):
+    differences: Sequence[Difference]
+
+
+@click.group(name="projections")
+def command() -> None:
+    """The tables that are made from the log: how far they are, making and checking them anew."""
+
+
+@command.command(name="status")
+@json_option
+@data_option
+def status(*, as_json: bool, data: Path) -> None:
+    """Show checkpoints and how far they lag behind the log."""
+    shown = _run(_status(load_settings(data)))
+    if as_json:
+        click.echo(msgspec.json.encode(_Status(shown)).decode())
+        return
+    for one in shown:
+        click.echo(_in_words(one))
+
+
+@command.command(name="rebuild")
+@json_option
+@data_option
+def rebuild_(*, as_json: bool, data: Path) -> None:
+    """Make the tables anew from the log, and swap them in when they are complete.
+
+    The service answers all the while. Says what was wrong with the tables before.
+    """
+    begun_s = time.monotonic()
+    done = _run(_rebuild(load_settings(data)))
+    seconds = time.monotonic() - begun_s
+    if as_json:
+        told = _Repaired(
+            done.events, round(seconds, 3), round(done.events / seconds, 1), done.repaired
+        )
+        click.echo(msgspec.json.encode(told).decode())
+        return
+    click.echo(
+        f"rebuilt from {done.events} events in {seconds:.1f} s "
+        f"({done.events / seconds:.0f} events/s)"
+    )
+    if done.repaired is None:
+        click.echo("the tables before were behind the log and were not compared")
+    elif not done.repaired:
+        click.echo("the tables before held the same")
+    else:
+        click.echo("the tables before differed:")
+        _print_differences(done.repaired)
+
+
+@command.command(name="verify")
+@json_option
+@data_option
+def verify_(*, as_json: bool, data: Path) -> int:
+    """Compare the tables with a fresh fold of the log. Exit 1, and the differences, if any."""
+    found = _run(_verify(load_settings(data)))
+    if as_json:
+        click.echo(msgspec.json.encode(_Verified(found)).decode())
+    elif found:
+        _print_differences(found)
+        click.echo("the tables differ from the log: run `roomlog projections rebuild`")
+    else:
+        click.echo("the tables agree with the log")
+    return 1 if found else 0
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except (DatabaseUnavailableError, TablesMissingError, LogMismatchError, BusyError) as error:
+        raise CliError(str(error)) from error
+
+
+@asynccontextmanager
+async def _log(settings: Settings) -> AsyncGenerator[JetStreamLog]:
+    log = await JetStreamLog.connect(
+        required(settings.nats_url, "NATS_URL"),
+        partitions=settings.partitions,
+        name="roomlog projections",
+    )
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+async def _status(settings: Settings) -> list[PartitionStatus]:
+    rows = await checkpoints(required(settings.database_url, "DATABASE_URL"))
+    async with _log(settings) as log:
+        heads = [
+            (await log.partition_state(partition)).last_sequence
+            for partition in range(log.partitions)
+        ]
+        epoch = log.epoch
+    now = datetime.now(UTC)
+    known = {row.partition: row for row in rows}
+    return [
+        _partition_status(partition, known.get(partition), head, epoch, now)
+        for partition, head in enumerate(heads)
+    ]
+
+
+def _partition_status(
+    partition: int, row: CheckpointRow | None, head: int, epoch: str, now: datetime
+) -> PartitionStatus:
+    if row is None:
+        return PartitionStatus(partition, epoch, 0, head, head, None if head else 0.0, 0, None)
+    lag = max(head - row.sequence, 0)
+    lag_s = 0.0
+    if lag:
+        lag_s = round(max((now - row.current_at).total_seconds(), 0.0), 3)
+    return PartitionStatus(
+        partition, row.epoch, row.sequence, head, lag, lag_s, row.dead, row.halted
+    )
+
+
+async def _rebuild(settings: Settings) -> Rebuilt:
+    tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
+    async with _log(settings) as log:
+        with progress_of("rebuild", _PARTS) as advance:
+            return await rebuild(log, tables, _scaled(advance))
+
+
+async def _verify(settings: Settings) -> Sequence[Difference]:
+    tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
+    async with _log(settings) as log:
+        with progress_of("verify", _PARTS) as advance:
+            return await verify(log, tables, _scaled(advance))
+
+
+def _scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:
+    def progress(done: int, total: int) -> None:
+        advance(done * _PARTS // max(total, 1), f"{done} of {total} events")
+
+    return progress
+
+
+def _in_words(one: PartitionStatus) -> str:
+    line = f"partition {one.partition}: at {one.checkpoint} of {one.head}"
+    if not one.lag_events:
+        line += ", up to date"
+    elif one.lag_seconds is None:
+        line += ", nothing projected yet"
+    else:
+        line += f", {one.lag_events} events ({one.lag_seconds:.1f} s) behind"
+    if one.dead:
+        line += f", {one.dead} events set aside (table dead_events)"
+    if one.halted is not None:
+        line += f"; STOPPED: {one.halted}"
+    return line
+
+
+def _print_differences(differences: Sequence[Difference]) -> None:
+    for difference in differences:
+        click.echo(
+            f"{difference.table}: {difference.missing} rows missing or wrong, "
+            f"{difference.surplus} too many or wrong"
+        )
+        for example in difference.examples:
+            click.echo(f"  {example}")

@@ -1,0 +1,40 @@
+"""The database for whoever fills the tables: `roomlog.projection_ports.ProjectionTables`."""
+
+import asyncio
+
+from roomlog.postgres.connection import LIVE_SCHEMA, connect, translated
+from roomlog.postgres.projection import PostgresPartition
+from roomlog.postgres.queries import query
+from roomlog.postgres.shadow import Shadow
+
+STATEMENT_TIMEOUT_S = 60.0
+_LOCK_CLASS = 0x726C_7072  # any number that nobody else in this database uses
+_CLAIM_POLL_S = 0.5
+
+
+class PostgresTables:
+    """The database, for whoever fills the tables."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+
+    async def claim(self, partition: int) -> PostgresPartition:
+        """See ProjectionTables."""
+        with translated():
+            connection = await connect(self._database_url, command_timeout_s=STATEMENT_TIMEOUT_S)
+            try:
+                # Fails where there are no tables, before a lock is waited for.
+                await connection.fetchrow(query("position"), partition)
+                # Polled, so that no statement waits for hours.
+                while not await connection.fetchval(  # noqa: ASYNC110 - another process holds it
+                    "SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, partition
+                ):
+                    await asyncio.sleep(_CLAIM_POLL_S)
+            except BaseException:
+                await PostgresPartition(connection, partition).close()
+                raise
+        return PostgresPartition(connection, partition)
+
+    async def shadow(self, name: str, *, durable: bool) -> Shadow:
+        """See ProjectionTables."""
+        return await Shadow.create(self._database_url, f"{LIVE_SCHEMA}_{name}", durable=durable)

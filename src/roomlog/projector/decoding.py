@@ -1,0 +1,66 @@
+"""From what the log holds to events, or to events set aside."""
+
+from datetime import datetime
+from uuid import UUID
+
+from roomlog.core.upcasters import UnreadableEventError, decode_event, room_event
+from roomlog.ports import LogEvent
+from roomlog.projection_ports import SetAside
+from roomlog_contract import events as ev
+
+
+def decode(logged: LogEvent) -> ev.RoomEvent | SetAside:
+    """The event as readers see it; set aside where no version of the format explains the bytes,
+    or where it would stand in the tables under another name than its own."""
+    try:
+        event = room_event(logged.sequence, logged.prev_sequence, logged.data)
+        _check(event, logged)
+    except UnreadableEventError as error:
+        return set_aside(logged, f"unreadable: {error}")
+    return event
+
+
+def set_aside(logged: LogEvent, reason: str) -> SetAside:
+    """The event as it is kept when it can't be projected for `reason`."""
+    return SetAside(logged.sequence, logged.room_id, event_id(logged.data), reason, logged.data)
+
+
+def event_id(data: bytes) -> str | None:
+    """The id in stored bytes, where it can be made out and is one."""
+    try:
+        found = decode_event(data).id
+    except UnreadableEventError:
+        return None
+    return found if _is_canonical(found) else None
+
+
+def _check(event: ev.RoomEvent, logged: LogEvent) -> None:
+    if event.room_id != logged.room_id:
+        raise UnreadableEventError(f"it names room {event.room_id}")
+    ids = [event.room_id, event.event.id]
+    match event.event:
+        case ev.RoomCreated() | ev.RoomUpdated():
+            pass
+        case ev.MemberAdded() | ev.MemberRoleChanged() | ev.MemberRemoved():
+            pass
+        case ev.MessageSent(reply_to=str() as reply_to):
+            ids.append(reply_to)
+        case _:
+            ids.append(event.event.message_id)
+    for one in ids:
+        # In another form the same id would be found in the tables, but not in the fold's memory.
+        if not _is_canonical(one):
+            raise UnreadableEventError(f"{one[:40]!r} is not a UUID in canonical form")
+    try:
+        moment = datetime.fromisoformat(event.at)
+    except ValueError as error:
+        raise UnreadableEventError(f"at: {error}") from error
+    if moment.tzinfo is None:
+        raise UnreadableEventError(f"at: {event.at} has no time zone")
+
+
+def _is_canonical(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,205 @@
+"""One partition, from the log into the tables: read, fold, project, commit.
+
+Used for the live tables and for fresh ones beside them alike, so that they can't differ.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import msgspec
+
+from projections.batch import Projected, UnprojectableError, project_batch, wanted
+from roomlog.core.content import render_html
+from roomlog.ports import EventLog, LogEvent
+from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
+from roomlog.projector.decoding import decode, event_id, set_aside
+from roomlog_contract import events as ev
+from roomlog_contract.fold import RoomState
+
+ROOMS_CACHED_MAX = 2048
+
+_log = logging.getLogger(__name__)
+
+
+class ProjectorHaltedError(Exception):
+    """The tables can't go on from where they stand; the text says why and what to do."""
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """A batch that has become true: where it ends, how many events it was, those of them that
+    were not set aside, and what it did to rooms."""
+
+    position: Position
+    count: int
+    events: Sequence[ev.RoomEvent]
+    projected: Projected
+
+
+Listener = Callable[[Committed], Awaitable[None]]
+
+
+class PartitionProjector:
+    """Projects one partition. Not for concurrent use."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        tables: PartitionTables,
+        *,
+        batch_events_max: int,
+        on_committed: Listener | None = None,
+    ) -> None:
+        self._log = log
+        self._tables = tables
+        self._batch_events_max = batch_events_max
+        self._on_committed = on_committed
+        self._rooms: OrderedDict[str, RoomState] = OrderedDict()
+        self._position = Position("", 0)
+
+    @property
+    def position(self) -> Position:
+        """How far the tables have come, as far as this projector knows."""
+        return self._position
+
+    async def begin(self) -> None:
+        """Take up where the tables stand, and compare that with the log.
+
+        Raises ProjectorHaltedError, LogUnavailableError, DatabaseUnavailableError.
+        """
+        self._rooms.clear()
+        state = await self._log.partition_state(self._tables.partition)
+        self._position = position = await self._tables.position(state.epoch)
+        partition, repair = self._tables.partition, "`roomlog projections rebuild`"
+        if position.epoch != state.epoch:
+            raise ProjectorHaltedError(
+                f"partition {partition}: the tables were made from another log (epoch "
+                f"{position.epoch}) than the one that is there now (epoch {state.epoch}): if the "
+                f"log is the right one, run {repair}"
+            )
+        if state.last_sequence < position.sequence:
+            raise ProjectorHaltedError(
+                f"partition {partition}: the log ends at sequence {state.last_sequence}, and the "
+                f"tables have seen sequence {position.sequence}: the log has lost events. Restore "
+                f"it from a backup, or accept the loss and run {repair}"
+            )
+        there = await self._event_at(position.sequence) if position.sequence else None
+        # An event that is missing within the log was erased by a redaction.
+        if there is not None and sha256(there.data).digest() != position.event_hash:
+            raise ProjectorHaltedError(
+                f"partition {partition}: at sequence {position.sequence} the log holds event "
+                f"{event_id(there.data)}, and the tables have seen {position.event_id} there: the "
+                f"log was cut and written anew. Restore it from a backup, or accept the loss and "
+                f"run {repair}"
+            )
+
+    async def _event_at(self, sequence: int) -> LogEvent | None:
+        batches = self._log.read_partition(
+            self._tables.partition, after=sequence - 1, up_to=sequence
+        )
+        async for batch in batches:
+            for event in batch:
+                return event
+        return None
+
+    async def check(self) -> None:
+        """Compare the tables' place with the log's end once more. Raises as `begin` does."""
+        state = await self._log.partition_state(self._tables.partition)
+        if state.epoch != self._position.epoch or state.last_sequence < self._position.sequence:
+            await self.begin()
+
+    async def catch_up(self, up_to: int | None = None) -> int:
+        """Project all that the log holds (at or below `up_to`); return how many events it was.
+
+        Raises FenceLostError, LogUnavailableError, DatabaseUnavailableError: what was committed
+        stays, and `begin` takes up from there.
+        """
+        count = 0
+        waiting: list[LogEvent] = []
+        batches = self._log.read_partition(
+            self._tables.partition, after=self._position.sequence, up_to=up_to
+        )
+        async for batch in batches:
+            waiting.extend(batch)
+            while len(waiting) >= self._batch_events_max:
+                await self.project(waiting[: self._batch_events_max])
+                count += self._batch_events_max
+                del waiting[: self._batch_events_max]
+        if waiting:
+            await self.project(waiting)
+            count += len(waiting)
+        return count
+
+    async def project(self, logged: Sequence[LogEvent]) -> None:
+        """Project the partition's next events, in one transaction unless one of them is poison.
+
+        Where the tables refuse what is in them, halves are tried, until the one that they refuse
+        is alone, and is set aside.
+        """
+        try:
+            await self._project_all(logged, {})
+        except RowsRefusedError as error:
+            if len(logged) == 1:
+                await self._project_all(logged, {logged[0].sequence: f"refused: {error}"})
+                return
+            middle = len(logged) // 2
+            await self.project(logged[:middle])
+            await self.project(logged[middle:])
+
+    async def _project_all(self, logged: Sequence[LogEvent], poison: dict[int, str]) -> None:
+        while True:
+            try:
+                committed = await self._commit(logged, poison)
+            except UnprojectableError as error:
+                poison[error.sequence] = error.reason
+            else:
+                break
+        if self._on_committed is not None:
+            await self._on_committed(committed)
+
+    async def _commit(self, logged: Sequence[LogEvent], poison: Mapping[int, str]) -> Committed:
+        events: list[ev.RoomEvent] = []
+        dead: list[SetAside] = []
+        for one in logged:
+            if one.sequence in poison:
+                dead.append(set_aside(one, poison[one.sequence]))
+                continue
+            decoded = decode(one)
+            if isinstance(decoded, SetAside):
+                dead.append(decoded)
+            else:
+                events.append(decoded)
+        last = logged[-1]
+        new = Position(
+            self._position.epoch,
+            last.sequence,
+            event_id(last.data),
+            sha256(last.data).digest(),
+        )
+        appended_at = datetime.fromtimestamp(last.appended_ns / 1e9, UTC)
+        async with self._tables.batch(self._position, new, appended_at) as batch:
+            touched = await batch.load(wanted(events, self._rooms))
+            projected = project_batch(
+                events,
+                touched,
+                self._rooms,
+                partition=self._tables.partition,
+                render=render_html,
+            )
+            await batch.write(projected.changes, dead)
+        self._position = new
+        self._remember(projected.rooms)
+        for one in dead:
+            _log.error(
+                "event %s at sequence %s set aside: %s", one.event_id, one.sequence, one.error
+            )
+        return Committed(new, len(logged), events, projected)
+
+    def _remember(self, rooms: Mapping[str, RoomState]) -> None:
+        for room_id, room in rooms.items():
+            self._rooms[room_id] = room
+            self._rooms.move_to_end(room_id)
+        while len(self._rooms) > ROOMS_CACHED_MAX:
+            self._rooms.popitem(last=False)

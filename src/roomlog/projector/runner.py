@@ -1,0 +1,159 @@
+"""The live projector: one task for each partition, forever."""
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime, timedelta
+from random import random
+
+from roomlog.ports import (
+    DatabaseUnavailableError,
+    EventLog,
+    LogUnavailableError,
+    Signals,
+    SnapshotStore,
+)
+from roomlog.projection_ports import (
+    FenceLostError,
+    PartitionTables,
+    ProjectionTables,
+    RowsRefusedError,
+)
+from roomlog.projector.partition import Committed, PartitionProjector, ProjectorHaltedError
+from roomlog.projector.snapshots import SnapshotKeeper
+
+BATCH_EVENTS_MAX = 1000
+TICK_S = 0.2
+CURRENT_EVERY = timedelta(seconds=10)
+_BACKOFF_S = (0.1, 5.0)
+
+_log = logging.getLogger(__name__)
+
+
+async def run_projector(
+    log: EventLog,
+    signals: Signals,
+    snapshots: SnapshotStore,
+    tables: ProjectionTables,
+    *,
+    batch_events_max: int = BATCH_EVENTS_MAX,
+) -> None:
+    """Keep the tables at the log's end until cancelled; NATS or PostgreSQL away is waited out.
+
+    Of several projectors of a partition one works and the others wait. Raises
+    ProjectorHaltedError, with the reason kept where status shows it, and TablesMissingError.
+    """
+    keeper = SnapshotKeeper(snapshots)
+    keeper.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for partition in range(log.partitions):
+                runner = _PartitionRunner(
+                    partition,
+                    log=log,
+                    signals=signals,
+                    tables=tables,
+                    keeper=keeper,
+                    batch_events_max=batch_events_max,
+                )
+                group.create_task(runner.run())
+    except BaseExceptionGroup as errors:
+        # The first failure says it; the group has ended the others.
+        raise _first(errors) from errors
+    finally:
+        await keeper.close()
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _PartitionRunner:
+    def __init__(
+        self,
+        partition: int,
+        *,
+        log: EventLog,
+        signals: Signals,
+        tables: ProjectionTables,
+        keeper: SnapshotKeeper,
+        batch_events_max: int,
+    ) -> None:
+        self._log = log
+        self._signals = signals
+        self._tables = tables
+        self._keeper = keeper
+        self._partition = partition
+        self._batch_events_max = batch_events_max
+        self._wake = asyncio.Event()
+        self._reset = False
+
+    async def run(self) -> None:
+        """Project until cancelled, through every outage."""
+        await self._signals.on_appended(self._partition, lambda _: self._wake.set())
+        self._log.on_reset(self._on_reset)
+        least_s, most_s = _BACKOFF_S
+        wait_s = least_s
+        while True:
+            try:
+                claimed = await self._tables.claim(self._partition)
+                try:
+                    await self._project(claimed)
+                finally:
+                    await claimed.close()
+            except FenceLostError as error:
+                _log.info("partition %s begins anew: %s", self._partition, error)
+                wait_s = least_s
+            except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
+                _log.warning("partition %s is not projected for now: %s", self._partition, error)
+                await asyncio.sleep(wait_s * (0.5 + random() / 2))  # noqa: S311 - only spreads load
+                wait_s = min(wait_s * 2, most_s)
+
+    def _on_reset(self) -> None:
+        self._reset = True
+        self._wake.set()
+
+    async def _project(self, tables: PartitionTables) -> None:
+        projector = PartitionProjector(
+            self._log,
+            tables,
+            batch_events_max=self._batch_events_max,
+            on_committed=self._on_committed,
+        )
+        try:
+            await projector.begin()
+            await tables.halt(None)
+            _log.info(
+                "partition %s is projected from sequence %s on",
+                self._partition,
+                projector.position.sequence,
+            )
+            await self._follow(projector, tables)
+        except ProjectorHaltedError as error:
+            await tables.halt(str(error))
+            raise
+
+    async def _follow(self, projector: PartitionProjector, tables: PartitionTables) -> None:
+        current_at = datetime.fromtimestamp(0, UTC)
+        while True:
+            self._wake.clear()
+            if self._reset:
+                self._reset = False
+                await projector.begin()
+            asked_at = datetime.now(UTC)
+            if await projector.catch_up():
+                continue
+            if asked_at - current_at >= CURRENT_EVERY:
+                await projector.check()
+                await tables.mark_current(projector.position, asked_at)
+                current_at = asked_at
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TICK_S)
+
+    async def _on_committed(self, committed: Committed) -> None:
+        self._keeper.take(committed)
+        with contextlib.suppress(LogUnavailableError):
+            await self._signals.announce_projected(self._partition, committed.position.sequence)
