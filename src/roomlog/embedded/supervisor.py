@@ -160,13 +160,16 @@ class Supervisor:
 
         Raises EmbeddedError when a part does not come up, StopRequested when asked to stop.
         """
+        _log.info("starting NATS and PostgreSQL in %s", self._plan.data.path)
         servers: tuple[EmbeddedServer, ...] = (self._nats, self._postgres)
         for child in self._servers:
             child.start()
         for child, server in zip(self._servers, servers, strict=True):
             assert child.process is not None
             child.adopt(await_ready(server, child.process, self._stop.pause))
+        _log.info("migrating the tables")
         self._migrate()
+        _log.info("starting the projector and the API (%d workers)", self._plan.workers)
         self._projector.start()
         for worker in self._api:
             worker.start()
