@@ -9,8 +9,9 @@ from roomlog.services.effects import Effect, Effects
 from roomlog.services.message_service import find_message
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.room_cache import RoomCache
-from roomlog.services.writer import Command, Writer
+from roomlog.services.writer import Command, Receipt, Writer
 from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.fold import MessageState, ReactionState
 from roomlog_contract.resources import ReactionCount, ReactionResponse
 
 
@@ -69,6 +70,11 @@ class ReactionService:
         room, message = await find_message(
             message_id, room_id, self._read_model, self._progress, self._rooms
         )
+        there = message.reactions.get((emoji, actor.user_id))
+        if key is None and add == (there is not None):
+            # Nothing to append. With a key it is appended all the same, so that the key is known.
+            decide.react(room.state, message, actor, emoji, add=add)
+            return _unchanged(message, there)
         name = "react" if add else "unreact"
         receipt = await self._writer.write(
             Command(room.room_id, actor, key, (name, message.message_id, emoji)),
@@ -102,3 +108,12 @@ class ReactionService:
             await self.get_message_reactions(actor, message_id)
         ).reactions
         return {reaction.emoji: reaction.count for reaction in answer}
+
+
+def _unchanged(message: MessageState, there: ReactionState | None) -> Effect:
+    if there is None:
+        sequence, at = message.version, message.edited_at or message.created_at
+    else:
+        sequence, at = there.sequence, there.at
+    receipt = Receipt(message.room_id, message.message_id, sequence, at, b"")
+    return Effect(receipt, message.message_id, projected=True, unchanged=True, folded=message)
