@@ -5,7 +5,6 @@ import asyncio
 
 from alembic import context
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from roomlog.postgres.models import SCHEMA, Base
 from roomlog.settings import load_settings, required
@@ -29,6 +28,9 @@ def _run(connection: Connection) -> None:
 
 
 async def _run_online(url: str) -> None:
+    # Imported here: it needs greenlet, and `roomlog migrate` needs neither.
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
     # A schema on the search path would be compared as if it had no name.
     engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
