@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import distributions
 
 import pytest
 from packaging.requirements import Requirement
@@ -84,3 +85,10 @@ def test_no_file_of_ours_names_a_package_registry():
     }
 
     assert named == set()
+
+
+def test_nothing_is_installed_here_that_the_lock_does_not_name():
+    # What works only because somebody installed it by hand fails on every other machine.
+    installed = {canonicalize_name(found.name) for found in distributions()}
+
+    assert installed - set(_PINS) <= {"roomlog", "pip", "setuptools", "wheel", "uv"}
