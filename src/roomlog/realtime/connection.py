@@ -322,12 +322,12 @@ class Connection:
         if self._closed:
             self._parts.manager.release(channel)
             return
-        self._leave(room_id)
         head = max(head, channel.room.position)
         position = asked.after if resumed and asked.after is not None else head
         subscription = Subscription(self, html=asked.html, position=position)
-        self.subscriptions[room_id] = subscription
         channel.join(subscription)
+        self._leave(room_id)  # an earlier one goes now: a room without any is let go
+        self.subscriptions[room_id] = subscription
         self._say(
             fr.Subscribed(
                 room_id=room_id,

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from roomlog.core.decide import Limits
 from roomlog.core.policy import Actor
+from roomlog.ports import DatabaseUnavailableError
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.protocol import RoomlogWebSocketProtocol
@@ -49,11 +50,21 @@ def token(user: str = COMMANDER, *roles: str, ttl_s: float = 3600) -> str:
     return jwt.encode(claims, SECRET, algorithm="HS256")
 
 
+class GoneTables:
+    """A read model whose database is away."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def unavailable(*args: Any, **kwargs: Any) -> None:
+            raise DatabaseUnavailableError(name)
+
+        return unavailable
+
+
 class Node:
     def __init__(self, log: MemoryLog, **parts: Any) -> None:
         self.log = log
         clock = identity.SystemClock()
-        nothing = cast("Any", None)
+        nothing = cast("Any", GoneTables())
         self.room_cache = RoomCache(cast("Any", log), NoSnapshots())
         progress = ProjectionProgress(cast("Any", log), nothing, nothing, clock)
         writer = Writer(cast("Any", log), nothing, progress, clock)
