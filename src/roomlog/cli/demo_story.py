@@ -20,6 +20,7 @@ ROOM: dict[str, Any] = {
         {"user_id": _JONAS, "role": "responder"},
         {"user_id": _AIKO, "role": "responder"},
         {"user_id": _LENA, "role": "observer"},
+        {"user_id": _PIPELINE[0], "role": "responder"},
     ],
 }
 
