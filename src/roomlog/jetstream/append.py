@@ -51,6 +51,7 @@ class Entry:
     """
 
     __slots__ = (
+        "deadline",
         "events",
         "first",
         "future",
@@ -69,11 +70,13 @@ class Entry:
         future: "asyncio.Future[list[Appended]]",
         *,
         first: bool,
+        deadline: float,
     ) -> None:
         self.room_id = room_id
         self.subject = subject
         self.events = events
         self.first = first
+        self.deadline = deadline
         self.future = future
         self.size_bytes = sum(len(event.data) for event in events)
         self.sent = False
@@ -164,6 +167,7 @@ class Committer:
         self._queue_events = 0
         self._work = asyncio.Event()
         self._under_way: list[Entry] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._exchange: _Exchange | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -178,7 +182,10 @@ class Committer:
         if self._task.done():
             raise LogUnavailableError("the log is closed")
         loop = asyncio.get_running_loop()
-        entry = Entry(room_id, subject, events, loop.create_future(), first=first)
+        deadline = loop.time() + self._timeout_s
+        entry = Entry(
+            room_id, subject, events, loop.create_future(), first=first, deadline=deadline
+        )
         if (
             self._queue_events + len(events) > QUEUE_EVENTS_MAX
             or self._queue_bytes + entry.size_bytes > QUEUE_BYTES_MAX
@@ -188,11 +195,9 @@ class Committer:
         self._queue_events += len(events)
         self._queue_bytes += entry.size_bytes
         self._work.set()
-        timer = loop.call_later(self._timeout_s, self._expire, entry)
-        try:
-            return await entry.future
-        finally:
-            timer.cancel()
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._expire)
+        return await entry.future
 
     def fail_all(self, detail: str) -> None:
         """Give up everything waiting and under way, because the log is another one now."""
@@ -203,18 +208,30 @@ class Committer:
 
     async def close(self) -> None:
         """Stop; what waits is answered with LogUnavailableError."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self.fail_all("the log was closed")
 
-    def _expire(self, entry: Entry) -> None:
-        # From here on it is never published again: what is settled is not sent.
-        entry.fail(
-            LogUnavailableError(
-                f"the log did not answer within {self._timeout_s} s", outcome_unknown=entry.sent
+    def _expire(self) -> None:
+        """Answer those whose deadline has passed, the oldest first, and wait for the next."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        for entry in (*self._under_way, *self._queue):
+            if entry.settled:
+                continue
+            if entry.deadline > loop.time():
+                self._timer = loop.call_at(entry.deadline, self._expire)
+                break
+            # From here on it is never published again: what is settled is not sent.
+            entry.fail(
+                LogUnavailableError(
+                    f"the log did not answer within {self._timeout_s} s",
+                    outcome_unknown=entry.sent,
+                )
             )
-        )
         if self._exchange is not None:
             self._exchange.look()
         while self._queue and self._queue[0].settled:

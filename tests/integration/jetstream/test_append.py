@@ -122,3 +122,43 @@ async def test_many_rooms_open_at_once_and_each_only_once(log: JetStreamLog) -> 
     assert all(isinstance(result, list) for result in results[:40])
     assert all(isinstance(result, RoomNotEmptyError) for result in results[40:])
     assert len(await read_all(log, "r7")) == 2
+
+
+async def test_the_same_event_twice_at_once_is_one(log: JetStreamLog) -> None:
+    twice = event()
+    others = [event(str(i)) for i in range(20)]
+    results = await asyncio.gather(
+        *(log.append("r", [new]) for new in [*others[:10], twice, twice, *others[10:]])
+    )
+    assert results[10][0].sequence == results[11][0].sequence
+    assert sorted(result[0].duplicate for result in results[10:12]) == [False, True]
+    assert len(await read_all(log, "r")) == 21
+
+
+async def test_large_events_are_appended_and_read_in_batches_of_bearable_size(
+    log: JetStreamLog,
+) -> None:
+    news = [event("x" * 100_000) for _ in range(150)]
+    await asyncio.gather(*(log.append("r", [new]) for new in news))
+    batches = [batch async for batch in log.read("r", after=0)]
+    assert [e.data for batch in batches for e in batch] == [new.data for new in news]
+    assert max(sum(len(e.data) for e in batch) for batch in batches) < 5_000_000
+
+
+async def test_an_append_has_limits(log: JetStreamLog) -> None:
+    for wrong in ([], [event()] * 513, [event("x" * 1024 * 1024)]):
+        with pytest.raises(ValueError, match=r"at most|takes"):
+            await log.append("r", wrong)
+    whole = [event() for _ in range(512)]
+    assert [a.sequence for a in await log.append("r", whole)] == list(range(1, 513))
+
+
+async def test_giving_up_an_append_hurts_no_other(log: JetStreamLog) -> None:
+    tasks = [asyncio.create_task(log.append("r", [event()])) for _ in range(60)]
+    await asyncio.sleep(0)
+    for task in tasks[::3]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    kept = [r[0].sequence for r in results if isinstance(r, list)]
+    assert len(kept) == 40
+    assert set(kept) <= {e.sequence for e in await read_all(log, "r")}

@@ -97,12 +97,34 @@ async def test_submitted_order_survives_a_kill(server: Server, connect: Connect)
     appends = [asyncio.create_task(log.append("r", [new])) for new in news]
     await eventually(lambda: sum(task.done() for task in appends) > 500)
     server.kill()
+    await eventually(lambda: not log.connected)
     server.start()
+    await log.connection.wait_connected(60)
     results = [(await task)[0].sequence for task in appends]
     assert results == sorted(results)
     stored = await read_all(log, "r")
     assert [e.data for e in stored] == [new.data for new in news]
     assert [e.sequence for e in stored] == results
+
+
+async def test_rooms_opened_while_the_server_is_killed_begin_once(
+    server: Server, connect: Connect
+) -> None:
+    log = await connect(append_timeout_s=30.0)
+    openings = {f"room-{i}": [event(str(n)) for n in range(1 + i % 3)] for i in range(300)}
+    tasks = [
+        asyncio.create_task(log.append(room, new, first=True)) for room, new in openings.items()
+    ]
+    await eventually(lambda: sum(task.done() for task in tasks) > 30)
+    server.kill()
+    await eventually(lambda: not log.connected)
+    server.start()
+    results = await asyncio.gather(*tasks)
+    await log.connection.wait_connected(60)
+    for (room, new), result in zip(openings.items(), results, strict=True):
+        stored = await read_all(log, room)
+        assert [e.data for e in stored] == [e.data for e in new]
+        assert [e.sequence for e in stored] == [appended.sequence for appended in result]
 
 
 async def test_an_append_without_an_answer_is_unknown_and_there_at_most_once(

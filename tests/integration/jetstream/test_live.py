@@ -212,7 +212,7 @@ async def test_a_log_begun_anew_is_a_reset(server: Server, connect: Connect) -> 
 async def test_a_log_put_back_to_an_earlier_state_is_a_reset(
     server: Server, connect: Connect
 ) -> None:
-    log = await connect()
+    log = await connect(append_timeout_s=60.0)
     resets: list[int] = []
     log.on_reset(lambda: resets.append(1))
     await log.append("r", [event()])
@@ -230,7 +230,7 @@ async def test_a_log_put_back_to_an_earlier_state_is_a_reset(
 
 
 async def test_a_restart_is_no_reset(server: Server, connect: Connect) -> None:
-    log = await connect()
+    log = await connect(append_timeout_s=60.0)
     resets: list[int] = []
     log.on_reset(lambda: resets.append(1))
     for _ in range(3):

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import urllib.request
 
 import pytest
 
+from roomlog.embedded.tcp_ports import free_port
 from roomlog.jetstream.log import JetStreamLog, check
 from roomlog.jetstream.stream import LogMismatchError
 from roomlog.ports import LogUnavailableError
@@ -88,6 +90,14 @@ async def test_a_creation_that_was_interrupted_is_completed(connect: Connect) ->
     log = await connect(partitions=3)
     await log.connection.request("$JS.API.STREAM.DELETE.ROOMLOG_2")
     assert (await connect(partitions=3)).epoch == log.epoch
+
+
+async def test_the_server_fsyncs_before_it_answers(server: Server) -> None:
+    server.kill()
+    port = free_port()
+    server.start("-m", str(port))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/jsz?config=1", timeout=30) as answer:
+        assert json.load(answer)["config"]["sync_always"] is True
 
 
 async def test_signals_reach_other_processes(connect: Connect) -> None:
