@@ -289,3 +289,11 @@ def test_ci_runs_the_very_line_of_the_readme_and_ends_as_it_does(tmp_path: Path)
 
     assert told.returncode == 7, told.stderr
     assert told.stdout.splitlines() == [f"+ {_command_under('## Test it')}", "CI=true"]
+
+
+def test_every_file_that_the_architecture_names_is_there():
+    named = re.findall(r"`([\w/]+(?:\.py|\.toml|\.conf))`", _text("architecture.md"))
+    places = (ROOT, ROOT / "src", ROOT / "src" / "roomlog", ROOT / "src" / "roomlog" / "core")
+
+    assert named
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
