@@ -45,6 +45,14 @@ async def kill_and_await_successor(stack: Stack, part: str) -> None:
     await until(lambda: pid_of(stack, part) not in {0, old}, f"another {part} in run.json")
 
 
+def is_ready(stack: Stack) -> bool:
+    """Whether every part works, by /readyz."""
+    try:
+        return httpx.get(f"{stack.base_url}/readyz", timeout=10).json()["status"] == "ready"
+    except (httpx.HTTPError, KeyError):
+        return False
+
+
 def create_room(stack: Stack, commander: str, members: list[str]) -> str:
     """A room whose members may all send."""
     answer = httpx.post(

@@ -10,6 +10,7 @@ from tests.faults.load import (
     Sender,
     Watcher,
     create_room,
+    is_ready,
     kill_and_await_successor,
     logged_events,
     until,
@@ -64,6 +65,7 @@ async def test_killing_a_part_loses_no_acked_message_and_doubles_none(
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
+    await until(lambda: is_ready(stack), "every part ready again")
     verified = await asyncio.to_thread(stack.cli, "projections", "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
