@@ -36,6 +36,7 @@ class ProjectionProgress:
         self._reached = [0] * log.partitions
         self._current_at: list[datetime | None] = [None] * log.partitions
         self._waiting: dict[asyncio.Future[None], tuple[int, int]] = {}
+        self._asking: dict[int, asyncio.Task[Checkpoint | None]] = {}
 
     async def start(self) -> None:
         """Begin to listen to announcements."""
@@ -65,6 +66,28 @@ class ProjectionProgress:
             return checkpoint
         return None
 
+    async def _ask_until(
+        self, partition: int, future: asyncio.Future[None], deadline: float
+    ) -> None:
+        """Ask, but not beyond the deadline, and no longer than until `future` is done.
+
+        A read that PostgreSQL leaves unanswered can't be broken off at once: it is left behind,
+        and shared by all who wait. Raises DatabaseUnavailableError.
+        """
+        asking = self._asking.get(partition)
+        if asking is None or asking.done():
+            asking = asyncio.create_task(self._ask(partition))
+            asking.add_done_callback(_retrieve)
+            self._asking[partition] = asking
+        left_s = deadline - asyncio.get_running_loop().time()
+        done, _ = await asyncio.wait(
+            [future, asking], timeout=max(left_s, 0), return_when=asyncio.FIRST_COMPLETED
+        )
+        if asking in done and future not in done:
+            asking.result()
+        elif not done and left_s >= _POLL_S:
+            raise DatabaseUnavailableError("PostgreSQL does not answer")
+
     async def wait(self, room_id: str, sequence: int, timeout_s: float) -> bool:
         """Whether the projection reached `sequence` within the time.
 
@@ -89,7 +112,7 @@ class ProjectionProgress:
                 done, _ = await asyncio.wait([future], timeout=min(_POLL_S, left_s))
                 if done:
                     return True
-                await self._ask(partition)
+                await self._ask_until(partition, future, deadline)
         finally:
             del self._waiting[future]
             future.cancel()
@@ -147,3 +170,8 @@ class ProjectionProgress:
                 "whether this key was used before can't be told until the tables catch up",
                 retry_after_s=2,
             )
+
+
+def _retrieve(asking: "asyncio.Task[Checkpoint | None]") -> None:
+    if not asking.cancelled():
+        asking.exception()  # whoever still waits gets it; nobody may be left

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import httpx
 import psutil
 import pytest
 from uuid_utils import uuid7
@@ -11,7 +13,9 @@ from uuid_utils import uuid7
 from tests.integration.http.api import ANA, BEN, Api, new_key, problem
 from tests.stack import Stack, running_stack
 
-ANSWER_TIME_MAX_S = 5
+# What is promised, 5 s and 2 s, and a second for a loaded machine's own.
+REFUSAL_TIME_MAX_S = 6
+SEND_TIME_MAX_S = 3
 RECOVERY_TIMEOUT_S = 60
 
 
@@ -35,6 +39,20 @@ def frozen_postgres(stack: Stack) -> Generator[None]:
             process.resume()
 
 
+def timed(
+    time_max_s: float,
+    api: Api,
+    method: str,
+    path: str,
+    body: dict[str, str] | None,
+    key: str | None,
+) -> httpx.Response:
+    started = time.monotonic()
+    answer = api.call(BEN, method, path, json=body, key=key)
+    assert time.monotonic() - started < time_max_s, (method, path)
+    return answer
+
+
 def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> None:
     api = Api(own_stack)
     room = api.room((BEN, "responder"))
@@ -42,11 +60,9 @@ def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> 
     assert room.messages(BEN)
     message = f"/api/messages/{before['message_id']}"
     with frozen_postgres(own_stack):
-        sent = [
-            api.call(ANA, "POST", f"{room.path}/messages", json={"content": f"{n}"}, key=key)
-            for n, key in enumerate([None, str(uuid7()), None])
-        ]
-        for answer in sent:
+        for n, key in enumerate([None, str(uuid7()), None]):
+            body = {"content": str(n)}
+            answer = timed(SEND_TIME_MAX_S, api, "POST", f"{room.path}/messages", body, key)
             assert answer.status_code == 201, answer.text
             assert answer.headers["roomlog-projected"] == "false"
         refused = [
@@ -61,11 +77,12 @@ def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> 
             ("POST", f"{message}/reactions", {"emoji": "+1"}, None),
             ("POST", f"{room.path}/messages", {"content": "which key?"}, new_key()),
         ]
-        for method, path, body, key in refused:
-            started = time.monotonic()
-            answer = api.call(BEN, method, path, json=body, key=key)
-            assert time.monotonic() - started < ANSWER_TIME_MAX_S, (method, path)
-            problem(answer, 503, "database_unavailable")
+        # All at once, and more than there are connections to PostgreSQL.
+        with ThreadPoolExecutor(len(refused) * 3) as threads:
+            for answer in threads.map(
+                lambda asked: timed(REFUSAL_TIME_MAX_S, api, *asked), refused * 3
+            ):
+                problem(answer, 503, "database_unavailable")
         # The log itself answers as ever.
         events = room.events(BEN)
         assert [e["event"].get("content") for e in events[-3:]] == ["0", "1", "2"]
