@@ -82,8 +82,10 @@ def running_stack(
     errors = folder / "up.stderr"
     with errors.open("a") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "roomlog", "up", "--data", str(folder), "--port", "0"]
-            + list(arguments),
+            [
+                *(sys.executable, "-m", "roomlog", "up", "--data", str(folder), "--port", "0"),
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
