@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from roomlog.jetstream.connection import Connection
-from roomlog.jetstream.wire import ApiError, PubAck, decode_ack, pub
+from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
+from roomlog.jetstream.wire import ApiError
 from roomlog.ports import Appended, LogUnavailableError, NewEvent, RoomNotEmptyError
 
 BATCH_MIN: Final = 12
@@ -42,102 +42,6 @@ class FirstEvent(NamedTuple):
 
     sequence: int
     event_id: str
-
-
-class Entry:
-    """One caller's append on its way.
-
-    `sent`: it was published at least once. `uncertain`: an attempt was left without an answer.
-    """
-
-    __slots__ = (
-        "deadline",
-        "events",
-        "first",
-        "future",
-        "room_id",
-        "sent",
-        "size_bytes",
-        "subject",
-        "uncertain",
-    )
-
-    def __init__(
-        self,
-        room_id: str,
-        subject: str,
-        events: Sequence[NewEvent],
-        future: "asyncio.Future[list[Appended]]",
-        *,
-        first: bool,
-        deadline: float,
-    ) -> None:
-        self.room_id = room_id
-        self.subject = subject
-        self.events = events
-        self.first = first
-        self.deadline = deadline
-        self.future = future
-        self.size_bytes = sum(len(event.data) for event in events)
-        self.sent = False
-        self.uncertain = False
-
-    @property
-    def settled(self) -> bool:
-        """Whether the caller has its answer (or is gone)."""
-        return self.future.done()
-
-    def succeed(self, result: list[Appended]) -> None:
-        """Answer the caller, unless its deadline came before."""
-        if not self.future.done():
-            self.future.set_result(result)
-
-    def fail(self, error: Exception) -> None:
-        """Answer the caller with an error, unless its deadline came before."""
-        if not self.future.done():
-            self.future.set_exception(error)
-
-
-class _Unit:
-    """What is published in one go and answered once: an event, or an atomic batch of events."""
-
-    __slots__ = ("ack", "entries", "events")
-
-    def __init__(self, entries: Sequence[Entry], events: Sequence[tuple[Entry, NewEvent]]) -> None:
-        self.entries = entries
-        self.events = events
-        self.ack: PubAck | None = None
-
-    def frames(self, reply: str) -> bytes:
-        """The protocol bytes; only the last message asks for an answer."""
-        batch_id = secrets.token_hex(12).encode() if len(self.events) > 1 else b""
-        frames: list[bytes] = []
-        for number, (entry, event) in enumerate(self.events, start=1):
-            headers = b"Nats-Msg-Id: %b\r\n" % event.event_id.encode()
-            if entry.first and event is entry.events[0]:
-                headers += b"Nats-Expected-Last-Subject-Sequence: 0\r\n"
-            last = number == len(self.events)
-            if batch_id:
-                headers += b"Nats-Batch-Id: %b\r\nNats-Batch-Sequence: %d\r\n" % (batch_id, number)
-                if last:
-                    headers += b"Nats-Batch-Commit: 1\r\n"
-            frames.append(
-                pub(entry.subject, event.data, reply=reply if last else "", headers=headers)
-            )
-        return b"".join(frames)
-
-    def settle(self, ack: PubAck) -> None:
-        """Tell the callers where their events stand: a batch's sequences are contiguous."""
-        sequence = ack.seq - len(self.events)
-        for entry in self.entries:
-            entry.succeed(
-                [Appended(sequence + i, ack.duplicate) for i in range(1, len(entry.events) + 1)]
-            )
-            sequence += len(entry.events)
-
-
-def _whole(entries: Sequence[Entry]) -> _Unit:
-    return _Unit(entries, [(entry, event) for entry in entries for event in entry.events])
 
 
 class Committer:
@@ -168,7 +72,7 @@ class Committer:
         self._work = asyncio.Event()
         self._under_way: list[Entry] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
         self._task = asyncio.create_task(self._run())
 
     async def append(
@@ -253,7 +157,7 @@ class Committer:
                 self._work.clear()
             try:
                 await self._commit(self._under_way)
-            except Exception as error:  # noqa: BLE001 - one commit's failure must not end all later ones
+            except Exception as error:  # noqa: BLE001 - it ends one commit only
                 _log.exception("a commit failed")
                 for entry in self._under_way:
                     entry.fail(LogUnavailableError(str(error), outcome_unknown=entry.sent))
@@ -298,14 +202,14 @@ class Committer:
             if not waiting:
                 return
             if batchable and _worth_a_batch(waiting):
-                units = [_whole(waiting)]
+                units = [whole(waiting)]
             else:
-                units = [_whole([entry]) for entry in _leading_run(waiting)]
+                units = [whole([entry]) for entry in _leading_run(waiting)]
             batchable = False
             if await self._exchanged(units):
                 await self._judge_all(units)
 
-    async def _judge_all(self, units: list[_Unit]) -> None:
+    async def _judge_all(self, units: list[Unit]) -> None:
         """Answer what was refused; what goes another way or was lost stays unsettled."""
         for unit in units:
             error = unit.ack.error if unit.ack is not None else None
@@ -317,9 +221,9 @@ class Committer:
                 for entry in unit.entries:
                     entry.fail(_refused(entry, error))
 
-    async def _exchanged(self, units: list[_Unit]) -> bool:
+    async def _exchanged(self, units: list[Unit]) -> bool:
         """Send and wait for all answers; False where there was no connection to send on."""
-        exchange = self._exchange = _Exchange(self._connection, units)
+        exchange = self._exchange = Exchange(self._connection, units)
         try:
             if not exchange.send():
                 return False
@@ -379,7 +283,7 @@ class Committer:
         await self._ready()
         if entry.settled:
             return
-        units = [_Unit((), [(entry, event)]) for event in entry.events]
+        units = [Unit((), [(entry, event)]) for event in entry.events]
         if not await self._exchanged(units) or any(unit.ack is None for unit in units):
             return
         acks = [unit.ack for unit in units if unit.ack is not None]
@@ -389,64 +293,6 @@ class Committer:
             entry.fail(_refused(entry, errors[0]))
         else:
             entry.succeed([Appended(ack.seq, ack.duplicate) for ack in acks])
-
-
-class _Exchange:
-    """Units sent on one connection and the wait for their answers.
-
-    `finished` is done when all are answered, when the callers of those that are not have been
-    told otherwise, or when the connection is lost.
-    """
-
-    def __init__(self, connection: Connection, units: list[_Unit]) -> None:
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._connection = connection
-        self._units = units
-        self._unanswered = len(units)
-        self._replies: list[str] = []
-
-    def send(self) -> bool:
-        """Publish all at once, each with a reply subject of its own; False when disconnected."""
-        if not self._connection.connected:
-            return False
-        frames: list[bytes] = []
-        for unit in self._units:
-            reply = self._connection.expect(self._taker(unit), self._lost)
-            self._replies.append(reply)
-            frames.append(unit.frames(reply))
-            for entry, _ in unit.events:
-                entry.sent = True
-        self._connection.write(b"".join(frames))
-        return True
-
-    def forget(self) -> None:
-        """Late answers to this attempt mean nothing any more."""
-        for reply in self._replies:
-            self._connection.forget(reply)
-
-    def look(self) -> None:
-        """Finish when nobody waits for what is still unanswered."""
-        if not self.finished.done() and all(
-            entry.settled for unit in self._units if unit.ack is None for entry, _ in unit.events
-        ):
-            self.finished.set_result(None)
-
-    def _taker(self, unit: _Unit) -> Callable[[bytes, bytes], None]:
-        def take(headers: bytes, data: bytes) -> None:
-            if unit.ack is not None:
-                return
-            unit.ack = ack = decode_ack(headers, data)
-            if ack.error is None:
-                unit.settle(ack)
-            self._unanswered -= 1
-            if self._unanswered == 0 and not self.finished.done():
-                self.finished.set_result(None)
-
-        return take
-
-    def _lost(self) -> None:
-        if not self.finished.done():
-            self.finished.set_result(None)
 
 
 def _worth_a_batch(entries: list[Entry]) -> bool:

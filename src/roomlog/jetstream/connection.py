@@ -202,8 +202,8 @@ class Connection:
     ) -> Reply:
         """Ask and return the first answer.
 
-        Waits for the connection if need be. Raises LogUnavailableError where none comes, with
-        `outcome_unknown` when the request had been sent.
+        Waits for the connection if need be. Raises LogUnavailableError where none comes; the
+        request may have been heard nevertheless.
         """
         await self.wait_connected(timeout_s)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -214,9 +214,7 @@ class Connection:
 
         def on_lost() -> None:
             if not future.done():
-                future.set_exception(
-                    LogUnavailableError("the connection to NATS was lost", outcome_unknown=True)
-                )
+                future.set_exception(LogUnavailableError("the connection to NATS was lost"))
 
         reply = self.expect(on_reply, on_lost)
         try:
@@ -224,9 +222,7 @@ class Connection:
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
-            raise LogUnavailableError(
-                f"no answer from NATS within {timeout_s} s", outcome_unknown=True
-            ) from None
+            raise LogUnavailableError(f"no answer from NATS within {timeout_s} s") from None
         finally:
             self.forget(reply)
 

@@ -21,6 +21,7 @@ FILLS_AT_ONCE_MAX: Final = 16
 QUIET_S: Final = 60.0
 SWEEP_INTERVAL_S: Final = 15.0
 RETRY_S: Final = 0.2
+CHECK_TIMEOUT_S: Final = 10.0
 HELD_EVENTS_MAX: Final = 4096
 
 _log = logging.getLogger(__name__)
@@ -52,8 +53,10 @@ class RoomFeed:
         """See Feed.check. Raises LogUnavailableError."""
         head = await self._hub.reader.last_sequence(self.room_id)
         self.take_head(head)
-        while self._filling is not None and self.position < head and not self._closed:
-            await asyncio.shield(self._filling)
+        if self._filling is not None and not self._filling.done():
+            _, pending = await asyncio.wait({self._filling}, timeout=CHECK_TIMEOUT_S)
+            if pending:
+                raise LogUnavailableError("what a feed missed could not be read in time")
 
     async def close(self) -> None:
         """See Feed.close."""
@@ -149,9 +152,11 @@ class RoomFeed:
                     self._flush()
                     self._deliver(catchup.end_replay())
             except LogUnavailableError as error:
-                catchup.abandon_replay()
                 _log.debug("room %s cannot be filled from the log: %s", self.room_id, error)
                 await asyncio.sleep(RETRY_S)
+            finally:
+                if catchup.replaying:
+                    catchup.abandon_replay()
 
 
 class FeedHub:

@@ -9,7 +9,7 @@ import pytest
 from roomlog.jetstream import live
 from roomlog.jetstream.live import RoomFeed
 from roomlog.jetstream.log import JetStreamLog
-from roomlog.ports import Feed
+from roomlog.ports import Feed, LogUnavailableError
 
 from .conftest import Connect, Server
 from .events import Listener, event, eventually, read_all
@@ -139,6 +139,29 @@ async def test_checking_a_feed_delivers_what_was_missed(log: JetStreamLog) -> No
             await log.append("r", [event()])
         await feed.check()
         assert listener.sequences == [1, 2, 3]
+
+
+async def test_checking_a_feed_whose_newest_event_is_gone_ends(log: JetStreamLog) -> None:
+    listener = Listener()
+    feed = await log.follow("r", listener)
+    async with Deafness(log, feed):
+        await log.append("r", [event()])
+        await log.append("r", [event()])
+        await log.connection.request("$JS.API.STREAM.MSG.DELETE.ROOMLOG", b'{"seq":2}')
+        await feed.check()
+        await feed.check()
+    assert listener.sequences == [1]
+
+
+async def test_checking_a_feed_says_so_when_the_log_is_away(
+    server: Server, log: JetStreamLog
+) -> None:
+    feed = await log.follow("r", Listener())
+    server.kill()
+    await eventually(lambda: not log.connected)
+    with pytest.raises(LogUnavailableError):
+        await feed.check()
+    assert feed.position == 0
 
 
 async def test_a_quiet_feed_is_checked_by_itself(
