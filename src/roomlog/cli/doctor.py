@@ -174,7 +174,7 @@ def check_settings(settings: Settings, data: Path) -> Finding:
         )
         if not value
     ]
-    if not (settings.jwt_secret or settings.jwt_jwks):
+    if not settings.jwt_secret:
         missing.append("JWT_SECRET")
     if not missing:
         return Finding("settings", ok=True, detail="servers and key are known")
