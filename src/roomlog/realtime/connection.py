@@ -24,7 +24,7 @@ COMMANDS_IN_FLIGHT_MAX = 64
 SUBSCRIPTIONS_MAX = 256
 ONLINE_USERS_MAX = 1000
 _LINES_PER_TURN = 64
-_SETTLE_S = 10.0
+_SETTLE_S = 4.0
 _EXPIRY_CHECK_MAX_S = 3600.0
 _INTERNAL_ERROR = 1011
 
@@ -144,6 +144,8 @@ class Connection:
                 self._is_malformed(RefusedError(ErrorCode.INVALID, "the frame is empty"))
             for number, line in enumerate(lines, 1):
                 await self._lanes.slot()
+                if self.outbox.half_full:  # who does not take answers may not ask for more
+                    await self.outbox.drained()
                 if self._closed:
                     return
                 self._take(line)

@@ -60,6 +60,11 @@ class Outbox:
         """How many lines wait here."""
         return self._lines
 
+    @property
+    def half_full(self) -> bool:
+        """Whether more than half of what may wait does."""
+        return self._lines * 2 > self._lines_max or self._bytes * 2 > self._bytes_max
+
     def push(self, payload: bytes, lines: int = 1, *, may_drop: bool = False) -> None:
         """Queue `payload`, which holds so many lines.
 
@@ -67,7 +72,7 @@ class Outbox:
         """
         if self._closed:
             return
-        if may_drop and (self._lines * 2 > self._lines_max or self._bytes * 2 > self._bytes_max):
+        if may_drop and self.half_full:
             return
         self._waiting.append((payload, lines))
         self._lines += lines

@@ -9,6 +9,7 @@ Written against uvicorn 0.54.0 (`websockets_sansio_impl.py`), which is pinned fo
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -70,6 +71,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         self.query_token: str | None = None
         self.writing_paused = False
         self._abort_timer: asyncio.TimerHandle | None = None
+        self._inbox_sizes: deque[int] = deque()
         self._inbox_bytes = 0
         self._held_pings = 0
         self._over = False
@@ -141,6 +143,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             self.queue.put_nowait({"type": "websocket.receive", "text": text})
         else:
             self.queue.put_nowait({"type": "websocket.receive", "bytes": bytes(data)})
+        self._inbox_sizes.append(len(data))
         self._inbox_bytes += len(data)
         full = self._inbox_bytes > INBOX_BYTES_MAX or self.queue.qsize() > INBOX_FRAMES_MAX
         if full and not self.read_paused:
@@ -151,9 +154,11 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         """The next ASGI event."""
         message = await self.queue.get()
         if message["type"] == "websocket.receive":
-            said = message.get("text") or message.get("bytes") or b""
-            self._inbox_bytes = 0 if self.queue.empty() else self._inbox_bytes - len(said)
-            if self.read_paused and self.queue.qsize() <= INBOX_FRAMES_MAX // 2:
+            self._inbox_bytes -= self._inbox_sizes.popleft()
+            if (
+                self._inbox_bytes <= INBOX_BYTES_MAX // 2
+                and self.queue.qsize() <= INBOX_FRAMES_MAX // 2
+            ):
                 self._resume_reading()
         return message
 

@@ -159,8 +159,10 @@ class RoomCache:
             return
         idle = [r for r in self._rooms.values() if not r.listeners][:excess]
         for room in idle:
-            del self._rooms[room.room_id]
-            await room.close()
+            # Somebody may have begun to listen while another one was closed.
+            if not room.listeners and self._rooms.get(room.room_id) is room:
+                del self._rooms[room.room_id]
+                await room.close()
 
     async def clear(self) -> None:
         """Forget all rooms: the log is another one now."""

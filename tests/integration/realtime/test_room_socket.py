@@ -274,6 +274,35 @@ async def test_with_64_commands_under_way_pongs_are_still_seen():
             assert refs == {str(n) for n in range(200)}
 
 
+async def test_what_waits_unread_for_commands_under_way_is_bounded():
+    async with running_node() as node:
+        room = await node.new_room()
+        async with node.client(room) as client:
+            await client.until("subscribed")
+            assert node.server is not None
+            (peer,) = node.server.server_state.connections
+            node.log.appends_held = asyncio.Event()
+            frame = "\n".join(
+                [json.dumps({"type": "send", "ref": "r", "content": "x" * 9000})] * 50
+            )
+
+            async def flood() -> None:
+                for _ in range(40):
+                    await client.websocket.send(frame)
+
+            flooding = asyncio.create_task(flood())
+            await eventually(lambda: peer.read_paused)
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                assert peer.read_paused
+                assert peer._inbox_bytes < 2 << 20
+            assert not flooding.done()
+            node.log.appends_held.set()
+            for _ in range(2000):
+                await client.until("ack")
+            await flooding
+
+
 async def test_a_ping_is_answered_with_the_head_that_was_delivered():
     async with running_node() as node:
         room = await node.new_room()
