@@ -32,9 +32,12 @@ async def authenticate(
     connection.scope["auth"] = identity
 
 
-def negotiate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def negotiate(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
     """A guard: what the route gives must be what the client takes.
 
+    Not awaiting anything, it is async all the same: Litestar runs plain guards in a thread.
     Raises RefusedError `not_acceptable`.
     """
     preferred(connection.headers.get("accept"), handler.opt.get("produces", (JSON,)))

@@ -91,7 +91,9 @@ def _operation_id(handler: HTTPRouteHandler, *_: object) -> str:
     return handler.handler_name
 
 
-def _only_the_document(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def _only_the_document(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
     # Litestar adds a page of its own for every other path below PATH.
     if connection.scope["path"] != f"{PATH}/openapi.json":
         raise NotFoundException
