@@ -1,5 +1,6 @@
 """`roomlog import` against a running log."""
 
+import asyncio
 import gzip
 import json
 import secrets
@@ -10,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from roomlog.core.decide import Limits
+from roomlog.jetstream.log import JetStreamLog
 from roomlog.services.identity import named_room_id
+from roomlog.services.import_service import ImportReport, ImportService, OnProgress
 from tests.faults.load import logged_events
 from tests.stack import Stack, clean_environment
 
@@ -175,7 +180,40 @@ def test_an_import_that_was_killed_is_run_again_and_doubles_nothing(
     before = len(messages(stack, room))
     assert imported(stack, file)["messages"] == 6000
     assert [e["event"]["content"] for e in messages(stack, room)] == texts
-    assert 0 < before < 6000
+    assert before > 0
+
+
+async def test_an_import_that_broke_off_anywhere_is_completed_in_order(stack: Stack) -> None:
+    class BrokenOffError(Exception):
+        pass
+
+    def break_off_beyond(enough: int) -> OnProgress:
+        def break_off(report: ImportReport) -> None:
+            if report.events_added > enough:
+                raise BrokenOffError
+
+        return break_off
+
+    room = new_room()
+    texts = [str(n) for n in range(3000)]
+    content = [
+        (n, json.dumps(line).encode())
+        for n, line in enumerate(lines(room, *[{"text": text} for text in texts]), 1)
+    ]
+    log = await JetStreamLog.connect(stack.run["nats_url"])
+    try:
+        for enough in (0, 300):
+            with pytest.raises(BrokenOffError):
+                await ImportService(log, Limits()).run(
+                    content, on_progress=break_off_beyond(enough)
+                )
+        report = await ImportService(log, Limits()).run(content)
+    finally:
+        await log.close()
+    assert 0 < report.already_there < len(texts)
+    assert report.events_added == len(texts) - report.already_there
+    said = await asyncio.to_thread(messages, stack, room)
+    assert [e["event"]["content"] for e in said] == texts
 
 
 def begun(stack: Stack, room: str) -> bool:
