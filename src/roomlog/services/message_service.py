@@ -205,13 +205,20 @@ async def find_message(
 ) -> tuple[LiveRoom, MessageState]:
     """A message's state and its room. One that was only just sent is waited for.
 
-    Raises RefusedError `not_found`, also where the message is not of room `room_id`.
+    Raises RefusedError `not_found`, also where the message is not of room `room_id`, and
+    `projection_behind` where the tables are too far behind to tell.
     """
     message_id = decide.uuid(message_id, "message_id")
     state, _ = await read_model.message_state(message_id)
     if state is None:
-        await progress.catch_up(room_id, WRITE_WAIT_S)
+        caught_up = await progress.catch_up(room_id, WRITE_WAIT_S)
         state, _ = await read_model.message_state(message_id)
+        if state is None and not caught_up:
+            raise RefusedError(
+                ErrorCode.PROJECTION_BEHIND,
+                "whether there is such a message can't be told until the tables catch up",
+                retry_after_s=1,
+            )
     if state is None or (room_id is not None and state.room_id != room_id):
         raise RefusedError(ErrorCode.NOT_FOUND, "no such message")
     return await rooms.open(state.room_id), state

@@ -124,14 +124,18 @@ class ProjectionProgress:
         except DatabaseUnavailableError:
             return False
 
-    async def catch_up(self, room_id: str | None, timeout_s: float) -> None:
-        """Wait until the tables have what the room (or, without one, any room) has now."""
+    async def catch_up(self, room_id: str | None, timeout_s: float) -> bool:
+        """Wait until the tables have what the room (or, without one, any room) has now.
+
+        False where they did not get there in time.
+        """
         if room_id is not None:
-            await self.wait(room_id, await self._log.last_sequence(room_id), timeout_s)
-            return
+            return await self.wait(room_id, await self._log.last_sequence(room_id), timeout_s)
+        reached = True
         for partition in range(self._log.partitions):
             state = await self._log.partition_state(partition)
-            await self._wait(partition, state.last_sequence, timeout_s)
+            reached &= await self._wait(partition, state.last_sequence, timeout_s)
+        return reached
 
     async def require(self, room_id: str, min_sequence: int | None) -> None:
         """Return when reads of the room reflect `min_sequence`.

@@ -1,16 +1,17 @@
-"""PostgreSQL does not answer: sends go on, everything that needs the tables says so in time."""
+"""The tables are away or behind: sends go on, and the rest is told truly and in time."""
 
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 from uuid_utils import uuid7
 
-from tests.integration.http.api import ANA, BEN, Api, new_key, problem
+from tests.integration.http.api import ANA, BEN, Api, Room, new_key, problem
 from tests.stack import Stack, running_stack
 
 # What is promised, 5 s and 2 s, and a second for a loaded machine's own.
@@ -26,10 +27,10 @@ def own_stack() -> Generator[Stack]:
 
 
 @contextmanager
-def frozen_postgres(stack: Stack) -> Generator[None]:
-    """Every process of PostgreSQL stands still: connections stay open, nothing is answered."""
-    server = psutil.Process(stack.run["pids"]["postgres"])
-    stopped = [server, *server.children(recursive=True)]
+def frozen(stack: Stack, part: str) -> Generator[None]:
+    """Every process of a part stands still: connections stay open, nothing is answered."""
+    leader = psutil.Process(stack.run["pids"][part])
+    stopped = [leader, *leader.children(recursive=True)]
     for process in stopped:
         process.suspend()
     try:
@@ -53,13 +54,26 @@ def timed(
     return answer
 
 
+def messages_at(api: Api, room: Room, sequence: int) -> list[dict[str, Any]]:
+    """The newest messages, as soon as the tables reach the sequence."""
+    deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+    while True:
+        path = f"{room.path}/messages"
+        answer = api.call(BEN, "GET", path, params={"min_sequence": sequence})
+        if answer.status_code == 200:
+            return answer.json()["items"]
+        assert answer.status_code == 503
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.1)
+
+
 def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> None:
     api = Api(own_stack)
     room = api.room((BEN, "responder"))
     before = room.send(ANA, "all is well")
     assert room.messages(BEN)
     message = f"/api/messages/{before['message_id']}"
-    with frozen_postgres(own_stack):
+    with frozen(own_stack, "postgres"):
         for n, key in enumerate([None, str(uuid7()), None]):
             body = {"content": str(n)}
             answer = timed(SEND_TIME_MAX_S, api, "POST", f"{room.path}/messages", body, key)
@@ -90,14 +104,39 @@ def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> 
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
         assert not ready.json()["parts"]["database"]["ok"]
     head = events[-1]["sequence"]
-    deadline = time.monotonic() + RECOVERY_TIMEOUT_S
-    while True:
-        answer = api.call(BEN, "GET", f"{room.path}/messages", params={"min_sequence": head})
-        if answer.status_code == 200:
-            break
-        assert answer.status_code == 503
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.1)
-    assert [m["content"] for m in answer.json()["items"][:3]] == ["2", "1", "0"]
+    messages = messages_at(api, room, head)
+    assert [m["content"] for m in messages[:3]] == ["2", "1", "0"]
     assert api.call(ANA, "PATCH", message, json={"content": "edited"}).status_code == 200
+    api.client.close()
+
+
+def test_while_the_tables_are_behind_effects_are_told_from_the_log(own_stack: Stack) -> None:
+    api = Api(own_stack)
+    room = api.room((BEN, "responder"))
+    first = room.send(ANA, "first")
+    path = f"/api/messages/{first['message_id']}"
+    version = f'"{first["version"]}"'
+    with frozen(own_stack, "projector"):
+        edited = api.call(ANA, "PATCH", path, json={"content": "second"}, if_match=version)
+        assert edited.status_code == 200, edited.text
+        assert edited.headers["roomlog-projected"] == "false"
+        assert edited.json()["content"] == "second"
+        assert edited.headers["etag"] == f'"{edited.json()["version"]}"'
+        stale = api.call(ANA, "PATCH", path, json={"content": "third"}, if_match=version)
+        problem(stale, 412, "version_mismatch")
+        reacted = api.call(BEN, "POST", f"{path}/reactions", json={"emoji": "+1"})
+        assert reacted.headers["roomlog-projected"] == "false"
+        assert reacted.json() == {"reactions": [{"emoji": "+1", "count": 1, "users": [BEN]}]}
+        sent = api.call(ANA, "POST", f"{room.path}/messages", json={"content": "new"})
+        assert sent.headers["roomlog-projected"] == "false"
+        unknown = f"/api/messages/{sent.json()['message_id']}"
+        early = api.call(ANA, "PATCH", unknown, json={"content": "newer"})
+        problem(early, 503, "projection_behind")
+        head = sent.json()["sequence_number"]
+        behind = api.call(BEN, "GET", f"{room.path}/messages", params={"min_sequence": head})
+        problem(behind, 503, "projection_behind")
+    messages = messages_at(api, room, head)
+    assert [m["content"] for m in messages[:2]] == ["new", "second"]
+    assert messages[1]["version"] == edited.json()["version"]
+    assert api.call(ANA, "PATCH", unknown, json={"content": "newer"}).status_code == 200
     api.client.close()
