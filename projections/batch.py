@@ -23,6 +23,7 @@ from roomlog_contract.fold import (
     Effect,
     Fold,
     MemberChanged,
+    MessageErased,
     MessageState,
     RoomChanged,
     RoomOpened,
@@ -117,7 +118,7 @@ def project_batch(
     changed: set[str] = set()
     for event in events:
         try:
-            effect = folds.of(event).apply(event)
+            effect = folds.apply(event)
             changes.extend(project(event, effect, partition=partition, render=render))
         # Whatever an event does to the code, it must not stop the events behind it.
         except Exception as error:
@@ -158,22 +159,23 @@ class _Folds:
             self._owners[message_id] = message.room_id
             self._messages.setdefault(message.room_id, {})[message_id] = message
 
-    def of(self, event: ev.RoomEvent) -> Fold:
-        """The fold that the event goes to. Raises ValueError for ids that are another room's."""
+    def apply(self, event: ev.RoomEvent) -> Effect:
+        """Fold one event. Raises ValueError where it lays hands on what is another room's."""
         room_id = event.room_id
         if self._owners.setdefault(event.event.id, room_id) != room_id:
             raise ValueError(f"its id {event.event.id} belongs to an event of another room")
-        if isinstance(event.event, ev.MessageRedacted):
-            message_id = event.event.message_id
-            if self._owners.get(message_id, room_id) != room_id:
-                raise ValueError(f"it would erase {message_id}, which is of another room")
         fold = self._folds.get(room_id)
         if fold is None:
             self._folds[room_id] = fold = Fold(self._rooms.get(room_id))
             # A message of another room is unknown in this one.
             fold.messages = self._messages.get(room_id, {})
             fold.seen = self._seen.get(room_id, {})
-        return fold
+        effect = fold.apply(event)
+        if isinstance(effect, MessageErased):
+            message_id = effect.after.message_id
+            if self._owners.get(message_id, room_id) != room_id:
+                raise ValueError(f"it would erase {message_id}, which is of another room")
+        return effect
 
     def rooms(self) -> Mapping[str, RoomState]:
         """The rooms of the batch as they stand after it."""

@@ -1,12 +1,14 @@
 """From what the log holds to events, or to events set aside."""
 
+import re
 from datetime import datetime
-from uuid import UUID
 
 from roomlog.core.upcasters import UnreadableEventError, decode_event, room_event
 from roomlog.ports import LogEvent
 from roomlog.projection_ports import SetAside
 from roomlog_contract import events as ev
+
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def decode(logged: LogEvent) -> ev.RoomEvent | SetAside:
@@ -60,7 +62,4 @@ def _check(event: ev.RoomEvent, logged: LogEvent) -> None:
 
 
 def _is_canonical(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
+    return _CANONICAL.fullmatch(text) is not None
