@@ -174,9 +174,14 @@ async def _serve(settings: Settings) -> None:
         manager = WebSocketManager(parts.events, connections_max=settings.max_connections)
         resets: set[asyncio.Task[None]] = set()
 
+        async def let_rooms_go() -> None:
+            await parts.cache.clear()
+            # Whoever subscribed in between listens to a room that was let go.
+            manager.log_was_reset()
+
         def reset() -> None:
             manager.log_was_reset()
-            task = asyncio.ensure_future(parts.cache.clear())
+            task = asyncio.ensure_future(let_rooms_go())
             resets.add(task)
             task.add_done_callback(resets.discard)
 

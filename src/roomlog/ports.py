@@ -6,13 +6,16 @@ the log's.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from roomlog_contract.fold import MessageState
 from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
 from roomlog_contract.types import MessageType, RoomRole, RoomStatus
+
+EVENT_BYTES_MAX = 1024 * 1024 - 1024
+"""An event's stored bytes: what a NATS message takes, less its headers."""
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -282,6 +285,13 @@ class MessageQuery(msgspec.Struct, frozen=True):
     sender_id: str | None = None
 
 
+class RoomPosition(NamedTuple):
+    """A room's place in the order of creation. Partitions give the same sequences: hence the id."""
+
+    created_sequence: int = 0
+    room_id: str = "00000000-0000-0000-0000-000000000000"
+
+
 class RoomRow(msgspec.Struct, frozen=True):
     """A room as the tables have it, seen by one user (`role` None where no member)."""
 
@@ -333,10 +343,10 @@ class ReadModel(Protocol):
         *,
         all_rooms: bool,
         markers: Mapping[str, int],
-        after: int,
+        after: RoomPosition,
         limit: int,
     ) -> list[RoomRow]:
-        """Rooms in order of creation, those with `created_sequence` above `after`.
+        """Rooms in order of creation, those after `after`.
 
         Only the user's own unless `all_rooms`. `unread` counts messages of others, not deleted
         and not of type system, above the user's marker (0 where there is none).

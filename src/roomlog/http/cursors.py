@@ -21,6 +21,7 @@ CURSOR_CHARS_MAX = 2048
 
 _Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)]
 _Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_RoomId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 _User = Annotated[str, Meta(max_length=USER_ID_BYTES_MAX)]
 
 
@@ -46,8 +47,11 @@ class VersionsCursor(msgspec.Struct, frozen=True, array_like=True, tag="v1"):
 
 
 class RoomsCursor(msgspec.Struct, frozen=True, array_like=True, tag="r1"):
+    """Rooms after that one in the order of creation."""
+
     limit: _Limit
     after: _Sequence
+    room_id: _RoomId
 
 
 class MembersCursor(msgspec.Struct, frozen=True, array_like=True, tag="u1"):

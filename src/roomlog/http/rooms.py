@@ -17,6 +17,7 @@ from roomlog.http.requests import (
     path_text,
     path_uuid,
 )
+from roomlog.ports import RoomPosition
 from roomlog.services.writer import check_key
 from roomlog_contract import resources as rs
 
@@ -46,14 +47,14 @@ class RoomsController(Controller):
         self, request: ApiRequest, limit: Limit = None, cursor: Cursor = None
     ) -> Response[rs.Page[rs.RoomResponse]]:
         """The caller's rooms in order of creation; all rooms for admins and auditors."""
-        at = RoomsCursor(rs.PAGE_LIMIT_DEFAULT, 0)
+        at = RoomsCursor(rs.PAGE_LIMIT_DEFAULT, *RoomPosition())
         if cursor is not None:
             at = decode_cursor(cursor, RoomsCursor)
         size = limit or at.limit
         items, after = await request.parts.rooms.list_rooms(
-            request.user, after=at.after, limit=size
+            request.user, after=RoomPosition(at.after, at.room_id), limit=size
         )
-        following = None if after is None else RoomsCursor(size, after)
+        following = None if after is None else RoomsCursor(size, *after)
         return plain_page_answer(request, items, following)
 
     @get("/{room_id:str}")

@@ -18,7 +18,13 @@ from typing import Final, NamedTuple
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
 from roomlog.jetstream.wire import ApiError
-from roomlog.ports import Appended, LogUnavailableError, NewEvent, RoomNotEmptyError
+from roomlog.ports import (
+    EVENT_BYTES_MAX,
+    Appended,
+    LogUnavailableError,
+    NewEvent,
+    RoomNotEmptyError,
+)
 
 BATCH_MIN: Final = 12
 BATCH_MAX: Final = 256
@@ -27,7 +33,6 @@ EVENTS_PER_APPEND_MAX: Final = 512
 FIRSTS_AT_ONCE_MAX: Final = 16
 QUEUE_EVENTS_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
-EVENT_BYTES_MAX: Final = 1024 * 1024 - 1024
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from roomlog.postgres.connection import (
 )
 from roomlog.projection_ports import RowsRefusedError, TablesMissingError
 
-READ_TIMEOUT_S = 4.5  # "within 5 s", all waiting and a second attempt included
+READ_TIMEOUT_S = 4.0  # "within 5 s", all waiting and a second attempt included
 _IDLE_S = 300
 _ATTEMPTS = 2
 

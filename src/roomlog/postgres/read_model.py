@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from roomlog.ports import Checkpoint, EventRecord, MessageQuery, RoomRow
+from roomlog.ports import Checkpoint, EventRecord, MessageQuery, RoomPosition, RoomRow
 from roomlog.postgres.pool import Pool
 from roomlog.postgres.queries import query
 from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
@@ -107,13 +107,13 @@ class PostgresReadModel:
         *,
         all_rooms: bool,
         markers: Mapping[str, int],
-        after: int,
+        after: RoomPosition,
         limit: int,
     ) -> list[RoomRow]:
         """See ReadModel."""
         known = {room_id: sequence for room_id, sequence in markers.items() if is_uuid(room_id)}
         rows = await self._pool.fetch(
-            query("rooms"), user_id, all_rooms, list(known), list(known.values()), after, limit
+            query("rooms"), user_id, all_rooms, list(known), list(known.values()), *after, limit
         )
         return [_room_row(row) for row in rows]
 

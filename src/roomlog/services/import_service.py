@@ -14,7 +14,7 @@ from roomlog.core.chat_import import BadLineError, ChatMessage, parse_line
 from roomlog.core.decide import MEMBERS_MAX, Fact, Limits, Stamp, stamp
 from roomlog.core.room_state import evolve_stored
 from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
-from roomlog.ports import EventLog, NewEvent, RoomNotEmptyError
+from roomlog.ports import EVENT_BYTES_MAX, EventLog, NewEvent, RoomNotEmptyError
 from roomlog.services import identity
 from roomlog.services.import_ledger import ImportLedger
 from roomlog_contract.fold import RoomState
@@ -24,7 +24,6 @@ IMPORTING_USER = "import@roomlog"
 ROOMS_MAX = 100_000
 _BATCH_EVENTS_MAX = 256
 _BATCH_BYTES_MAX = 1024 * 1024
-_EVENT_BYTES_MAX = 1_000_000
 _APPENDS_IN_FLIGHT_MAX = 8
 _PENDING_EVENTS_MAX = 8192
 _PENDING_BYTES_MAX = 16 * 1024 * 1024
@@ -153,8 +152,8 @@ class _Run:
             fact = chat_import.message_fact(message, reply_to)
             mark = identity.new_stamp(event_id, digest)
             event = _event(room, fact, mark, message.sender, message.at)
-            if len(event.data) > _EVENT_BYTES_MAX:
-                raise BadLineError(f"the message is larger than {_EVENT_BYTES_MAX} bytes")
+            if len(event.data) > EVENT_BYTES_MAX:
+                raise BadLineError(f"the message is larger than {EVENT_BYTES_MAX} bytes")
             self._begin_or_join(room, message)
             self._ledger.note(event_id, short)
             self._put(room, event)

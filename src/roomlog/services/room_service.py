@@ -5,7 +5,7 @@ import msgspec
 from roomlog.core import decide, policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import evolve_stored
-from roomlog.ports import EventLog, ReadMarkers, ReadModel, RoomRow
+from roomlog.ports import EventLog, ReadMarkers, ReadModel, RoomPosition, RoomRow
 from roomlog.services import identity
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import RoomCache
@@ -127,8 +127,8 @@ class RoomService:
         return state, receipt.sequence, projected
 
     async def list_rooms(
-        self, actor: Actor, *, after: int, limit: int
-    ) -> tuple[list[rs.RoomResponse], int | None]:
+        self, actor: Actor, *, after: RoomPosition, limit: int
+    ) -> tuple[list[rs.RoomResponse], RoomPosition | None]:
         """The caller's rooms (all of them for admins and auditors) in order of creation, and
         the cursor of the next page."""
         rows = await self._read_model.rooms(
@@ -140,7 +140,9 @@ class RoomService:
         )
         heads = await self._log.last_sequences([row.room_id for row in rows])
         answers = [self._response(row, heads.get(row.room_id, 0)) for row in rows]
-        return answers, rows[-1].created_sequence if len(rows) == limit else None
+        if len(rows) < limit:
+            return answers, None
+        return answers, RoomPosition(rows[-1].created_sequence, rows[-1].room_id)
 
     async def get_room(
         self, actor: Actor, room_id: str, min_sequence: int | None = None

@@ -14,6 +14,7 @@ from roomlog.core.decide import Fact, stamp
 from roomlog.core.policy import Actor
 from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import (
+    EVENT_BYTES_MAX,
     Clock,
     EventLog,
     LogUnavailableError,
@@ -121,6 +122,8 @@ class Writer:
             NewEvent(i, stamp(f, command.room_id, actor, at, identity.new_stamp(i, digest)))
             for i, f in zip(ids, facts, strict=True)
         ]
+        if any(len(event.data) > EVENT_BYTES_MAX for event in events):
+            raise RefusedError(ErrorCode.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
         try:
             appended = await self._log.append(command.room_id, events, first=command.first)
         except LogUnavailableError as error:

@@ -23,6 +23,6 @@ FROM incident_rooms AS r
 LEFT JOIN room_members AS me ON me.room_id = r.room_id AND me.user_id = $1
 LEFT JOIN unnest($3::uuid[], $4::bigint[]) AS marker (room_id, sequence)
     ON marker.room_id = r.room_id
-WHERE ($2 OR me.user_id IS NOT NULL) AND r.created_sequence > $5
-ORDER BY r.created_sequence
-LIMIT $6;
+WHERE ($2 OR me.user_id IS NOT NULL) AND (r.created_sequence, r.room_id) > ($5::bigint, $6::uuid)
+ORDER BY r.created_sequence, r.room_id
+LIMIT $7;
