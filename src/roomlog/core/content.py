@@ -4,6 +4,7 @@
 taken out. `content_html` is made from it and may be made again at any time.
 """
 
+import html
 import re
 
 import comrak
@@ -56,3 +57,18 @@ def render_html(content: str) -> str:
         content, extension_options=_extensions, render_options=_render
     )
     return _cleaner.clean(rendered).strip()
+
+
+_plain_extensions = comrak.ExtensionOptions()
+_CODE = re.compile(r"<code[^>]*>.*?</code>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+
+
+def prose(content: str) -> str:
+    """The text of `content` outside code, as a page shows it: code spans, fenced and indented
+    code, markup and the targets of links are left out."""
+    rendered = comrak.render_markdown(
+        content, extension_options=_plain_extensions, render_options=_render
+    )
+    # Whatever was typed is escaped in there, so that every tag is the renderer's own.
+    return html.unescape(_TAG.sub("\n", _CODE.sub("\n", rendered)))

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from roomlog.core import policy
 from roomlog.core.content import UnstorableTextError, clean_text
+from roomlog.core.mentions import TooManyMentionsError, find_mentions
 from roomlog.core.message_types import HANDLERS
 from roomlog.core.policy import Act, Actor
 from roomlog_contract import resources as rs
@@ -24,6 +25,7 @@ from roomlog_contract.fold import MessageState, RoomState
 from roomlog_contract.types import MessageType, RoomRole, RoomStatus
 
 METADATA_DEPTH_MAX = 32
+MENTIONS_FIELD = "mentions"
 REACTIONS_PER_MESSAGE_MAX = 1000
 MEMBERS_MAX = 10_000
 
@@ -152,10 +154,12 @@ def send(room: RoomState, actor: Actor, command: rs.MessageCreate, limits: Limit
     policy.require(Act.SEND_SYSTEM if system else Act.SEND, actor, room)
     if room.status is RoomStatus.CLOSED:
         raise RefusedError(ErrorCode.ROOM_CLOSED, "the room is closed and takes no more messages")
+    content = _content(command.content, command.message_type, limits)
+    metadata = message_metadata(command.message_type, command.metadata, limits)
     fields: dict[str, Any] = {
-        "content": _content(command.content, command.message_type, limits),
+        "content": content,
         "message_type": command.message_type,
-        "metadata": message_metadata(command.message_type, command.metadata, limits),
+        "metadata": _with_mentions(metadata, content, room),
     }
     if command.reply_to is not None:
         fields["reply_to"] = uuid(command.reply_to, "reply_to")
@@ -183,9 +187,16 @@ def edit(
             ErrorCode.EDIT_WINDOW_CLOSED,
             f"messages can be edited for {limits.edit_window_s:g} s after they were sent",
         )
-    fields: dict[str, Any] = {"content": _content(command.content, message.message_type, limits)}
+    content = _content(command.content, message.message_type, limits)
+    fields: dict[str, Any] = {"content": content}
     if command.metadata is not None:
-        fields["metadata"] = message_metadata(message.message_type, command.metadata, limits)
+        metadata = message_metadata(message.message_type, command.metadata, limits)
+        fields["metadata"] = _with_mentions(metadata, content, room)
+    else:
+        # What was left out stays as it is; mentions are the content's and go with it.
+        metadata = _with_mentions(message.metadata, content, room)
+        if metadata != message.metadata:
+            fields["metadata"] = metadata
     fields["reason"] = _line(command.reason, "reason", empty=True)
     return Fact("message.edited", fields, message.message_id, expected_version)
 
@@ -300,6 +311,16 @@ def _content(value: str, kind: MessageType, limits: Limits) -> str:
     if kind is MessageType.TEXT and not text.strip():
         raise RefusedError(ErrorCode.INVALID, "must not be empty", field="content")
     return text
+
+
+def _with_mentions(metadata: dict[str, Any], content: str, room: RoomState) -> dict[str, Any]:
+    """The metadata with the content's own mentions, whatever the client says of them."""
+    try:
+        mentions = find_mentions(content, room.members)
+    except TooManyMentionsError as error:
+        raise RefusedError(ErrorCode.INVALID, str(error), field="content") from error
+    others = {name: value for name, value in metadata.items() if name != MENTIONS_FIELD}
+    return {**others, MENTIONS_FIELD: mentions} if mentions else others
 
 
 def _metadata(metadata: dict[str, Any], limits: Limits) -> None:
