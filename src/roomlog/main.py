@@ -17,7 +17,7 @@ from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
 from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots
 from roomlog.jetstream.log import JetStreamLog
-from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, ReadModel
+from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
 from roomlog.postgres import PostgresReadModel, open_pool
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
@@ -26,14 +26,16 @@ from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
+from roomlog.services.jwks import KeySetError
 from roomlog.services.message_service import MessageService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
+from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
 from roomlog.services.writer import Writer
-from roomlog.settings import Settings, required
+from roomlog.settings import Settings, SettingsError, required
 
 _log = logging.getLogger(__name__)
 
@@ -76,12 +78,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     PostgreSQL may be away, also at the start. The log is waited for.
     """
     clock = SystemClock()
-    tokens = TokenVerifier(
-        required(settings.jwt_secret, "JWT_SECRET"),
-        clock,
-        audience=settings.jwt_audience,
-        issuer=settings.jwt_issuer,
-    )
+    tokens = token_verifier(settings, clock)
+    if tokens.keys is not None:
+        await tokens.keys.refresh()
     database_url = required(settings.database_url, "DATABASE_URL")
     log = await connect_log(settings)
     try:
@@ -89,6 +88,25 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             yield await _wire(settings, log, PostgresReadModel(pool), clock, tokens)
     finally:
         await log.close()
+
+
+def token_verifier(settings: Settings, clock: Clock) -> TokenVerifier:
+    """What verifies tokens: the secret, the key set, or both. Raises SettingsError."""
+    keys = None
+    if settings.jwt_jwks is None:
+        required(settings.jwt_secret, "JWT_SECRET")
+    else:
+        try:
+            keys = SigningKeys(key_source(settings.jwt_jwks), clock)
+        except KeySetError as error:
+            raise SettingsError(f"ROOMLOG_JWT_JWKS {error}") from error
+    return TokenVerifier(
+        settings.jwt_secret,
+        clock,
+        keys=keys,
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
 
 
 async def _wire(
@@ -158,9 +176,20 @@ async def health(parts: Services) -> Mapping[str, PartStatus]:
     except DatabaseUnavailableError as error:
         away = PartStatus(ok=False, required=False, detail=str(error))
         unknown = PartStatus(ok=False, required=False, detail="unknown without the database")
-        return {"log": log, "database": away, "projection": unknown}
+        return {"log": log, "database": away, "projection": unknown, **_keys(parts.tokens)}
     projection = PartStatus(ok=not behind, required=False, detail="; ".join(behind))
-    return {"log": log, "database": PartStatus(ok=True, required=False), "projection": projection}
+    database = PartStatus(ok=True, required=False)
+    return {"log": log, "database": database, "projection": projection, **_keys(parts.tokens)}
+
+
+def _keys(tokens: TokenVerifier) -> dict[str, PartStatus]:
+    """The key set, where there is one. It is tried again here while it is missing, because a
+    worker that is not ready is asked nothing else."""
+    if tokens.keys is None:
+        return {}
+    tokens.keys.retry_missing()
+    problem = "" if tokens.keys.loaded else tokens.keys.problem
+    return {"keys": PartStatus(tokens.keys.loaded, not tokens.usable, problem)}
 
 
 def serve(settings: Settings) -> None:
@@ -195,6 +224,7 @@ async def _serve(settings: Settings) -> None:
                 tokens=parts.tokens,
                 health=lambda: health(parts),
                 clock=parts.clock,
+                allowed_origins=settings.allowed_origins,
             ),
             websocket_handlers=websocket_handlers(_realtime(settings, parts, manager)),
         )

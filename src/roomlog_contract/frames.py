@@ -117,6 +117,13 @@ class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
     limits: dict[str, int]
 
 
+class Authenticated(_Frame, frozen=True, kw_only=True, tag="authenticated"):
+    """A renewed token was taken; the answer to an `auth` with a `ref`."""
+
+    ref: str
+    expires_at: str
+
+
 class Subscribed(_Frame, frozen=True, kw_only=True, tag="subscribed", omit_defaults=False):
     room_id: str
     epoch: str
@@ -197,6 +204,7 @@ class Pong(_Frame, frozen=True, kw_only=True, tag="pong", omit_defaults=False):
 
 ServerFrame = (
     Hello
+    | Authenticated
     | Subscribed
     | Unsubscribed
     | MessageBroadcast

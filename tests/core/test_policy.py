@@ -5,7 +5,7 @@ import pytest
 from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
 from roomlog_contract.errors import ErrorCode, RefusedError
-from roomlog_contract.types import GlobalRole, RoomRole
+from roomlog_contract.types import GlobalRole, MessageType, RoomRole
 from tests.core.examples import (
     ADMIN,
     AUDITOR,
@@ -53,6 +53,36 @@ def test_the_table_holds_for_what_somebody_else_wrote(act: Act, who: str):
 @pytest.mark.parametrize("actor", [COMMANDER, RESPONDER, OBSERVER])
 def test_an_author_who_is_a_member_edits_and_deletes(act: Act, actor: Actor):
     assert policy.allows(act, actor, a_room(), a_message(sender_id=actor.user_id))
+
+
+@pytest.mark.parametrize("actor", [RESPONDER, OBSERVER])
+@pytest.mark.parametrize("act", [Act.EDIT, Act.DELETE])
+def test_a_system_message_is_nobodys_own(act: Act, actor: Actor):
+    message = a_message(sender_id=actor.user_id, message_type=MessageType.SYSTEM)
+
+    assert not policy.allows(act, actor, a_room(), message)
+
+
+@pytest.mark.parametrize("actor", [COMMANDER, ADMIN])
+def test_a_system_message_is_the_commanders_to_delete_and_nobodys_to_edit(actor: Actor):
+    message = a_message(sender_id=actor.user_id, message_type=MessageType.SYSTEM)
+
+    assert policy.allows(Act.DELETE, actor, a_room(), message)
+    assert not policy.allows(Act.EDIT, actor, a_room(), message)
+
+
+def test_a_denial_names_who_what_and_where():
+    with pytest.raises(policy.DeniedError) as denied:
+        policy.require(Act.SEND, OBSERVER, a_room())
+
+    assert denied.value.user_id == OBSERVER.user_id
+    assert denied.value.act is Act.SEND
+    assert denied.value.room_id == a_room().room_id
+
+
+@pytest.mark.parametrize("who", list(_WHO))
+def test_rooms_of_others_are_listed_for_admins_and_auditors(who: str):
+    assert policy.sees_all_rooms(_WHO[who]) == (who in {"admin", "auditor"})
 
 
 @pytest.mark.parametrize("actor", [STRANGER, SERVICE, AUDITOR])

@@ -17,6 +17,8 @@ from roomlog.jetstream.stream import check_log, partition_state
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.projection_ports import TablesMissingError
+from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
+from roomlog.services.signing_keys import key_source
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
 
 LAG_S_MAX = 10.0
@@ -72,6 +74,8 @@ async def _examine(data: Path, tell: Tell) -> None:
         tell(Finding("settings", ok=False, detail=str(error), todo="correct it and look again"))
         return
     tell(check_settings(settings, data))
+    if settings.jwt_jwks:
+        tell(await asyncio.to_thread(check_keys, settings.jwt_jwks))
     database = await _database(settings.database_url, tell) if settings.database_url else None
     if not settings.nats_url:
         return
@@ -165,7 +169,7 @@ def check_directory(data: Path) -> Iterator[Finding]:
 
 
 def check_settings(settings: Settings, data: Path) -> Finding:
-    """Whether the servers and the key are known."""
+    """Whether the servers are known, and something to verify tokens with."""
     missing = [
         name
         for name, value in (
@@ -174,7 +178,7 @@ def check_settings(settings: Settings, data: Path) -> Finding:
         )
         if not value
     ]
-    if not settings.jwt_secret:
+    if not settings.jwt_secret and not settings.jwt_jwks:
         missing.append("JWT_SECRET")
     if not missing:
         return Finding("settings", ok=True, detail="servers and key are known")
@@ -185,6 +189,25 @@ def check_settings(settings: Settings, data: Path) -> Finding:
         ok=False,
         detail=f"not set: {names}; and neither in {places}",
         todo=_start_or_set(*missing),
+    )
+
+
+def check_keys(where: str) -> Finding:
+    """Whether the key set can be read and holds keys that tokens can be verified with."""
+    found = KeySet()
+    try:
+        found = parse_key_set(key_source(where)())
+        problem = "; ".join(found.faults)
+    except KeySetError as error:
+        problem = f"the key set {error}"
+    return Finding(
+        "keys",
+        ok=not problem,
+        detail=problem or "; ".join([f"{len(found.keys)} keys can be used", *found.unused]),
+        todo=f"set {PREFIX}JWT_JWKS to a file or URL of public keys: RSA of 2048 bits or more, "
+        "EC on P-256, or Ed25519, each with its kid"
+        if problem
+        else "",
     )
 
 

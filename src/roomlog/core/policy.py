@@ -7,7 +7,7 @@ import msgspec
 
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import MessageState, RoomState
-from roomlog_contract.types import GlobalRole, RoomRole
+from roomlog_contract.types import GlobalRole, MessageType, RoomRole
 
 
 class Act(StrEnum):
@@ -22,6 +22,16 @@ class Act(StrEnum):
     DELETE = "delete"
     MANAGE = "manage members and status"
     READ_DELETED = "read versions of deleted messages"
+
+
+class DeniedError(RefusedError):
+    """`forbidden`: who may not do which act in which room (None: in none, or everywhere)."""
+
+    def __init__(self, detail: str, *, user_id: str, act: str, room_id: str | None) -> None:
+        super().__init__(ErrorCode.FORBIDDEN, detail)
+        self.user_id = user_id
+        self.act = act
+        self.room_id = room_id
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -43,10 +53,38 @@ def role_of(actor: Actor, room: RoomState) -> RoomRole | None:
 
 
 def require(act: Act, actor: Actor, room: RoomState, message: MessageState | None = None) -> None:
-    """Raise RefusedError `forbidden` unless the actor may do that in the room (to the message)."""
+    """Raise DeniedError unless the actor may do that in the room (to the message)."""
     if not allows(act, actor, room, message):
         who = "no member of the room" if role_of(actor, room) is None else role_of(actor, room)
-        raise RefusedError(ErrorCode.FORBIDDEN, f"{actor.user_id} ({who}) may not {act}")
+        raise DeniedError(
+            f"{actor.user_id} ({who}) may not {act}",
+            user_id=actor.user_id,
+            act=act,
+            room_id=room.room_id,
+        )
+
+
+def sees_all_rooms(actor: Actor) -> bool:
+    """Whether rooms that the actor is no member of are listed too."""
+    return actor.has(GlobalRole.ADMIN, GlobalRole.AUDITOR)
+
+
+def require_broadcast(actor: Actor) -> None:
+    """Raise DeniedError unless the actor may send a notice to every connection."""
+    if not actor.has(GlobalRole.ADMIN, GlobalRole.SERVICE):
+        act = "broadcast to all"
+        raise DeniedError(
+            f"{actor.user_id} may not {act}", user_id=actor.user_id, act=act, room_id=None
+        )
+
+
+def _is_own(message: MessageState | None, actor: Actor) -> bool:
+    """Whether the actor said it. A `system` message is the room's, whoever caused it."""
+    return (
+        message is not None
+        and message.sender_id == actor.user_id
+        and message.message_type is not MessageType.SYSTEM
+    )
 
 
 def allows(  # noqa: PLR0911 - one return for each row of the contract's table
@@ -62,11 +100,13 @@ def allows(  # noqa: PLR0911 - one return for each row of the contract's table
         case Act.SEND_SYSTEM:
             return actor.has(GlobalRole.ADMIN, GlobalRole.SERVICE)
         case Act.EDIT:
-            own = message is not None and message.sender_id == actor.user_id
-            return own and role is not None
+            return role is not None and _is_own(message, actor)
         case Act.DELETE:
-            own = message is not None and message.sender_id == actor.user_id and role is not None
-            return own or role is RoomRole.COMMANDER or actor.has(GlobalRole.ADMIN)
+            return (
+                (role is not None and _is_own(message, actor))
+                or role is RoomRole.COMMANDER
+                or actor.has(GlobalRole.ADMIN)
+            )
         case Act.MANAGE:
             return role is RoomRole.COMMANDER or actor.has(GlobalRole.ADMIN)
         case Act.READ_DELETED:

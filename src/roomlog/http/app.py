@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler, Message, Scope
 
 from roomlog.http import events, health, messages, reactions, rooms
 from roomlog.http.auth import authenticate, negotiate
+from roomlog.http.cross_origin import cross_origin
 from roomlog.http.metrics import UNMATCHED
 from roomlog.http.openapi import BEARER, openapi_config
 from roomlog.http.parts import HttpParts
@@ -54,6 +55,7 @@ def create_app(
         lifespan=list(lifespan),
         state=state,
         openapi_config=openapi_config(version("roomlog")),
+        cors_config=cross_origin(parts.allowed_origins),
         logging_config=None,
     )
 

@@ -7,6 +7,7 @@ import msgspec
 
 from roomlog.http.metrics import HttpMetrics
 from roomlog.ports import Clock
+from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
@@ -35,7 +36,8 @@ class HttpParts:
 
     `health` names each part (such as `log` and `database`) and must answer within seconds.
     `body_bytes_max` limits request bodies; it must leave room for the text and structured data
-    that the settings allow, escaped.
+    that the settings allow, escaped. `allowed_origins` are those whose pages browsers let read
+    the answers; empty means the server's own alone.
     """
 
     messages: MessageService
@@ -45,5 +47,7 @@ class HttpParts:
     tokens: TokenVerifier
     health: Health
     body_bytes_max: int = BODY_BYTES_MAX
+    allowed_origins: tuple[str, ...] = ()
     clock: Clock = field(default_factory=SystemClock)
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    denials: DenialLog = field(default_factory=DenialLog)

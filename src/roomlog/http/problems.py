@@ -99,6 +99,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     assert isinstance(request, ApiRequest)
     if isinstance(error, ValidationException):
         error = _refused_parameters(request, error)
+    request.parts.denials.record(error, "rest", request_id(request.scope))
     known = problem_of(error)
     if known is not None:
         told, headers = known

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import Protocol
 
 from roomlog.core import policy
 from roomlog.core.decide import uuid
-from roomlog.core.policy import Act, Actor
+from roomlog.core.policy import Act, Actor, DeniedError
 from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
@@ -104,6 +105,7 @@ class Connection:
             self._refuse_room(error)
 
     def _refuse_room(self, error: Exception) -> None:
+        self._parts.denials.record(error, "websocket")
         refusal = refusal_of(error)
         if refusal is None:
             _logger.error("a room could not be opened", exc_info=error)
@@ -207,6 +209,7 @@ class Connection:
         try:
             self._dispatch(frame)
         except RefusedError as refusal:
+            self._parts.denials.record(refusal, "websocket")
             self._say(error_frame(refusal, frame.ref, getattr(frame, "room_id", None)))
 
     def _is_malformed(
@@ -263,6 +266,7 @@ class Connection:
         try:
             await work()
         except Exception as error:
+            self._parts.denials.record(error, "websocket")
             refusal = refusal_of(error)
             if refusal is None:
                 _logger.exception("a command failed")
@@ -300,13 +304,21 @@ class Connection:
     async def _authenticate(self, frame: fr.Auth) -> None:
         identity = await self._parts.tokens.verify(frame.token)
         if identity.actor.user_id != self.actor.user_id:
-            raise RefusedError(ErrorCode.FORBIDDEN, "the token is another user's", field="token")
+            raise DeniedError(
+                "the token is another user's",
+                user_id=self.actor.user_id,
+                act="go on as another user",
+                room_id=None,
+            )
         if self._closed:
             return
         self._identity = identity
         if self._expiry is not None:
             self._expiry.cancel()
         self._await_expiry()
+        if frame.ref is not None:
+            until = datetime.fromtimestamp(identity.expires_at, UTC)
+            self._say(fr.Authenticated(ref=frame.ref, expires_at=ids.rfc3339(until)))
         for room_id in list(self.subscriptions):
             channel = self._parts.manager.channels.get(room_id)
             if channel and not policy.allows(Act.READ, identity.actor, channel.room.state):

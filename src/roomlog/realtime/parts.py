@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from roomlog.ports import Clock
 from roomlog.realtime.websocket_manager import WebSocketManager
+from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
@@ -40,3 +41,4 @@ class RealtimeParts:
     limits: Mapping[str, int] = field(default_factory=_no_limits)
     outbox_lines: int = 4096
     outbox_bytes: int = 8 * 1024 * 1024
+    denials: DenialLog = field(default_factory=DenialLog)

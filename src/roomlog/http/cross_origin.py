@@ -1,0 +1,36 @@
+"""Which pages of other origins browsers let call the API (Fetch Standard, CORS).
+
+A token travels in a header that no page sends by itself, so that nobody's browser can be made to
+act for its user; CORS only widens what pages may read.
+"""
+
+import re
+from collections.abc import Collection
+
+from litestar.config.cors import CORSConfig
+
+PREFLIGHT_AGE_S = 600
+_REQUEST_HEADERS = (
+    *("Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match"),
+    *("Last-Event-ID", "X-Request-ID", "traceparent", "tracestate"),
+)
+_ANSWER_HEADERS = (
+    *("ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy"),
+    *("Retry-After", "Roomlog-Projected", "X-Request-ID"),
+)
+
+
+def cross_origin(allowed: Collection[str]) -> CORSConfig | None:
+    """The CORS settings for pages of these origins; None, no page of another's, where none is."""
+    if not allowed:
+        return None
+    # By expression, because a star in `allow_origins` would stand for anything.
+    origins = "|".join(re.escape(origin.lower().rstrip("/")) for origin in allowed)
+    return CORSConfig(
+        allow_origins=[],
+        allow_origin_regex=f"(?i:{origins})",
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=list(_REQUEST_HEADERS),
+        expose_headers=list(_ANSWER_HEADERS),
+        max_age=PREFLIGHT_AGE_S,
+    )
