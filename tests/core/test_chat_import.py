@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomlog.core.chat_import import (
-    LINE_BYTES_MAX,
-    BadLineError,
+from roomlog.core.chat_import import LINE_BYTES_MAX, parse_line
+from roomlog.core.chat_items import (
+    BadEntryError,
     member_fact,
     message_fact,
     normalised_time,
-    parse_line,
     room_fact,
 )
 from roomlog.core.decide import Limits
@@ -35,7 +34,7 @@ def line(**fields: Any) -> bytes:
 
 
 def refusal(data: bytes, limits: Limits = LIMITS) -> str:
-    with pytest.raises(BadLineError) as caught:
+    with pytest.raises(BadEntryError) as caught:
         parse_line(data, limits)
     return str(caught.value)
 
@@ -142,7 +141,7 @@ def test_limits_are_those_of_the_settings() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_more_than_a_refusal(data: bytes) -> None:
-    with contextlib.suppress(BadLineError):
+    with contextlib.suppress(BadEntryError):
         parse_line(data, LIMITS)
 
 

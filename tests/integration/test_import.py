@@ -15,6 +15,7 @@ import pytest
 
 from roomlog.core.decide import Limits
 from roomlog.jetstream.log import JetStreamLog
+from roomlog.services.chat_sources import line_entry
 from roomlog.services.identity import named_room_id
 from roomlog.services.import_service import ImportReport, ImportService, OnProgress
 from tests.faults.load import logged_events
@@ -197,17 +198,15 @@ async def test_an_import_that_broke_off_anywhere_is_completed_in_order(stack: St
     room = new_room()
     texts = [str(n) for n in range(3000)]
     content = [
-        (n, json.dumps(line).encode())
+        line_entry(n, json.dumps(line).encode(), Limits())
         for n, line in enumerate(lines(room, *[{"text": text} for text in texts]), 1)
     ]
     log = await JetStreamLog.connect(stack.run["nats_url"])
     try:
         for enough in (0, 300):
             with pytest.raises(BrokenOffError):
-                await ImportService(log, Limits()).run(
-                    content, on_progress=break_off_beyond(enough)
-                )
-        report = await ImportService(log, Limits()).run(content)
+                await ImportService(log).run(content, on_progress=break_off_beyond(enough))
+        report = await ImportService(log).run(content)
     finally:
         await log.close()
     assert 0 < report.already_there < len(texts)

@@ -15,26 +15,30 @@ from roomlog.cli.progress import progress_of
 from roomlog.core.decide import Limits
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import LogUnavailableError
-from roomlog.services.chat_file import ChatFile, DamagedFileError
+from roomlog.services.chat_file import DamagedFileError
+from roomlog.services.chat_sources import SOURCES, ChatSource
 from roomlog.services.import_service import (
     ImportConflictError,
     ImportReport,
     ImportService,
     ImportStoppedError,
-    OnBadLine,
+    OnBadEntry,
 )
 from roomlog.settings import Settings, load_settings, required
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What `--json` prints. `messages` are those of the file, `already_there` those of them that
-    an earlier run had brought in; rates count events appended."""
+    """What `--json` prints. `rooms` to `reactions` are those of the file, `already_there` the
+    messages of it that an earlier run had brought in; rates count events appended."""
 
     rooms: int
     messages: int
+    edits: int
+    reactions: int
     events_added: int
     already_there: int
     skipped: int
+    direct_left_out: int
     seconds: float
     events_per_second: float
 
@@ -44,39 +48,46 @@ class Imported(msgspec.Struct, frozen=True):
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["jsonl"]),
+    type=click.Choice(list(SOURCES)),
     default="jsonl",
     show_default=True,
-    help="JSON Lines, plain or compressed with gzip.",
+    help="JSON Lines (plain or in gzip), a Slack export (zip), a Mattermost bulk export (JSON "
+    "Lines or zip).",
 )
 @click.option(
-    "--skip-bad", is_flag=True, help="Leave lines out that cannot be imported, and count them."
+    "--skip-bad", is_flag=True, help="Leave entries out that cannot be imported, and count them."
 )
 @json_option
 @data_option
 def command(*, file: Path, format_: str, skip_bad: bool, as_json: bool, data: Path) -> int:
     """Bring the chat in FILE into the log; running it again adds nothing.
 
-    Rooms get their id from their name, and every sender becomes a responder. A line that cannot
+    Rooms get their id from their name, and every sender becomes a responder. An entry that cannot
     be imported ends the import, unless --skip-bad is given; what came before it is in then.
     """
-    del format_
     settings = load_settings(data)
     required(settings.nats_url, "NATS_URL")
 
-    def tell(number: int, detail: str) -> None:
-        click.echo(f"{file}:{number}: {detail}", err=True)
+    def tell(place: str, detail: str) -> None:
+        click.echo(f"{file}:{place}: {detail}", err=True)
 
     started_s = time.monotonic()
-    with _failures_told(file), closing(_opened(file)) as chat:
+    limits = Limits(
+        text_bytes_max=settings.max_text_bytes,
+        structured_bytes_max=settings.max_structured_bytes,
+    )
+    with _failures_told(file), closing(_opened(file, format_, limits)) as chat:
         report = asyncio.run(_import(chat, settings, tell if skip_bad else None))
     seconds = time.monotonic() - started_s
     result = Imported(
         rooms=report.rooms,
         messages=report.messages,
+        edits=report.edits,
+        reactions=report.reactions,
         events_added=report.events_added,
         already_there=report.already_there,
         skipped=report.skipped,
+        direct_left_out=chat.direct_left_out,
         seconds=round(seconds, 3),
         events_per_second=round(report.events_added / seconds, 1),
     )
@@ -85,20 +96,17 @@ def command(*, file: Path, format_: str, skip_bad: bool, as_json: bool, data: Pa
 
 
 async def _import(
-    chat: ChatFile, settings: Settings, on_bad_line: OnBadLine | None
+    chat: ChatSource, settings: Settings, on_bad_entry: OnBadEntry | None
 ) -> ImportReport:
-    limits = Limits(
-        text_bytes_max=settings.max_text_bytes,
-        structured_bytes_max=settings.max_structured_bytes,
-    )
     log = await JetStreamLog.connect(
         required(settings.nats_url, "NATS_URL"), partitions=settings.partitions
     )
     try:
         with progress_of("import", chat.size) as advance:
-            return await ImportService(log, limits).run(
-                chat.lines(),
-                on_bad_line=on_bad_line,
+            return await ImportService(log).run(
+                chat.entries(),
+                names=chat.names,
+                on_bad_entry=on_bad_entry,
                 on_progress=lambda report: advance(chat.position, f"{report.messages:,} messages"),
             )
     finally:
@@ -111,8 +119,8 @@ def _failures_told(file: Path) -> Generator[None]:
         yield
     except ImportStoppedError as error:
         raise CliError(
-            f"{file}:{error.line_number}: {error.detail}. The lines before it are in; correct it "
-            "and run the same command again, or leave such lines out with --skip-bad"
+            f"{file}:{error.place}: {error.detail}. What came before it is in; correct it and run "
+            "the same command again, or leave such entries out with --skip-bad"
         ) from error
     except (DamagedFileError, ImportConflictError) as error:
         raise CliError(f"{file}: {error}") from error
@@ -123,15 +131,17 @@ def _failures_told(file: Path) -> Generator[None]:
         ) from error
 
 
-def _opened(file: Path) -> ChatFile:
+def _opened(file: Path, format_: str, limits: Limits) -> ChatSource:
     try:
-        return ChatFile(file)
+        return SOURCES[format_](file, limits)
     except OSError as error:
         raise CliError(f"cannot read {file}: {error.strerror or error}") from error
 
 
 def _in_words(result: Imported) -> str:
-    skipped = f", {result.skipped:,} lines left out" if result.skipped else ""
+    skipped = f", {result.skipped:,} entries left out" if result.skipped else ""
+    direct = result.direct_left_out
+    skipped += f", {direct:,} direct conversations left out" if direct else ""
     return (
         f"{result.messages:,} messages in {result.rooms:,} rooms: {result.events_added:,} events "
         f"added, {result.already_there:,} messages already there{skipped} "

@@ -4,15 +4,38 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
-
-from roomlog.core.chat_import import LINE_BYTES_MAX
+from typing import BinaryIO, Protocol
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class DamagedFileError(Exception):
     """The file cannot be read to its end; the text says up to where it could."""
+
+
+class Lines(Protocol):
+    """What can be read by lines, of at most `limit` bytes each."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """A line with its end, or as much of it; nothing at the end."""
+        ...
+
+
+def numbered_lines(stream: Lines, line_bytes_max: int) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers, from 1; blank ones are left out.
+
+    Of a line longer than `line_bytes_max` one byte more than that is given, for the parser
+    to refuse. Raises DamagedFileError.
+    """
+    number = 0
+    try:
+        while line := stream.readline(line_bytes_max + 1):
+            number += 1
+            yield from ((number, text) for text in (line.strip(),) if text)
+            while len(line) > line_bytes_max and not line.endswith(b"\n"):
+                line = stream.readline(line_bytes_max + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DamagedFileError(f"cannot be read beyond line {number}: {error}") from error
 
 
 class ChatFile:
@@ -31,21 +54,9 @@ class ChatFile:
         """How far the file has been read."""
         return self._raw.tell()
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Lines with their numbers, from 1; blank ones are left out.
-
-        Of a line longer than LINE_BYTES_MAX one byte more than that is given, for the parser
-        to refuse. Raises DamagedFileError.
-        """
-        number = 0
-        try:
-            while line := self._lines.readline(LINE_BYTES_MAX + 1):
-                number += 1
-                yield from ((number, text) for text in (line.strip(),) if text)
-                while len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
-                    line = self._lines.readline(LINE_BYTES_MAX + 1)
-        except (EOFError, OSError, zlib.error) as error:
-            raise DamagedFileError(f"cannot be read beyond line {number}: {error}") from error
+    def lines(self, line_bytes_max: int) -> Iterator[tuple[int, bytes]]:
+        """See `numbered_lines`."""
+        return numbered_lines(self._lines, line_bytes_max)
 
     def close(self) -> None:
         """Close the file."""
