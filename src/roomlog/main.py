@@ -29,6 +29,7 @@ from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySetError
 from roomlog.services.message_service import MessageService
 from roomlog.services.progress import ProjectionProgress
+from roomlog.services.projection_lag import projection_lag
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
@@ -36,6 +37,7 @@ from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, required
+from roomlog.tracing import set_up_tracing, shut_down_tracing
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +196,17 @@ def _keys(tokens: TokenVerifier) -> dict[str, PartStatus]:
 
 def serve(settings: Settings) -> None:
     """Serve REST and WebSocket on the settings' address until SIGINT or SIGTERM."""
-    uvloop.run(_serve(settings))
+    try:
+        set_up_tracing(settings.otlp_endpoint, service="roomlog")
+    except ImportError as error:
+        raise SettingsError(
+            "ROOMLOG_OTLP_ENDPOINT is set, and OpenTelemetry is not installed: "
+            "install roomlog with its extra `otel`"
+        ) from error
+    try:
+        uvloop.run(_serve(settings))
+    finally:
+        shut_down_tracing()
 
 
 async def _serve(settings: Settings) -> None:
@@ -223,6 +235,7 @@ async def _serve(settings: Settings) -> None:
                 events=parts.events,
                 tokens=parts.tokens,
                 health=lambda: health(parts),
+                lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
                 clock=parts.clock,
                 allowed_origins=settings.allowed_origins,
             ),

@@ -8,6 +8,8 @@ from typing import Literal, TextIO
 
 import msgspec
 
+from roomlog.tracing import log_fields
+
 LogFormat = Literal["auto", "json", "human"]
 
 # uvicorn logs each WebSocket's path with its query, whatever its access log is set to; the
@@ -45,6 +47,7 @@ class _JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line |= log_fields()
         line |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -55,9 +58,9 @@ class _HumanLines(logging.Formatter):
     """Time, level, message, and what `extra` gave, on one line; tracebacks below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        extra = "".join(
-            f" {name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD
-        )
+        told = log_fields()
+        told |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        extra = "".join(f" {name}={value}" for name, value in told.items())
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{moment} {record.levelname.lower():7} {record.getMessage()}{extra}"
         if record.exc_info:

@@ -19,10 +19,15 @@ EVENT_BYTES_MAX = 1024 * 1024 - 1024
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event about to be appended: its id (also the Nats-Msg-Id) and its exact stored bytes."""
+    """An event about to be appended: its id (also the Nats-Msg-Id) and its exact stored bytes.
+
+    `headers` go along in the log, names and values in plain ASCII without line ends: the trace
+    that the event belongs to. They are no part of what the event says.
+    """
 
     event_id: str
     data: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):

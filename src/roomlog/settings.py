@@ -172,6 +172,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least severe log lines that are written."),
     ] = "info"
+    otlp_endpoint: Annotated[
+        Origin | None,
+        Meta(
+            description="OpenTelemetry collector that takes traces by OTLP over HTTP, as in "
+            "http://127.0.0.1:4318; none are made when unset. Needs the extra `otel`."
+        ),
+    ] = None
 
 
 class SettingInfo(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ DIR/secrets/    generated passwords and keys (owner only)
 DIR/nats/       the log: the truth
 DIR/postgres/   the tables: made again from the log when lost
 DIR/logs/       what the children print
+DIR/metrics/    what the children count, while they run
 """
 
 import base64
@@ -73,6 +74,16 @@ class DataDirectory:
     def log_path(self, name: str) -> Path:
         """Where the process of that name prints to."""
         return self.private_folder("logs") / f"{name}.log"
+
+    def clear_metrics(self) -> None:
+        """Begin counting at nothing: what is there was counted by processes of an earlier run."""
+        for path in self.metrics.glob("*.db"):
+            path.unlink(missing_ok=True)
+
+    @property
+    def metrics(self) -> Path:
+        """Where the processes keep what they count, so that each can answer for all."""
+        return self.private_folder("metrics")
 
     def secret(self, name: str) -> str:
         """The secret of that name: 48 random bytes in URL-safe base64, made when missing."""

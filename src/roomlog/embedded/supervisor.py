@@ -161,6 +161,7 @@ class Supervisor:
         Raises EmbeddedError when a part does not come up, StopRequested when asked to stop.
         """
         _log.info("starting NATS and PostgreSQL in %s", self._plan.data.path)
+        self._plan.data.clear_metrics()
         servers: tuple[EmbeddedServer, ...] = (self._nats, self._postgres)
         for child in self._servers:
             child.start()
@@ -252,6 +253,7 @@ class Supervisor:
             "ROOMLOG_HOST": self._plan.host,
             "ROOMLOG_PORT": str(self._port),
             "ROOMLOG_JWT_SECRET": self._jwt_secret,
+            "PROMETHEUS_MULTIPROC_DIR": str(data.metrics),
         }
         return ProcessSpec(
             name=name,

@@ -5,6 +5,7 @@ from typing import TypeVar
 from litestar import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
+from roomlog import metrics
 from roomlog.http.cursors import AnyCursor, encode_cursor, next_link
 from roomlog.http.requests import ApiRequest
 from roomlog.services.writer import Receipt
@@ -61,8 +62,7 @@ def written(request: ApiRequest, receipt: Receipt | None, *, projected: bool) ->
     """The headers that tell of a write; it is counted too. No receipt: nothing had to change."""
     headers: dict[str, str] = {}
     if receipt is not None:
-        metrics = request.parts.metrics
-        counter = metrics.replays if receipt.repeated else metrics.appends
+        counter = metrics.HTTP_REPLAYS if receipt.repeated else metrics.HTTP_APPENDS
         counter.labels(request.scope["path_template"]).inc()
         if receipt.repeated:
             headers["Idempotency-Replayed"] = "true"

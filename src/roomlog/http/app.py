@@ -1,21 +1,21 @@
 """The ASGI application: REST, with the WebSocket handlers that it is given beside it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
-from litestar.types import ControllerRouterHandler, Message, Scope
+from litestar.types import ControllerRouterHandler
 
 from roomlog.http import events, health, messages, reactions, rooms
 from roomlog.http.auth import authenticate, negotiate
 from roomlog.http.cross_origin import cross_origin
-from roomlog.http.metrics import UNMATCHED
 from roomlog.http.openapi import BEARER, openapi_config
 from roomlog.http.parts import HttpParts
 from roomlog.http.problems import answer_error
-from roomlog.http.requests import ApiRequest, keep_parts, request_id
+from roomlog.http.requests import ApiRequest, keep_parts
+from roomlog.http.tracked import finish, tracked
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -51,23 +51,11 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},
-        before_send=[_finish(parts)],
+        middleware=[tracked],
+        before_send=[finish()],
         lifespan=list(lifespan),
         state=state,
         openapi_config=openapi_config(version("roomlog")),
         cors_config=cross_origin(parts.allowed_origins),
         logging_config=None,
     )
-
-
-def _finish(parts: HttpParts) -> Callable[[Message, Scope], Awaitable[None]]:
-    """What every answer gets on its way out: its request's id, and to be counted."""
-
-    async def finish(message: Message, scope: Scope) -> None:
-        if message["type"] == "http.response.start" and scope["type"] == "http":
-            route = scope.get("path_template", UNMATCHED)
-            parts.metrics.requests.labels(scope["method"], route, message["status"]).inc()
-            headers = [*message["headers"], (b"x-request-id", request_id(scope).encode())]
-            message["headers"] = headers
-
-    return finish

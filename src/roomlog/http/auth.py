@@ -1,17 +1,21 @@
 """Who asks, and in which form the answer is wanted: judged before anything is read."""
 
+import logging
 import re
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from roomlog import metrics
 from roomlog.http.requests import ApiRequest
 from roomlog_contract.errors import ErrorCode, RefusedError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 ACCEPT_CHARS_MAX = 1024
+_logger = logging.getLogger(__name__)
+
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
 
 
@@ -25,9 +29,14 @@ async def authenticate(
     del handler
     assert isinstance(connection, ApiRequest)
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    identity = await connection.parts.tokens.verify(
-        token.strip() if scheme.lower() == "bearer" else None
-    )
+    try:
+        identity = await connection.parts.tokens.verify(
+            token.strip() if scheme.lower() == "bearer" else None
+        )
+    except RefusedError as refusal:
+        metrics.AUTHENTICATION_FAILURES.labels("rest").inc()
+        _logger.warning("not authenticated", extra={"by": "rest", "why": refusal.detail})
+        raise
     connection.scope["user"] = identity.actor
     connection.scope["auth"] = identity
 

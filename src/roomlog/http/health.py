@@ -7,9 +7,11 @@ from litestar import Response, get
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from roomlog.http.answers import NO_STORE, answer
+from roomlog.http.metrics import scrape
 from roomlog.http.parts import PartStatus
 from roomlog.http.problems import MEDIA_TYPE, problem
 from roomlog.http.requests import ApiRequest
+from roomlog.metrics import CONTENT_TYPE
 from roomlog_contract.errors import ErrorCode, Problem
 
 
@@ -59,6 +61,5 @@ def _not_ready(parts: Mapping[str, PartStatus], missing: list[str]) -> Response[
 
 @get("/metrics", media_type="text/plain")
 async def metrics(request: ApiRequest) -> Response[bytes]:
-    """Counters of this process for Prometheus."""
-    counted = request.parts.metrics
-    return Response(counted.exposition(), headers={"Content-Type": counted.content_type})
+    """What is counted and measured, for Prometheus."""
+    return Response(await scrape(request.parts), headers={"Content-Type": CONTENT_TYPE})

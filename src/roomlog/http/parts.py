@@ -1,16 +1,16 @@
 """What the REST interface is made of."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from roomlog.http.metrics import HttpMetrics
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
+from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
@@ -28,13 +28,19 @@ class PartStatus(msgspec.Struct, frozen=True):
 
 
 Health = Callable[[], Awaitable[Mapping[str, PartStatus]]]
+Lag = Callable[[], Awaitable[Sequence[PartitionLag]]]
+
+
+async def _unknown_lag() -> Sequence[PartitionLag]:
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpParts:
     """Everything that `create_app` serves, wired by the caller.
 
-    `health` names each part (such as `log` and `database`) and must answer within seconds.
+    `health` names each part (such as `log` and `database`) and must answer within seconds. `lag`
+    is how far the tables are behind the log.
     `body_bytes_max` limits request bodies; it must leave room for the text and structured data
     that the settings allow, escaped. `allowed_origins` are those whose pages browsers let read
     the answers; empty means the server's own alone.
@@ -49,5 +55,5 @@ class HttpParts:
     body_bytes_max: int = BODY_BYTES_MAX
     allowed_origins: tuple[str, ...] = ()
     clock: Clock = field(default_factory=SystemClock)
-    metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    lag: Lag = _unknown_lag
     denials: DenialLog = field(default_factory=DenialLog)

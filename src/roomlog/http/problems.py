@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from roomlog import metrics
 from roomlog.http.requests import ApiRequest, parameter_name, request_id
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode, FieldError, Problem, RefusedError
@@ -103,7 +104,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     known = problem_of(error)
     if known is not None:
         told, headers = known
-        request.parts.metrics.problems.labels(told.code).inc()
+        metrics.ERRORS.labels("rest", told.code).inc()
         return problem_response(told, headers)
     identity = request_id(request.scope)
     logger.error(
@@ -113,7 +114,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         exc_info=error,
         extra={"request_id": identity},
     )
-    request.parts.metrics.problems.labels("unexpected").inc()
+    metrics.ERRORS.labels("rest", metrics.UNEXPECTED).inc()
     unexpected = UnexpectedProblem(f"an error of the server's own; it is logged as {identity}")
     return Response(unexpected, status_code=500, media_type=MEDIA_TYPE)
 

@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
+from roomlog import metrics
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
 from roomlog.jetstream.wire import ApiError
@@ -91,6 +93,7 @@ class Committer:
         if self._task.done():
             raise LogUnavailableError("the log is closed")
         loop = asyncio.get_running_loop()
+        asked_at_s = time.perf_counter()
         deadline = loop.time() + self._timeout_s
         entry = Entry(
             room_id, subject, events, loop.create_future(), first=first, deadline=deadline
@@ -106,7 +109,13 @@ class Committer:
         self._work.set()
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
-        return await entry.future
+        try:
+            appended = await entry.future
+        except LogUnavailableError:
+            metrics.APPEND_FAILURES.inc()
+            raise
+        metrics.APPEND_SECONDS.observe(time.perf_counter() - asked_at_s)
+        return appended
 
     def fail_all(self, detail: str) -> None:
         """Give up everything waiting and under way, because the log is another one now."""

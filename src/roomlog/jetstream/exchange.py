@@ -7,6 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 
+from roomlog import metrics
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.wire import PubAck, decode_ack, pub
 from roomlog.ports import Appended, NewEvent
@@ -82,6 +83,8 @@ class Unit:
         frames: list[bytes] = []
         for number, (entry, event) in enumerate(self.events, start=1):
             headers = b"Nats-Msg-Id: %b\r\n" % event.event_id.encode()
+            for name, value in event.headers:
+                headers += b"%b: %b\r\n" % (name.encode("ascii"), value.encode("ascii"))
             if entry.first and event is entry.events[0]:
                 headers += b"Nats-Expected-Last-Subject-Sequence: 0\r\n"
             last = number == len(self.events)
@@ -96,6 +99,7 @@ class Unit:
 
     def settle(self, ack: PubAck) -> None:
         """Tell the callers where their events stand: a batch's sequences are contiguous."""
+        metrics.APPEND_BATCH_EVENTS.observe(len(self.events))
         sequence = ack.seq - len(self.events)
         for entry in self.entries:
             entry.succeed(

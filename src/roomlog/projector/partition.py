@@ -4,6 +4,7 @@ Used for the live tables and for fresh ones beside them alike, so that they can'
 """
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from hashlib import sha256
 import msgspec
 
 from projections.batch import Projected, UnprojectableError, project_batch, wanted
+from roomlog import metrics
 from roomlog.core.content import render_html
 from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
@@ -179,6 +181,7 @@ class PartitionProjector:
             sha256(last.data).digest(),
         )
         appended_at = datetime.fromtimestamp(last.appended_ns / 1e9, UTC)
+        began_s = time.perf_counter()
         async with self._tables.batch(self._position, new, appended_at) as batch:
             touched = await batch.load(wanted(events, self._rooms))
             projected = project_batch(
@@ -189,6 +192,8 @@ class PartitionProjector:
                 render=render_html,
             )
             await batch.write(projected.changes, dead)
+        metrics.PROJECTED_EVENTS.inc(len(logged))
+        metrics.PROJECTION_SECONDS.observe(time.perf_counter() - began_s)
         self._position = new
         self._remember(projected.rooms)
         for one in dead:

@@ -1,5 +1,6 @@
 """What clients ask for by WebSocket, carried out: each by its service, told by an `ack`."""
 
+from roomlog import metrics, tracing
 from roomlog.core.policy import Actor
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.effects import Effect
@@ -22,6 +23,10 @@ class Commands:
 
     async def write(self, actor: Actor, room_id: str, asked: Write) -> fr.Ack:
         """Carry it out in the room; the `ack` to answer with, once it is fsynced."""
+        with tracing.span(f"websocket {type(asked).__name__.lower()}", root=True):
+            return await self._write(actor, room_id, asked)
+
+    async def _write(self, actor: Actor, room_id: str, asked: Write) -> fr.Ack:
         if isinstance(asked, fr.Send):
             command = MessageCreate(
                 asked.content, asked.message_type, asked.metadata, asked.reply_to
@@ -101,7 +106,8 @@ def refusal_of(error: Exception) -> RefusedError | None:
 
 
 def error_frame(refusal: RefusedError, ref: str | None, room_id: str | None) -> fr.Error:
-    """An `error` frame for a refusal."""
+    """An `error` frame for a refusal, which is counted."""
+    metrics.ERRORS.labels("websocket", refusal.code).inc()
     field = refusal.errors[0].field if refusal.errors else None
     return fr.Error(
         ref=ref,

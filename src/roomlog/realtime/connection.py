@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Protocol
 
+from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
@@ -167,6 +168,7 @@ class Connection:
 
     def _too_slow(self) -> None:
         if not self._closed:
+            metrics.SLOW_CONSUMER_CLOSES.inc()
             self.lost()
             self._wire.close(CloseCode.TOO_SLOW, "too slow: resume from the last sequence")
 

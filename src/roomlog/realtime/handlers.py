@@ -1,6 +1,8 @@
 """The WebSocket routes. Who is refused is accepted first: browsers can read a close code, but
 not why a handshake failed."""
 
+import logging
+import time
 from typing import Any
 
 from litestar import WebSocket, websocket
@@ -8,6 +10,7 @@ from litestar.handlers import WebsocketRouteHandler
 from litestar.params import FromPath
 from uvicorn.protocols.utils import ClientDisconnected
 
+from roomlog import metrics, tracing
 from roomlog.core.decide import uuid
 from roomlog.realtime.commands import error_frame
 from roomlog.realtime.connection import Connection
@@ -25,6 +28,8 @@ from roomlog_contract.errors import CloseCode, RefusedError
 from roomlog_contract.frames import Subscribe
 
 Socket = WebSocket[Any, Any, Any]
+
+_logger = logging.getLogger(__name__)
 
 
 def websocket_handlers(parts: RealtimeParts) -> list[WebsocketRouteHandler]:
@@ -66,7 +71,25 @@ async def _serve(parts: RealtimeParts, socket: Socket, named_room: str | None) -
         wire.close(CloseCode.RATE_LIMITED, f"retry_after={refusal.retry_after_s:g}")
         return
     wire.on_writable, wire.on_lost = connection.resume, connection.lost
-    await connection.run(first)
+    await _run(connection, first, tracing.enter(connection.connection_id, socket.scope["headers"]))
+
+
+async def _run(
+    connection: Connection, first: Subscribe | None, context: tracing.RequestContext
+) -> None:
+    """The connection's life. What it logs is known by its id, which `hello` tells the client."""
+    told = {
+        "connection_id": context.request_id,
+        "user_id": connection.actor.user_id,
+        "room_id": connection.room_id,
+    }
+    _logger.info("connected", extra=told)
+    began_s = time.monotonic()
+    try:
+        await connection.run(first)
+    finally:
+        lasted_s = round(time.monotonic() - began_s, 3)
+        _logger.info("disconnected", extra={**told, "lasted_s": lasted_s})
 
 
 async def _admit(
@@ -83,6 +106,8 @@ async def _admit(
     try:
         return await parts.tokens.verify(token)
     except RefusedError as refusal:
+        metrics.AUTHENTICATION_FAILURES.labels("websocket").inc()
+        _logger.warning("not authenticated", extra={"by": "websocket", "why": refusal.detail})
         wire.close(CloseCode.UNAUTHENTICATED, refusal.detail)
         return None
 

@@ -5,11 +5,13 @@ when the last is with the transport.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 
 import msgspec
 
+from roomlog import metrics
 from roomlog.realtime.encoding import LINES_PER_FRAME_MAX, encode, pack
 from roomlog.realtime.room_channel import RoomChannel, Subscription
 from roomlog.services.event_service import EventService
@@ -24,6 +26,7 @@ async def replay(events: EventService, channel: RoomChannel, subscription: Subsc
     reaches back far enough, else from the log again. Raises LogUnavailableError.
     """
     seam = _Seam(subscription)
+    began_s = time.perf_counter()
     channel.begin_replay()
     try:
         while not subscription.ended:
@@ -36,6 +39,9 @@ async def replay(events: EventService, channel: RoomChannel, subscription: Subsc
                 live = Live(room_id=channel.room.room_id, sequence=subscription.position)
                 subscription.subscriber.outbox.push(encode(live))
                 channel.go_live(subscription)
+                metrics.RESUMES.inc()
+                metrics.RESUME_EVENTS.observe(seam.sent)
+                metrics.RESUME_SECONDS.observe(time.perf_counter() - began_s)
                 return
     finally:
         channel.end_replay()
@@ -48,6 +54,7 @@ class _Seam:
         self._subscription = subscription
         self._outbox = subscription.subscriber.outbox
         self._linked = subscription.position
+        self.sent = 0
 
     async def read(self, events: EventService, channel: RoomChannel) -> None:
         """Send the log from the subscription's position to its end."""
@@ -78,3 +85,4 @@ class _Seam:
                 if subscription.ended:
                     return
             subscription.position = self._linked = chunk[-1].sequence
+            self.sent += len(chunk)

@@ -1,9 +1,11 @@
 """One room's fan-out on this node: every event encoded once, its bytes given to all."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
 from roomlog.realtime.encoding import event_line, html_event_line, pack, text_frame
@@ -190,6 +192,9 @@ class RoomChannel:
     def _flush_scheduled(self) -> None:
         self._scheduled = False
         self.flush()
+        if self.room.appended_ns:
+            passed_s = (time.time_ns() - self.room.appended_ns) / 1e9
+            metrics.BROADCAST_SECONDS.observe(max(0.0, passed_s))
 
     def flush(self) -> None:
         """Send what waits to everyone who is live."""

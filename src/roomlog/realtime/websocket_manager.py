@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from roomlog import metrics
 from roomlog.core.policy import Actor
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.room_channel import RoomChannel, Subscriber, Subscription
@@ -43,6 +44,8 @@ class WebSocketManager:
             raise RefusedError(
                 ErrorCode.RATE_LIMITED, "too many connections", retry_after_s=_RETRY_AFTER_S
             )
+        metrics.CONNECTIONS_OPENED.inc()
+        metrics.CONNECTIONS.inc()
         self._connections[connection.connection_id] = connection
         mine = self._by_user.setdefault(connection.actor.user_id, {})
         mine[connection.connection_id] = connection
@@ -51,6 +54,7 @@ class WebSocketManager:
         """Let a connection go, out of all its rooms. Nothing happens when it is gone already."""
         if self._connections.pop(connection.connection_id, None) is None:
             return
+        metrics.CONNECTIONS.dec()
         user = connection.actor.user_id
         del self._by_user[user][connection.connection_id]
         if not self._by_user[user]:

@@ -27,6 +27,7 @@ class LiveRoom:
         self.room_id = room_id
         self.position = 0
         self.listeners: list[RoomListener] = []
+        self.appended_ns = 0  # by the log's clock: of the newest event handed to the listeners
         self._state: RoomState | None = None
         self._linked = 0
         self._feed: Feed | None = None
@@ -103,6 +104,7 @@ class LiveRoom:
         new = (event for event in events if event.sequence > self.position)
         readable = [r for event in new if (r := self._take(event)) is not None]
         if readable:
+            self.appended_ns = events[-1].appended_ns
             for listener in tuple(self.listeners):
                 listener(readable)
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from roomlog import tracing
 from roomlog.core.decide import Fact, stamp
 from roomlog.core.policy import Actor
 from roomlog.core.upcasters import decode_body, decode_event
@@ -22,7 +23,7 @@ from roomlog.ports import (
     ReadModel,
     RoomNotEmptyError,
 )
-from roomlog.services import identity
+from roomlog.services import identity, operations
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX
@@ -103,7 +104,8 @@ class Writer:
             if key is None:
                 return None
             return await self._earlier_up_to_now(command.room_id, event_id, digest)
-        return await self._append(command, facts, event_id, digest, identity.rfc3339(now))
+        with tracing.span("append", {"roomlog.event": facts[0].type}):
+            return await self._append(command, facts, event_id, digest, identity.rfc3339(now))
 
     async def _append(
         self,
@@ -117,9 +119,9 @@ class Writer:
         for n in range(1, len(facts)):
             keyed = command.key is not None
             ids.append(str(uuid5(UUID(event_id), str(n))) if keyed else identity.new_id())
-        actor = command.actor.user_id
+        actor, trace = command.actor.user_id, tracing.event_headers()
         events = [
-            NewEvent(i, stamp(f, command.room_id, actor, at, identity.new_stamp(i, digest)))
+            NewEvent(i, stamp(f, command.room_id, actor, at, identity.new_stamp(i, digest)), trace)
             for i, f in zip(ids, facts, strict=True)
         ]
         if any(len(event.data) > EVENT_BYTES_MAX for event in events):
@@ -141,6 +143,8 @@ class Writer:
             return await self._repetition(
                 command.room_id, event_id, appended[0].sequence, digest, appended[-1].sequence
             )
+        if not appended[0].duplicate:
+            operations.record(command, facts, event_id, appended[-1].sequence)
         return Receipt(command.room_id, event_id, appended[-1].sequence, at, events[0].data)
 
     async def _earlier_up_to_now(

@@ -128,7 +128,7 @@ def test_metrics_count_by_route(api: Api) -> None:
     counted = answer.text
     route = "/api/rooms/{room_id}/messages"
     assert f'roomlog_http_requests_total{{method="POST",route="{route}",status="201"}}' in counted
-    assert 'roomlog_http_problems_total{code="not_found"}' in counted
+    assert 'roomlog_errors_total{code="not_found",interface="rest"}' in counted
     assert f'roomlog_http_appends_total{{route="{route}"}}' in counted
     assert room.room_id not in counted
 

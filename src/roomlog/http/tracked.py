@@ -1,0 +1,70 @@
+"""Each request has an id and a trace, is counted, measured, and told in the log."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from roomlog import metrics, tracing
+from roomlog.http.requests import request_id
+
+_STARTED = "roomlog_started"
+# Asked all the time by machines: they tell nothing of what people do.
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+
+_logger = logging.getLogger(__name__)
+
+
+def tracked(app: ASGIApp) -> ASGIApp:
+    """A middleware: what is done for a request belongs to its id and trace."""
+
+    async def track(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        scope[_STARTED] = time.perf_counter()  # type: ignore[literal-required, typeddict-unknown-key]
+        tracing.enter(request_id(scope), scope["headers"])
+        name = f"{scope['method']} {scope.get('path_template', metrics.UNMATCHED)}"
+        with tracing.span(name, {"http.request.method": scope["method"]}, root=True):
+            await app(scope, receive, send)
+
+    return track
+
+
+def finish() -> Callable[[Message, Scope], Awaitable[None]]:
+    """What every answer gets on its way out: its request's id, and to be counted."""
+
+    async def on_send(message: Message, scope: Scope) -> None:
+        if message["type"] != "http.response.start" or scope["type"] != "http":
+            return
+        route = scope.get("path_template", metrics.UNMATCHED)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        metrics.HTTP_REQUESTS.labels(method, route, message["status"]).inc()
+        headers = [*message["headers"], (b"x-request-id", request_id(scope).encode())]
+        message["headers"] = headers
+        started_s = cast("float | None", scope.get(_STARTED))
+        took_s = 0.0 if started_s is None else time.perf_counter() - started_s
+        if started_s is not None:
+            metrics.HTTP_SECONDS.labels(route).observe(took_s)
+        level = logging.DEBUG if route in _QUIET else logging.INFO
+        if _logger.isEnabledFor(level):
+            _logger.log(level, "answered", extra=_told(scope, route, message["status"], took_s))
+
+    return on_send
+
+
+def _told(scope: Scope, route: str, status: int, took_s: float) -> dict[str, object]:
+    user = scope.get("user")
+    told: dict[str, object] = {
+        "request_id": request_id(scope),
+        "method": scope.get("method"),
+        "route": route,
+        "status": status,
+        "took_ms": round(took_s * 1000, 1),
+        "user_id": getattr(user, "user_id", None),
+        "room_id": (scope.get("path_params") or {}).get("room_id"),
+    }
+    return {name: value for name, value in told.items() if value is not None}
