@@ -245,7 +245,13 @@ class Connection:
                 lane = f"seen {room_id}"
                 self._start(lambda: self._seen(room_id, frame), frame.ref, room_id, lane)
             case fr.Typing():
-                pass
+                self._types(room_id)
+
+    def _types(self, room_id: str) -> None:
+        channel = self._parts.manager.channels.get(room_id)
+        if room_id not in self.subscriptions or channel is None:
+            raise RefusedError(ErrorCode.NOT_FOUND, "not subscribed to this room")
+        policy.require(Act.TYPE, self.actor, channel.room.state)
 
     def _room(self, named: str | None) -> str:
         if named is None:
