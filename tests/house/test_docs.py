@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 _PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 _LIMITS_OF = (
     *("roomlog_contract", "roomlog.core", "roomlog.services", "roomlog.http"),
-    *("roomlog.realtime", "roomlog.cli", "roomlog.jetstream.append"),
+    *("roomlog.realtime", "roomlog.cli", "roomlog.jetstream.append", "roomlog.ports"),
 )
 
 
