@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from roomlog.core.search_query import SearchQuery
 from roomlog_contract.fold import MessageState
 from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
-from roomlog_contract.types import MessageType, RoomRole, RoomStatus
+from roomlog_contract.types import MessageType, RoomRole, RoomStatus, SearchOrder
 
 EVENT_BYTES_MAX = 1024 * 1024 - 1024
 """An event's stored bytes: what a NATS message takes, less its headers."""
@@ -290,6 +291,43 @@ class MessageQuery(msgspec.Struct, frozen=True):
     sender_id: str | None = None
 
 
+class SearchPlace(msgspec.Struct, frozen=True):
+    """Where a search goes on: after this sequence. By relevance, after this rank and sequence,
+    among the messages from `lowest` on, ranked by what they said at `head`."""
+
+    sequence: int
+    rank: int = 0
+    head: int = 0
+    lowest: int = 0
+
+
+class FoundMessage(msgspec.Struct, frozen=True):
+    """A message that was found. `marked` is the beginning of its content with
+    `core.highlight`'s marks round what matched by its stem, None where nothing can."""
+
+    message: MessageResponse
+    marked: str | None
+
+
+class FoundPage(msgspec.Struct, frozen=True):
+    """A page of a search; `following` is None at its end."""
+
+    hits: list[FoundMessage]
+    following: SearchPlace | None
+
+
+class RoomNumbers(msgspec.Struct, frozen=True):
+    """A room counted: `by_user` with the busiest first, `users` those who sent what stands."""
+
+    messages: int
+    by_type: Mapping[str, int]
+    by_user: Sequence[tuple[str, int]]
+    users: int
+    edits: int
+    deletions: int
+    reactions: int
+
+
 class RoomPosition(NamedTuple):
     """A room's place in the order of creation. Partitions give the same sequences: hence the id."""
 
@@ -333,6 +371,25 @@ class ReadModel(Protocol):
 
     async def messages(self, query: MessageQuery, /) -> list[MessageResponse]:
         """A page of messages with their reactions."""
+        ...
+
+    async def search(
+        self,
+        query: MessageQuery,
+        sought: SearchQuery,
+        order: SearchOrder,
+        at: SearchPlace | None,
+        /,
+    ) -> FoundPage:
+        """Messages that match, of those that `query` names, with their reactions.
+
+        Newest first (oldest first with `after`); by relevance, the best of the newest 1,000 that
+        match. Pages that follow each other by their `SearchPlace` neither skip nor repeat.
+        """
+        ...
+
+    async def room_numbers(self, room_id: str, *, users_max: int) -> RoomNumbers:
+        """What there is in a room, counted; `by_user` names `users_max` at most."""
         ...
 
     async def versions(self, message_id: str, *, after: int, limit: int) -> list[MessageVersion]:

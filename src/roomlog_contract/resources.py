@@ -132,6 +132,35 @@ class MessageResponse(msgspec.Struct, frozen=True):
     reactions: list[ReactionCount]
 
 
+class SearchHit(msgspec.Struct, frozen=True):
+    """A message that was found; `highlight` is a part of its text as HTML, safe for a page, whose
+    only element is `mark`."""
+
+    message: MessageResponse
+    highlight: str
+
+
+class UserCount(msgspec.Struct, frozen=True):
+    user_id: str
+    messages: int
+
+
+class RoomStats(msgspec.Struct, frozen=True):
+    """A room in numbers. Deleted messages count as deletions only; `by_user` names the busiest,
+    `users` counts all who sent what stands."""
+
+    room_id: str
+    messages: int
+    by_type: dict[MessageType, int]
+    by_user: list[UserCount]
+    users: int
+    edits: int
+    deletions: int
+    reactions: int
+    head: int
+    epoch: str
+
+
 class MessageVersion(msgspec.Struct, frozen=True):
     """What a message said from `version` (a sequence) on."""
 

@@ -43,6 +43,13 @@ class RoomRole(StrEnum):
     OBSERVER = "observer"
 
 
+class SearchOrder(StrEnum):
+    """In which order a search gives what it found."""
+
+    NEWEST = "newest"
+    RELEVANCE = "relevance"
+
+
 class GlobalRole(StrEnum):
     """What a token's bearer may do everywhere (`roles` claim)."""
 

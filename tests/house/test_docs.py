@@ -125,7 +125,11 @@ def test_every_word_of_the_contract_is_documented(word: str):
 
 
 @pytest.mark.parametrize(
-    "shape", [rs.RoomResponse, rs.MemberResponse, rs.MessageResponse, rs.MessageVersion]
+    "shape",
+    [
+        *(rs.RoomResponse, rs.MemberResponse, rs.MessageResponse, rs.MessageVersion),
+        *(rs.SearchHit, rs.RoomStats, rs.UserCount),
+    ],
 )
 def test_every_field_of_a_resource_is_documented(shape: type[msgspec.Struct]):
     assert _fields(shape) <= _named(_section(_text("protocol/rest.md"), "## Shapes"))

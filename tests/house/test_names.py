@@ -19,7 +19,10 @@ _NAMES = {
         "handle_system_message": [],
     },
     "roomlog.services.message_service": {
-        "MessageService": ["create_message", "get_messages", "edit_message", "delete_message"],
+        "MessageService": [
+            *("create_message", "get_messages", "edit_message", "delete_message"),
+            "search_messages",
+        ],
     },
     "roomlog.services.reaction_service": {
         "ReactionService": [

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
+from roomlog.core.search_query import QUERY_BYTES_MAX
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.resources import PAGE_LIMIT_MAX, USER_ID_BYTES_MAX
-from roomlog_contract.types import MessageType
+from roomlog_contract.types import MessageType, SearchOrder
 
 CURSOR_CHARS_MAX = 2048
 
@@ -34,6 +35,23 @@ class MessagesCursor(msgspec.Struct, frozen=True, array_like=True, tag="m1"):
     before_timestamp: Annotated[str, Meta(max_length=40)] | None = None
     message_type: MessageType | None = None
     sender: _User | None = None
+
+
+class SearchCursor(msgspec.Struct, frozen=True, array_like=True, tag="s1"):
+    """A search with all that it began with, and the place that it goes on from (SearchPlace)."""
+
+    limit: _Limit
+    q: Annotated[str, Meta(max_length=QUERY_BYTES_MAX)]
+    order: SearchOrder
+    sequence: _Sequence
+    rank: _Sequence
+    head: _Sequence
+    lowest: _Sequence
+    before: _Sequence | None
+    after: _Sequence | None
+    before_timestamp: Annotated[str, Meta(max_length=40)] | None
+    message_type: MessageType | None
+    sender: _User | None
 
 
 class EventsCursor(msgspec.Struct, frozen=True, array_like=True, tag="e1"):
@@ -59,8 +77,12 @@ class MembersCursor(msgspec.Struct, frozen=True, array_like=True, tag="u1"):
     after: _User
 
 
-AnyCursor = MessagesCursor | EventsCursor | VersionsCursor | RoomsCursor | MembersCursor
-C = TypeVar("C", MessagesCursor, EventsCursor, VersionsCursor, RoomsCursor, MembersCursor)
+AnyCursor = (
+    MessagesCursor | SearchCursor | EventsCursor | VersionsCursor | RoomsCursor | MembersCursor
+)
+C = TypeVar(
+    "C", MessagesCursor, SearchCursor, EventsCursor, VersionsCursor, RoomsCursor, MembersCursor
+)
 
 _encoder = msgspec.msgpack.Encoder()
 

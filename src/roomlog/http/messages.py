@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from roomlog.core.decide import user_id
+from roomlog.core.search_query import QUERY_BYTES_MAX, TERMS_MAX
 from roomlog.http.answers import answer, etag, message_answer, page_answer, written
-from roomlog.http.cursors import MessagesCursor, VersionsCursor, decode_cursor
+from roomlog.http.cursors import MessagesCursor, SearchCursor, VersionsCursor, decode_cursor
 from roomlog.http.requests import (
     ApiRequest,
     Cursor,
@@ -21,13 +23,15 @@ from roomlog.http.requests import (
     RoomId,
     expected_version,
     header_text,
+    invalid,
     moment,
     path_uuid,
 )
+from roomlog.ports import SearchPlace
 from roomlog.services.effects import Effect
 from roomlog.services.message_service import MessageFilter
 from roomlog_contract import resources as rs
-from roomlog_contract.types import MessageType
+from roomlog_contract.types import MessageType, SearchOrder
 
 _Time = Annotated[
     str | None,
@@ -37,6 +41,14 @@ _Time = Annotated[
 ]
 _Type = Annotated[MessageType | None, QueryParameter(name="type")]
 _Sender = Annotated[str | None, QueryParameter(description="User id of who sent it.")]
+_Query = Annotated[
+    str | None,
+    QueryParameter(
+        description='What to look for: `pool "too many clients" -test or timeout`. '
+        f"To {QUERY_BYTES_MAX} bytes and {TERMS_MAX} terms; needed unless there is a `cursor`."
+    ),
+]
+_Order = Annotated[SearchOrder | None, QueryParameter(description="`newest` unless given.")]
 
 
 class RoomMessagesController(Controller):
@@ -88,22 +100,58 @@ class RoomMessagesController(Controller):
         else:
             at = decode_cursor(cursor, MessagesCursor)
         size = limit or at.limit
-        asked = MessageFilter(
-            limit=size + 1,
-            before=at.before,
-            after=at.after,
-            before_timestamp=None
-            if at.before_timestamp is None
-            else moment(at.before_timestamp, "before_timestamp"),
-            message_type=at.message_type,
-            sender_id=at.sender,
-        )
         page = await request.parts.messages.get_messages(
-            request.user, path_uuid(room_id, "room"), asked, min_sequence
+            request.user, path_uuid(room_id, "room"), _filter(at, size + 1), min_sequence
         )
         more = len(page.items) > size
         del page.items[size:]
         return page_answer(request, page, _following(at, size, page.items[-1]) if more else None)
+
+    @get("/search")
+    async def search_messages(
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        *,
+        q: _Query = None,
+        order: _Order = None,
+        limit: Limit = None,
+        before: Position = None,
+        after: Position = None,
+        before_timestamp: _Time = None,
+        message_type: _Type = None,
+        sender: _Sender = None,
+        cursor: Cursor = None,
+        min_sequence: MinSequence = None,
+    ) -> Response[rs.RoomPage[rs.SearchHit]]:
+        """Messages that match `q`, newest first or the most relevant first, what was found marked."""
+        place = None
+        if cursor is None:
+            if sender is not None:
+                user_id(sender, "sender")
+            if q is None:
+                raise invalid("q", "is missing")
+            at = SearchCursor(
+                rs.PAGE_LIMIT_DEFAULT, q, order or SearchOrder.NEWEST, *(0, 0, 0, 0),
+                before, after, before_timestamp, message_type, sender,
+            )  # fmt: skip
+        else:
+            at = decode_cursor(cursor, SearchCursor)
+            place = SearchPlace(at.sequence, at.rank, at.head, at.lowest)
+        size = limit or at.limit
+        page, following = await request.parts.messages.search_messages(
+            request.user,
+            path_uuid(room_id, "room"),
+            at.q,
+            _filter(at, size),
+            at.order,
+            at=place,
+            min_sequence=min_sequence,
+        )
+        if following is None:
+            return page_answer(request, page, None)
+        place_fields = msgspec.structs.asdict(following)
+        return page_answer(request, page, msgspec.structs.replace(at, limit=size, **place_fields))
 
     @get("/{message_id:str}")
     async def get_message(
@@ -194,6 +242,18 @@ class MessageController(Controller):
             key=header_text(idempotency_key),
         )
         return await _changed(request, effect)
+
+
+def _filter(at: MessagesCursor | SearchCursor, limit: int) -> MessageFilter:
+    said_before = at.before_timestamp
+    return MessageFilter(
+        limit=limit,
+        before=at.before,
+        after=at.after,
+        before_timestamp=None if said_before is None else moment(said_before, "before_timestamp"),
+        message_type=at.message_type,
+        sender_id=at.sender,
+    )
 
 
 def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> MessagesCursor:

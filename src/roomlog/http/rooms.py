@@ -65,6 +65,14 @@ class RoomsController(Controller):
         room_id = path_uuid(room_id, "room")
         return answer(await request.parts.rooms.get_room(request.user, room_id, min_sequence))
 
+    @get("/{room_id:str}/stats")
+    async def get_stats(
+        self, request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
+    ) -> Response[rs.RoomStats]:
+        """The room in numbers: messages by type and by user, edits, deletions, reactions."""
+        room_id = path_uuid(room_id, "room")
+        return answer(await request.parts.messages.get_stats(request.user, room_id, min_sequence))
+
     @patch("/{room_id:str}")
     async def update_room(
         self,

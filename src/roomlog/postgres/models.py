@@ -34,13 +34,9 @@ _uuid = PG_UUID(as_uuid=True)
 _time = DateTime(timezone=True)
 _message_type = ENUM(*(kind.value for kind in MessageType), name="message_type", schema="public")
 
-SEARCHED_CHARS_MAX = 65_536
-"""Beyond that a text is not searched: a tsvector holds 1 MB at most, and more would be refused."""
-
-_SEARCH = (
-    f"(to_tsvector('simple'::regconfig, \"left\"(content, {SEARCHED_CHARS_MAX})) || "
-    f"to_tsvector('english'::regconfig, \"left\"(content, {SEARCHED_CHARS_MAX})))"
-)
+# The function is made by a migration, outside of the schema that rebuilds swap. It takes the first
+# 65,536 characters: a tsvector holds 1 MB at most, and more would be refused.
+_SEARCH = "public.roomlog_search_vector(content)"
 
 
 class Base(DeclarativeBase):
@@ -89,6 +85,13 @@ class Message(Base):
         Index("ix_messages_room_id_sequence_number", "room_id", "sequence_number", unique=True),
         Index("ix_messages_room_id_created_at", "room_id", text("created_at DESC")),
         Index("ix_messages_search", "search", postgresql_using="gin"),
+        # Parts of words and identifiers, by their trigrams.
+        Index(
+            "ix_messages_content_trigrams",
+            "content",
+            postgresql_using="gin",
+            postgresql_ops={"content": "gin_trgm_ops"},
+        ),
     )
 
     message_id: Mapped[UUID] = mapped_column(_uuid, primary_key=True)
@@ -153,7 +156,10 @@ class MessageEditHistory(Base):
     """What a message said until the edit or deletion at `sequence`, from `original_version` on."""
 
     __tablename__ = "message_edit_history"
-    __table_args__ = (Index("ix_message_edit_history_message_id", "message_id", "sequence"),)
+    __table_args__ = (
+        Index("ix_message_edit_history_message_id", "message_id", "sequence"),
+        Index("ix_message_edit_history_room_id", "room_id"),
+    )
 
     edit_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     message_id: Mapped[UUID] = mapped_column(_uuid)

@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from roomlog.ports import Checkpoint, EventRecord, MessageQuery, RoomPosition, RoomRow
+from roomlog.core.search_query import SearchQuery
+from roomlog.ports import (
+    Checkpoint,
+    EventRecord,
+    FoundPage,
+    MessageQuery,
+    RoomNumbers,
+    RoomPosition,
+    RoomRow,
+    SearchPlace,
+)
 from roomlog.postgres.pool import Pool
 from roomlog.postgres.queries import query
 from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
+from roomlog.postgres.search import search
 from roomlog_contract.fold import MessageState
 from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
-from roomlog_contract.types import RoomRole, RoomStatus
+from roomlog_contract.types import RoomRole, RoomStatus, SearchOrder
 
 SEQUENCE_MAX = 2**63 - 1
 
@@ -82,6 +93,32 @@ class PostgresReadModel:
             query_.limit,
         )
         return [message_response(row) for row in rows]
+
+    async def search(
+        self,
+        query_: MessageQuery,
+        sought: SearchQuery,
+        order: SearchOrder,
+        at: SearchPlace | None,
+    ) -> FoundPage:
+        """See ReadModel."""
+        if not is_uuid(query_.room_id):
+            return FoundPage([], None)
+        return await search(self._pool, query_, sought, order, at)
+
+    async def room_numbers(self, room_id: str, *, users_max: int) -> RoomNumbers:
+        """See ReadModel."""
+        row = await self._pool.fetch_one(query("room_stats"), room_id, users_max)
+        assert row is not None
+        return RoomNumbers(
+            messages=row["messages"],
+            by_type=dict(row["by_type"]),
+            by_user=[tuple(pair) for pair in row["by_user"]],
+            users=row["users"],
+            edits=row["edits"],
+            deletions=row["deletions"],
+            reactions=row["reactions"],
+        )
 
     async def versions(self, message_id: str, *, after: int, limit: int) -> list[MessageVersion]:
         """See ReadModel."""

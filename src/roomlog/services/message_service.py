@@ -6,10 +6,12 @@ import msgspec
 
 from roomlog.core import decide, policy
 from roomlog.core.decide import Limits
+from roomlog.core.highlight import highlight
 from roomlog.core.policy import Act, Actor
+from roomlog.core.search_query import parse_search
 from roomlog.core.upcasters import room_event
 from roomlog.core.views import message_response
-from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel
+from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel, SearchPlace
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
@@ -17,7 +19,9 @@ from roomlog.services.writer import Command, Receipt, Writer
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import Fold, MessageState
-from roomlog_contract.types import MessageType
+from roomlog_contract.types import MessageType, SearchOrder
+
+STATS_USERS_MAX = 100
 
 
 class MessageFilter(msgspec.Struct, frozen=True):
@@ -157,6 +161,49 @@ class MessageService:
         items = await self._read_model.messages(query)
         head = max(room.position, min_sequence or 0)
         return rs.RoomPage(items, None, head, self._log.epoch)
+
+    async def search_messages(
+        self,
+        actor: Actor,
+        room_id: str,
+        text: str,
+        asked: MessageFilter,
+        order: SearchOrder = SearchOrder.NEWEST,
+        *,
+        at: SearchPlace | None = None,
+        min_sequence: int | None = None,
+    ) -> tuple[rs.RoomPage[rs.SearchHit], SearchPlace | None]:
+        """A page of messages that match `text` (see `core.search_query`), and where the next one
+        begins. `next` of the page is left to the caller."""
+        sought = parse_search(text)
+        room = await self.readable(actor, room_id, min_sequence)
+        query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
+        found = await self._read_model.search(query, sought, order, at)
+        hits = [
+            rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
+            for hit in found.hits
+        ]
+        head = max(room.position, min_sequence or 0)
+        return rs.RoomPage(hits, None, head, self._log.epoch), found.following
+
+    async def get_stats(
+        self, actor: Actor, room_id: str, min_sequence: int | None = None
+    ) -> rs.RoomStats:
+        """A room in numbers."""
+        room = await self.readable(actor, room_id, min_sequence)
+        numbers = await self._read_model.room_numbers(room_id, users_max=STATS_USERS_MAX)
+        return rs.RoomStats(
+            room_id=room_id,
+            messages=numbers.messages,
+            by_type={MessageType(kind): count for kind, count in numbers.by_type.items()},
+            by_user=[rs.UserCount(user, count) for user, count in numbers.by_user],
+            users=numbers.users,
+            edits=numbers.edits,
+            deletions=numbers.deletions,
+            reactions=numbers.reactions,
+            head=max(room.position, min_sequence or 0),
+            epoch=self._log.epoch,
+        )
 
     async def get_message(
         self, actor: Actor, room_id: str, message_id: str, min_sequence: int | None = None

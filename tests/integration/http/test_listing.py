@@ -121,6 +121,7 @@ def test_reads_reflect_min_sequence_and_refuse_what_lies_above_the_head(api: Api
         f"{room.path}/members",
         f"{room.path}/messages",
         f"{room.path}/events",
+        f"{room.path}/stats",
         f"{room.path}/messages/{message['message_id']}",
         f"{room.path}/messages/{message['message_id']}/history",
         f"/api/messages/{message['message_id']}/reactions",

@@ -1,0 +1,235 @@
+"""Search in the tables.
+
+Two steps: the newest messages of the room are gone through in order, which finds frequent words at
+once; only where that finds too little, the indexes are asked for the rest, which find rare ones.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from roomlog.core.search_query import Route, SearchQuery, Term
+from roomlog.ports import FoundMessage, FoundPage, MessageQuery, SearchPlace
+from roomlog.postgres.pool import Pool
+from roomlog.postgres.queries import query
+from roomlog.postgres.rows import message_response
+from roomlog_contract.types import SearchOrder
+
+WINDOW_MESSAGES = 5_000
+RANKED_MATCHES_MAX = 1_000
+
+_SEQUENCE_MAX = 2**63 - 1
+_FILTERS = 7  # The first parameters of each statement; terms come after them.
+
+
+class _Range(msgspec.Struct, frozen=True):
+    """Sequences, both exclusive; read from the newest down, or the other way round."""
+
+    below: int
+    above: int
+    ascending: bool = False
+    statement: str = "search_window"
+
+    def split(self, edge: int | None) -> "tuple[_Range, _Range | None]":
+        """The part before the edge in reading order, and the part from it on."""
+        if edge is None:
+            return self, None
+        if self.ascending:
+            return (
+                msgspec.structs.replace(self, below=edge),
+                msgspec.structs.replace(self, above=edge - 1, statement="search_rest"),
+            )
+        return (
+            msgspec.structs.replace(self, above=edge),
+            msgspec.structs.replace(self, below=edge + 1, statement="search_rest"),
+        )
+
+
+class _Match(msgspec.Struct, frozen=True):
+    message_id: str
+    sequence: int
+    rank: int
+
+
+async def search(
+    pool: Pool, asked: MessageQuery, sought: SearchQuery, order: SearchOrder, at: SearchPlace | None
+) -> FoundPage:
+    """See ReadModel."""
+    if order is SearchOrder.RELEVANCE:
+        matches, following = await _ranked(pool, asked, sought, at)
+    else:
+        matches, following = await _in_order(pool, asked, sought, at)
+    return FoundPage(await _hits(pool, matches, sought), following)
+
+
+async def _in_order(
+    pool: Pool, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
+) -> tuple[Sequence[_Match], SearchPlace | None]:
+    span = _span(asked)
+    if at is not None and span.ascending:
+        span = msgspec.structs.replace(span, above=max(span.above, at.sequence))
+    elif at is not None:
+        span = msgspec.structs.replace(span, below=min(span.below, at.sequence))
+    matches = await _matches(pool, asked, _Statement(sought), span, asked.limit + 1)
+    if len(matches) <= asked.limit:
+        return matches, None
+    page = matches[: asked.limit]
+    return page, SearchPlace(page[-1].sequence)
+
+
+async def _ranked(
+    pool: Pool, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
+) -> tuple[Sequence[_Match], SearchPlace | None]:
+    """Each page ranks the same messages by what they said at the same head: edits and new messages
+    in between move nothing."""
+    span = msgspec.structs.replace(_span(asked), ascending=False)
+    head = await _head(pool, asked.room_id) if at is None else at.head
+    span = msgspec.structs.replace(span, below=min(span.below, head + 1))
+    count = RANKED_MATCHES_MAX
+    if at is not None:
+        span = msgspec.structs.replace(span, above=max(span.above, at.lowest - 1))
+        count *= 2  # Edits since may have added some that match now.
+    statement = _Statement(sought, ranked_at=head)
+    matches = await _matches(pool, asked, statement, span, count)
+    if at is not None:
+        lowest = at.lowest
+    elif len(matches) == count:
+        lowest = matches[-1].sequence
+    else:
+        lowest = max(span.above + 1, 0)
+    matches = sorted(matches, key=_place)
+    if at is not None:
+        matches = [match for match in matches if _place(match) > (-at.rank, -at.sequence)]
+    page = matches[: asked.limit]
+    if len(matches) <= asked.limit:
+        return page, None
+    last = page[-1]
+    return page, SearchPlace(last.sequence, rank=last.rank, head=head, lowest=lowest)
+
+
+def _place(match: _Match) -> tuple[int, int]:
+    return -match.rank, -match.sequence
+
+
+async def _head(pool: Pool, room_id: str) -> int:
+    row = await pool.fetch_one(query("search_head"), room_id)
+    return 0 if row is None else row["sequence"]
+
+
+def _span(asked: MessageQuery) -> _Range:
+    return _Range(
+        below=_SEQUENCE_MAX if asked.before is None else asked.before,
+        above=-1 if asked.after is None else asked.after,
+        ascending=asked.after is not None,
+    )
+
+
+async def _matches(
+    pool: Pool, asked: MessageQuery, statement: "_Statement", span: _Range, count: int
+) -> list[_Match]:
+    edge = await pool.fetch_one(
+        _directed("search_edge", ascending=span.ascending),
+        asked.room_id,
+        span.below,
+        span.above,
+        WINDOW_MESSAGES,
+    )
+    window, rest = span.split(None if edge is None else edge["sequence_number"])
+    found = await _step(pool, asked, statement, window, count)
+    if rest is not None and len(found) < count:
+        found += await _step(pool, asked, statement, rest, count - len(found))
+    return found
+
+
+async def _step(
+    pool: Pool, asked: MessageQuery, statement: "_Statement", span: _Range, count: int
+) -> list[_Match]:
+    rows = await pool.fetch(
+        statement.text(span),
+        asked.room_id,
+        span.below,
+        span.above,
+        asked.before_timestamp,
+        asked.message_type and asked.message_type.value,
+        asked.sender_id,
+        count,
+        *statement.values,
+    )
+    return [_Match(row["message_id"], row["sequence_number"], row["rank"]) for row in rows]
+
+
+async def _hits(pool: Pool, matches: Sequence[_Match], sought: SearchQuery) -> list[FoundMessage]:
+    if not matches:
+        return []
+    # Plain words only, so that they mean in this syntax what they say.
+    words = " or ".join(
+        term.text for term in sought.wanted if term.route in {Route.WORD, Route.WHOLE_WORD}
+    )
+    rows = await pool.fetch(query("search_hits"), [m.message_id for m in matches], words)
+    # What was deleted since it was found is left out.
+    known = {row["message_id"]: FoundMessage(message_response(row), row["marked"]) for row in rows}
+    return [known[m.message_id] for m in matches if m.message_id in known]
+
+
+def _directed(name: str, *, ascending: bool) -> str:
+    text = query(name)
+    return text.replace(" DESC\n", " ASC\n") if ascending else text
+
+
+class _Statement:
+    """The conditions that a query becomes, with the values of their parameters."""
+
+    def __init__(self, sought: SearchQuery, *, ranked_at: int | None = None) -> None:
+        self.values: list[object] = []
+        self._matches = " OR ".join(
+            "(" + " AND ".join(self._condition(term) for term in terms) + ")"
+            for terms in sought.alternatives
+        )
+        self._rank = "0" if ranked_at is None else self._rank_at(sought, ranked_at)
+
+    def text(self, span: _Range) -> str:
+        """The range's statement with the conditions put in."""
+        text = _directed(span.statement, ascending=span.ascending)
+        return text.replace("{matches}", self._matches).replace("{rank}", self._rank)
+
+    def _parameter(self, value: object, kind: str) -> str:
+        if value not in self.values:
+            self.values.append(value)
+        return f"${_FILTERS + 1 + self.values.index(value)}::{kind}"
+
+    def _condition(self, term: Term) -> str:
+        match term.route:
+            case Route.SUBSTRING:
+                condition = self._contains(term)
+            case Route.PHRASE:
+                condition = f"m.search @@ {self._words(term, 'simple')}"
+            case Route.WHOLE_WORD:
+                condition = f"m.search @@ {self._stems(term)}"
+            case Route.WORD:
+                condition = f"(m.search @@ {self._stems(term)} OR {self._contains(term)})"
+        return f"NOT ({condition})" if term.excluded else condition
+
+    def _contains(self, term: Term) -> str:
+        escaped = term.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return f"m.content ILIKE {self._parameter(f'%{escaped}%', 'text')}"
+
+    def _words(self, term: Term, configuration: str) -> str:
+        text = f"public.roomlog_search_text({self._parameter(term.text, 'text')})"
+        return f"phraseto_tsquery('pg_catalog.{configuration}'::regconfig, {text})"
+
+    def _stems(self, term: Term) -> str:
+        return f"({self._words(term, 'simple')} || {self._words(term, 'english')})"
+
+    def _rank_at(self, sought: SearchQuery, head: int) -> str:
+        """The rank of what a message said at `head`, whatever was edited since."""
+        any_of_them = " || ".join(self._stems(term) for term in sought.wanted)
+        at = self._parameter(head, "bigint")
+        # Places of parameters are all that is put in here.
+        original = f"public.roomlog_search_vector(h.original_content), {any_of_them}, 1"
+        return (
+            f"round(1000000 * CASE WHEN m.version <= {at} "  # noqa: S608
+            f"THEN ts_rank(m.search, {any_of_them}, 1) "
+            f"ELSE coalesce((SELECT ts_rank({original}) FROM message_edit_history AS h "
+            f"WHERE h.message_id = m.message_id AND h.sequence > {at} "
+            "ORDER BY h.sequence LIMIT 1), 0) END)::bigint"
+        )
