@@ -27,6 +27,7 @@ from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySetError
+from roomlog.services.limiter import Limiter, Rates
 from roomlog.services.message_service import MessageService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
@@ -60,6 +61,7 @@ class Services(msgspec.Struct, frozen=True):
     rooms: RoomService
     events: EventService
     tokens: TokenVerifier
+    limiter: Limiter
 
 
 async def connect_log(settings: Settings) -> JetStreamLog:
@@ -124,7 +126,9 @@ async def _wire(
     await progress.start()
     log.on_reset(progress.reset)
     cache = RoomCache(log, snapshots)
-    writer = Writer(log, read_model, progress, clock)
+    limiter = Limiter(_rates(settings), clock, log.signals)
+    await limiter.start()
+    writer = Writer(log, read_model, progress, clock, limiter)
     effects = Effects(log, read_model, progress, cache)
     limits = Limits(
         text_bytes_max=settings.max_text_bytes,
@@ -159,6 +163,16 @@ async def _wire(
         ),
         events=EventService(log=log, rooms=cache),
         tokens=tokens,
+        limiter=limiter,
+    )
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        user_messages_per_second=settings.user_messages_per_second,
+        room_messages_per_second=settings.room_messages_per_second,
+        connects_per_minute=settings.connects_per_minute,
+        spam_guard=settings.spam_guard,
     )
 
 
@@ -270,6 +284,7 @@ def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) ->
         rooms=parts.rooms,
         events=parts.events,
         tokens=parts.tokens,
+        limiter=parts.limiter,
         clock=parts.clock,
         heartbeat_s=settings.heartbeat_seconds,
         allowed_origins=settings.allowed_origins,

@@ -204,6 +204,14 @@ class Signals(Protocol):
         """Have `listener(sequence)` called for each announcement."""
         ...
 
+    def announce_usage(self, report: bytes) -> None:
+        """Tell all nodes, this one too, what limits were used here. Silent while disconnected."""
+        ...
+
+    async def on_usage(self, listener: Callable[[bytes], None]) -> None:
+        """Have `listener(report)` called for each such report."""
+        ...
+
 
 class RoomSnapshot(msgspec.Struct, frozen=True):
     """A room's state (the fold's, encoded) as it stood at `sequence` of `epoch`."""

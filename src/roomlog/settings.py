@@ -136,7 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Refuse the fifth equal text of one user in one room within 30 seconds, "
-            "and floods of mentions."
+            "and floods of mentions and of newcomers' links."
         ),
     ] = True
     max_connections: Annotated[

@@ -7,6 +7,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
 from roomlog import metrics
 from roomlog.http.cursors import AnyCursor, encode_cursor, next_link
+from roomlog.http.rate_limits import rate_limit_headers
 from roomlog.http.requests import ApiRequest
 from roomlog.services.writer import Receipt
 from roomlog_contract import resources as rs
@@ -66,6 +67,7 @@ def written(request: ApiRequest, receipt: Receipt | None, *, projected: bool) ->
         counter.labels(request.scope["path_template"]).inc()
         if receipt.repeated:
             headers["Idempotency-Replayed"] = "true"
+        headers.update(rate_limit_headers(receipt.quotas))
     if not projected:
         headers["Roomlog-Projected"] = "false"
     return headers

@@ -10,6 +10,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from roomlog import metrics
+from roomlog.core.limits import LimitedError
+from roomlog.http.rate_limits import rate_limit_headers
 from roomlog.http.requests import ApiRequest, parameter_name, request_id
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode, FieldError, Problem, RefusedError
@@ -59,7 +61,10 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]] | None:
     match error:
         case RefusedError():
             told = problem(error.code, error.detail, error.errors)
-            return told, _headers(told, error.retry_after_s)
+            headers = _headers(told, error.retry_after_s)
+            if isinstance(error, LimitedError):
+                headers.update(rate_limit_headers(error.quotas))
+            return told, headers
         case DatabaseUnavailableError():
             told = problem(ErrorCode.DATABASE_UNAVAILABLE, "the tables can't be read now")
             return told, _headers(told, None)
@@ -89,7 +94,7 @@ def _headers(told: Problem, retry_after_s: float | None) -> dict[str, str]:
     headers: dict[str, str] = {}
     if told.code is ErrorCode.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="roomlog"'
-    if retry_after_s is not None or told.status == 503:
+    if retry_after_s is not None or told.status in {429, 503}:
         seconds = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
         headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     return headers

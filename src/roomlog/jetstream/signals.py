@@ -24,6 +24,15 @@ class JetStreamSignals:
         """See Signals.on_projected."""
         self._connection.subscribe(subjects.projected_signal(partition), _of_sequence(listener))
 
+    def announce_usage(self, report: bytes) -> None:
+        """See Signals.announce_usage."""
+        if self._connection.connected:
+            self._connection.publish(subjects.USAGE, report)
+
+    async def on_usage(self, listener: Callable[[bytes], None]) -> None:
+        """See Signals.on_usage."""
+        self._connection.subscribe(subjects.USAGE, lambda _headers, report: listener(report))
+
     def announce_appended(self, partition: int, sequence: int) -> None:
         """Tell all nodes that the partition now reaches `sequence`."""
         self._say(subjects.appended_signal(partition), sequence)

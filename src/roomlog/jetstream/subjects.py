@@ -11,6 +11,7 @@ _LIVE = "live."
 _APPEND = "append."
 _APPENDED = "signal.appended."
 _PROJECTED = "signal.projected."
+USAGE = "signal.usage"
 
 
 def partition_of(room_id: str, partitions: int) -> int:

@@ -2,6 +2,7 @@
 not why a handshake failed."""
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -58,6 +59,11 @@ async def _serve(parts: RealtimeParts, socket: Socket, named_room: str | None) -
     identity = await _admit(parts, socket, wire)
     if identity is None:
         return
+    try:
+        parts.limiter.admit_connection(identity.actor.user_id)
+    except RefusedError as refusal:
+        _close_for_now(wire, refusal)
+        return
     room_id, first = None, None
     if named_room is not None:
         first = _first_subscription(socket, wire, named_room)
@@ -68,7 +74,7 @@ async def _serve(parts: RealtimeParts, socket: Socket, named_room: str | None) -
     try:
         parts.manager.connect(connection)
     except RefusedError as refusal:
-        wire.close(CloseCode.RATE_LIMITED, f"retry_after={refusal.retry_after_s:g}")
+        _close_for_now(wire, refusal)
         return
     wire.on_writable, wire.on_lost = connection.resume, connection.lost
     await _run(connection, first, tracing.enter(connection.connection_id, socket.scope["headers"]))
@@ -90,6 +96,11 @@ async def _run(
     finally:
         lasted_s = round(time.monotonic() - began_s, 3)
         _logger.info("disconnected", extra={**told, "lasted_s": lasted_s})
+
+
+def _close_for_now(wire: RoomlogWebSocketProtocol, refusal: RefusedError) -> None:
+    seconds = math.ceil(refusal.retry_after_s or 1)
+    wire.close(CloseCode.RATE_LIMITED, f"retry_after={seconds}")
 
 
 async def _admit(

@@ -8,10 +8,15 @@ from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
+from roomlog.services.limiter import Limiter, Rates
 from roomlog.services.message_service import MessageService
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+
+
+def _no_limiter() -> Limiter:
+    return Limiter(Rates(), SystemClock())
 
 
 def _no_limits() -> Mapping[str, int]:
@@ -35,6 +40,7 @@ class RealtimeParts:
     rooms: RoomService
     events: EventService
     tokens: TokenVerifier
+    limiter: Limiter = field(default_factory=_no_limiter)
     clock: Clock = field(default_factory=SystemClock)
     heartbeat_s: float = 30.0
     allowed_origins: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from roomlog.core.upcasters import room_event
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel, SearchPlace
 from roomlog.services.effects import Effect, Effects
+from roomlog.services.limiter import Limited
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.writer import Command, Receipt, Writer
@@ -65,7 +66,8 @@ class MessageService:
     ) -> Receipt:
         """Send a message. When this returns, it is fsynced in the log."""
         room = await self._rooms.open(room_id)
-        asked = Command(room_id, actor, key, ("send", command))
+        limited = (Limited.MESSAGES, room.state)
+        asked = Command(room_id, actor, key, ("send", command), limited=limited)
         receipt = await self._writer.write(
             asked, lambda: [decide.send(room.state, actor, command, self._limits)]
         )
@@ -97,7 +99,11 @@ class MessageService:
         now = self._clock.now()
         receipt = await self._writer.write(
             Command(
-                room.room_id, actor, key, ("edit", message.message_id, command, expected_version)
+                room.room_id,
+                actor,
+                key,
+                ("edit", message.message_id, command, expected_version),
+                limited=(Limited.CHANGES, room.state),
             ),
             lambda: [
                 decide.edit(
@@ -128,7 +134,11 @@ class MessageService:
         room, message = await self._load(message_id, room_id)
         receipt = await self._writer.write(
             Command(
-                room.room_id, actor, key, ("delete", message.message_id, command, expected_version)
+                room.room_id,
+                actor,
+                key,
+                ("delete", message.message_id, command, expected_version),
+                limited=(Limited.CHANGES, room.state),
             ),
             lambda: [
                 decide.delete(

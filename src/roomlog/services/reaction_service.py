@@ -6,6 +6,7 @@ from roomlog.core import decide, policy
 from roomlog.core.policy import Act, Actor
 from roomlog.ports import ReadModel
 from roomlog.services.effects import Effect, Effects
+from roomlog.services.limiter import Limited
 from roomlog.services.message_service import find_message
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.room_cache import RoomCache
@@ -77,7 +78,13 @@ class ReactionService:
             return _unchanged(message, there)
         name = "react" if add else "unreact"
         receipt = await self._writer.write(
-            Command(room.room_id, actor, key, (name, message.message_id, emoji)),
+            Command(
+                room.room_id,
+                actor,
+                key,
+                (name, message.message_id, emoji),
+                limited=(Limited.CHANGES, room.state),
+            ),
             lambda: [decide.react(room.state, message, actor, emoji, add=add)],
         )
         assert receipt is not None

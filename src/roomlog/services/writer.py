@@ -5,13 +5,15 @@ within its duplicate window; an older one is found in the tables; a digest of th
 event's body tells a repetition from another request under the same key.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 
 from roomlog import tracing
 from roomlog.core.decide import Fact, stamp
+from roomlog.core.limits import Quota
 from roomlog.core.policy import Actor
 from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import (
@@ -24,28 +26,36 @@ from roomlog.ports import (
     RoomNotEmptyError,
 )
 from roomlog.services import identity, operations
+from roomlog.services.limiter import Grant, Limited, Limiter, Rates
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.fold import RoomState
 from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX
 
 _RETRY_AFTER_S = 1.0
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What somebody asks for in a room. `request` is what the digest is made of, its name first."""
+    """What somebody asks for in a room. `request` is what the digest is made of, its name first.
+
+    `limited` says under which limits it falls, and the room as it is; None where it falls under
+    none.
+    """
 
     room_id: str
     actor: Actor
     key: str | None
     request: tuple[object, ...]
     first: bool = False
+    limited: tuple[Limited, RoomState] | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
     """An event's place in the log, fsynced. `sequence` is that of a command's last event.
 
     `repeated`: the key had been used for this same request before, and this is what it led to.
-    `data` are the stored bytes of the command's first event.
+    `data` are the stored bytes of the command's first event. `quotas` say what is left of the
+    limits that it fell under.
     """
 
     room_id: str
@@ -54,6 +64,7 @@ class Receipt(msgspec.Struct, frozen=True):
     at: str
     data: bytes
     repeated: bool = False
+    quotas: tuple[Quota, ...] = ()
 
     @property
     def message_id(self) -> str:
@@ -65,8 +76,15 @@ class Writer:
     """Appends what commands decide."""
 
     def __init__(
-        self, log: EventLog, read_model: ReadModel, progress: ProjectionProgress, clock: Clock
+        self,
+        log: EventLog,
+        read_model: ReadModel,
+        progress: ProjectionProgress,
+        clock: Clock,
+        limiter: Limiter | None = None,
     ) -> None:
+        """Without a `limiter` nothing is limited."""
+        self._limiter = limiter or Limiter(Rates(), clock)
         self._log = log
         self._read_model = read_model
         self._progress = progress
@@ -76,7 +94,8 @@ class Writer:
         """Decide and append; None where there was nothing to do and no earlier event either.
 
         Raises RefusedError with whatever the decision says, `idempotency_mismatch`,
-        `projection_behind` (an old key can't be judged now), `log_unavailable` (its detail says
+        `projection_behind` (an old key can't be judged now), `rate_limited` and `spam` (never for a
+        key that is known to have been used), `log_unavailable` (its detail says
         whether the outcome is unknown), and DatabaseUnavailableError where a key needs the tables.
         """
         key, now = command.key, self._clock.now()
@@ -108,6 +127,21 @@ class Writer:
             return await self._append(command, facts, event_id, digest, identity.rfc3339(now))
 
     async def _append(
+        self,
+        command: Command,
+        facts: Sequence[Fact],
+        event_id: str,
+        digest: str | None,
+        at: str,
+    ) -> Receipt:
+        if command.limited is None:
+            return await self._append_free(command, facts, event_id, digest, at)
+        kind, room = command.limited
+        known_id = None if command.key is None else event_id
+        grant = self._limiter.admit(kind, command.actor, room, facts[0], known_id)
+        return await _granted(grant, self._append_free(command, facts, event_id, digest, at))
+
+    async def _append_free(
         self,
         command: Command,
         facts: Sequence[Fact],
@@ -176,6 +210,27 @@ class Writer:
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key was used for another request"
             )
         return Receipt(room_id, event_id, last, stored.at, logged.data, repeated=True)
+
+
+async def _granted(grant: Grant, appending: Coroutine[Any, Any, Receipt]) -> Receipt:
+    """Charge for what may be in the log, and for nothing else."""
+    try:
+        receipt = await appending
+    except RefusedError as error:
+        cause = error.__cause__
+        if isinstance(cause, LogUnavailableError) and cause.outcome_unknown:
+            grant.done()
+        else:
+            grant.undo()
+        raise
+    except BaseException:
+        grant.done()
+        raise
+    if receipt.repeated:
+        grant.undo()
+    else:
+        grant.done()
+    return msgspec.structs.replace(receipt, quotas=grant.quotas)
 
 
 def check_key(key: str) -> None:

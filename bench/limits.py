@@ -1,0 +1,135 @@
+"""`python -m bench.limits`: what a user who hammers several workers gets through, beside the
+configured rate: by REST on new connections, which the workers share, and by WebSocket."""
+
+import asyncio
+import json
+import time
+from itertools import count
+from typing import Any
+
+import click
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.stack import Stack, running_stack
+
+_USER = "bench@example.org"
+_PAUSE_S = 0.01
+_ANSWER_TIMEOUT_S = 30.0
+
+
+class _Accepted:
+    """When what was accepted; the texts are all different."""
+
+    def __init__(self) -> None:
+        self.at_s: list[float] = []
+        self.refused = 0
+        self.texts = (f"message {n}" for n in count())
+
+    def note(self, *, accepted: bool) -> None:
+        if accepted:
+            self.at_s.append(time.monotonic())
+        else:
+            self.refused += 1
+
+
+async def _by_rest(stack: Stack, room: str, told: _Accepted, end_s: float) -> None:
+    url, headers = f"{stack.base_url}/api/rooms/{room}/messages", stack.headers(_USER)
+    while time.monotonic() < end_s:
+        # A new connection each time: the kernel gives it to any worker.
+        async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S) as client:
+            answer = await client.post(url, headers=headers, json={"content": next(told.texts)})
+        assert answer.status_code in {201, 429}, answer.text
+        told.note(accepted=answer.status_code == 201)
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _by_websocket(socket: ClientConnection, told: _Accepted, end_s: float) -> None:
+    while time.monotonic() < end_s:
+        await socket.send(json.dumps({"type": "send", "ref": "r", "content": next(told.texts)}))
+        told.note(accepted=await _acked(socket))
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _acked(socket: ClientConnection) -> bool:
+    while True:
+        text = await asyncio.wait_for(socket.recv(), _ANSWER_TIMEOUT_S)
+        for line in str(text).split("\n"):
+            frame = json.loads(line)
+            if frame["type"] == "ack":
+                return True
+            if frame["type"] == "error":
+                assert frame["code"] == "rate_limited", frame
+                return False
+
+
+async def _hammer(stack: Stack, seconds: float, sockets: int, callers: int) -> _Accepted:
+    async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S) as client:
+        made = await client.post(
+            f"{stack.base_url}/api/rooms", headers=stack.headers(_USER), json={"name": "bench"}
+        )
+    room = made.json()["room_id"]
+    url = f"{stack.ws_url}/ws/{room}?token={stack.token(_USER)}"
+    told = _Accepted()
+    opened = [await connect(url, proxy=None, max_size=None) for _ in range(sockets)]
+    end_s = time.monotonic() + seconds
+    async with asyncio.TaskGroup() as group:
+        for socket in opened:
+            group.create_task(_by_websocket(socket, told, end_s))
+        for _ in range(callers):
+            group.create_task(_by_rest(stack, room, told, end_s))
+    for socket in opened:
+        await socket.close()
+    return told
+
+
+def _result(told: _Accepted, workers: int, rate: float, seconds: float) -> dict[str, Any]:
+    begun_s = min(told.at_s)
+    burst = sum(at_s - begun_s < 1 for at_s in told.at_s)
+    later = [at_s for at_s in told.at_s if at_s - begun_s >= 1]
+    return {
+        "workers": workers,
+        "rate": rate,
+        "accepted_first_second": burst,
+        "accepted_a_second_after": round(len(later) / (seconds - 1), 2),
+        "accepted": len(told.at_s),
+        "one_bucket_would_accept": round(max(1, rate) + rate * seconds, 1),
+        "refused": told.refused,
+    }
+
+
+@click.command()
+@click.option("--seconds", default=20.0, show_default=True)
+@click.option("--rates", multiple=True, type=float, default=(10.0, 50.0), show_default=True)
+@click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True)
+@click.option("--sockets", default=6, show_default=True)
+@click.option("--callers", default=2, show_default=True, help="Who sends by REST at once.")
+@click.option("--json", "as_json", is_flag=True)
+def main(
+    *,
+    seconds: float,
+    rates: tuple[float, ...],
+    workers: tuple[int, ...],
+    sockets: int,
+    callers: int,
+    as_json: bool,
+) -> None:
+    """Measure how near the user's rate holds."""
+    results: list[dict[str, Any]] = []
+    for rate in rates:
+        for number in workers:
+            with running_stack(
+                ["--workers", str(number)],
+                USER_MESSAGES_PER_SECOND=f"{rate:g}",
+                CONNECTS_PER_MINUTE="0",
+            ) as stack:
+                told = asyncio.run(_hammer(stack, seconds, sockets, callers))
+            results.append(_result(told, number, rate, seconds))
+            if not as_json:
+                print(results[-1], flush=True)
+    if as_json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
