@@ -17,6 +17,7 @@ from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
 from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots
 from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
 from roomlog.postgres import PostgresReadModel, open_pool
 from roomlog.realtime.handlers import websocket_handlers
@@ -29,6 +30,8 @@ from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySetError
 from roomlog.services.limiter import Limiter, Rates
 from roomlog.services.message_service import MessageService
+from roomlog.services.notice_service import NoticeService
+from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
 from roomlog.services.reaction_service import ReactionService
@@ -60,6 +63,7 @@ class Services(msgspec.Struct, frozen=True):
     reactions: ReactionService
     rooms: RoomService
     events: EventService
+    notices: NoticeService
     tokens: TokenVerifier
     limiter: Limiter
 
@@ -135,6 +139,7 @@ async def _wire(
         structured_bytes_max=settings.max_structured_bytes,
         edit_window_s=settings.edit_window_seconds,
     )
+    notices = NoticeService(JetStreamNotices(log.connection), limits)
     return Services(
         log=log,
         read_model=read_model,
@@ -149,6 +154,7 @@ async def _wire(
             progress=progress,
             clock=clock,
             limits=limits,
+            notices=notices,
         ),
         reactions=ReactionService(
             read_model=read_model, rooms=cache, writer=writer, effects=effects, progress=progress
@@ -160,8 +166,10 @@ async def _wire(
             writer=writer,
             progress=progress,
             markers=markers,
+            notices=notices,
         ),
         events=EventService(log=log, rooms=cache),
+        notices=notices,
         tokens=tokens,
         limiter=limiter,
     )
@@ -226,7 +234,12 @@ def serve(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     listener = _listener(settings.host, settings.port)
     async with open_services(settings) as parts:
-        manager = WebSocketManager(parts.events, connections_max=settings.max_connections)
+        presence = PresenceService(
+            JetStreamPresence(parts.log.connection), typing_s=settings.typing_seconds
+        )
+        manager = WebSocketManager(parts.events, presence, connections_max=settings.max_connections)
+        manager.listen(parts.notices)
+        presence.start()
         resets: set[asyncio.Task[None]] = set()
 
         async def let_rooms_go() -> None:
@@ -247,6 +260,8 @@ async def _serve(settings: Settings) -> None:
                 reactions=parts.reactions,
                 rooms=parts.rooms,
                 events=parts.events,
+                presence=presence,
+                notices=parts.notices,
                 tokens=parts.tokens,
                 health=lambda: health(parts),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
@@ -259,7 +274,10 @@ async def _serve(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
-        await server.serve(sockets=[listener])
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            await presence.close()
 
 
 class _Server(uvicorn.Server):

@@ -8,7 +8,7 @@ from msgspec import Meta
 from roomlog_contract.errors import ErrorCode
 from roomlog_contract.events import Event
 from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX, Emoji, Reason
-from roomlog_contract.types import MessageType, RoomRole
+from roomlog_contract.types import MessageType, NotificationKind, RoomRole
 
 REF_BYTES_MAX = 200
 TOKEN_BYTES_MAX = 8192
@@ -188,7 +188,7 @@ class TypingUsers(_Frame, frozen=True, kw_only=True, tag="typing"):
 
 
 class Notification(_Frame, frozen=True, kw_only=True, tag="notification"):
-    kind: str
+    kind: NotificationKind
     room_id: str
     sequence: int
 

@@ -77,6 +77,29 @@ class ReactionRequest(msgspec.Struct, frozen=True):
     emoji: Emoji
 
 
+class BroadcastRequest(msgspec.Struct, frozen=True):
+    content: str
+
+
+class BroadcastResponse(msgspec.Struct, frozen=True):
+    """A notice on its way to every connection."""
+
+    notice_id: str
+    content: str
+
+
+class PresentUser(msgspec.Struct, frozen=True):
+    """Somebody who is online or types; `role` and `name` are null for who is no member."""
+
+    user_id: str
+    name: str | None
+    role: RoomRole | None
+
+
+class PresenceResponse(msgspec.Struct, frozen=True):
+    users: list[PresentUser]
+
+
 class RoomResponse(msgspec.Struct, frozen=True):
     """`role` is the caller's own, null for auditors and admins who are no members."""
 

@@ -56,3 +56,11 @@ class GlobalRole(StrEnum):
     ADMIN = "admin"
     AUDITOR = "auditor"
     SERVICE = "service"
+
+
+class NotificationKind(StrEnum):
+    """What a notification tells its user of."""
+
+    MENTION = "mention"
+    ADDED = "added"
+    REMOVED = "removed"

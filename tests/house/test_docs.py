@@ -140,6 +140,7 @@ def test_every_field_of_a_resource_is_documented(shape: type[msgspec.Struct]):
     [
         *(rs.RoomCreate, rs.RoomUpdate, rs.MemberUpdate, rs.ReadMarkerUpdate, rs.NewMember),
         *(rs.MessageCreate, rs.MessageEdit, rs.MessageDelete, rs.ReactionRequest),
+        rs.BroadcastRequest,
     ],
 )
 def test_every_field_of_a_request_is_documented(shape: type[msgspec.Struct]):
@@ -152,7 +153,13 @@ def _routes() -> list[str]:
     http = import_module("roomlog.http")
     nothing = cast("Any", None)
     parts = http.HttpParts(
-        **dict.fromkeys(("messages", "reactions", "rooms", "events", "tokens", "health"), nothing)
+        **dict.fromkeys(
+            (
+                *("messages", "reactions", "rooms", "events", "presence", "notices"),
+                *("tokens", "health"),
+            ),
+            nothing,
+        )
     )
     paths = http.create_app(parts).openapi_schema.to_schema()["paths"]
     return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]

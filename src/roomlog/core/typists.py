@@ -41,6 +41,10 @@ class TypingView:
             if not users:
                 del self._until_s[room_id]
 
+    def types(self, room_id: str, user_id: str) -> bool:
+        """Whether the user is kept as typing (perhaps just expired)."""
+        return user_id in self._until_s.get(room_id, ())
+
     def users(self, room_id: str, now_s: float) -> list[str]:
         """Who types now, in the order in which they began."""
         return [u for u, until_s in self._until_s.get(room_id, {}).items() if until_s > now_s]

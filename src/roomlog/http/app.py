@@ -8,7 +8,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from roomlog.http import events, health, messages, reactions, rooms
+from roomlog.http import events, health, messages, presence, reactions, rooms
 from roomlog.http.auth import authenticate, negotiate
 from roomlog.http.cross_origin import cross_origin
 from roomlog.http.openapi import BEARER, openapi_config
@@ -40,6 +40,9 @@ def create_app(
             messages.MessageController,
             reactions.ReactionsController,
             events.list_events,
+            presence.get_online,
+            presence.get_typing,
+            presence.broadcast,
         ],
         guards=[authenticate, negotiate],
         security=BEARER,

@@ -27,6 +27,7 @@ PATH = "/schema"
 BEARER = [{"bearer": list[str]()}]
 
 _SHAPES = (
+    *(rs.BroadcastRequest, rs.BroadcastResponse, rs.PresenceResponse),
     rs.RoomCreate,
     rs.RoomUpdate,
     rs.MemberUpdate,
@@ -63,6 +64,7 @@ _ABOUT_SOMETHING = (ErrorCode.FORBIDDEN, ErrorCode.NOT_FOUND)
 _BODY = (ErrorCode.TOO_LARGE, ErrorCode.UNSUPPORTED_MEDIA_TYPE)
 _APPEND = (ErrorCode.IDEMPOTENCY_MISMATCH, ErrorCode.ALREADY_DELETED)
 _OF_OPERATION = {
+    "broadcast": (ErrorCode.FORBIDDEN,),
     "send_message": (ErrorCode.ROOM_CLOSED,),
     "edit_message": (ErrorCode.EDIT_WINDOW_CLOSED, ErrorCode.VERSION_MISMATCH),
     "delete_message": (ErrorCode.VERSION_MISMATCH,),

@@ -10,6 +10,8 @@ from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
+from roomlog.services.notice_service import NoticeService
+from roomlog.services.presence_service import PresenceService
 from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
@@ -50,6 +52,8 @@ class HttpParts:
     reactions: ReactionService
     rooms: RoomService
     events: EventService
+    presence: PresenceService
+    notices: NoticeService
     tokens: TokenVerifier
     health: Health
     body_bytes_max: int = BODY_BYTES_MAX

@@ -6,6 +6,10 @@ STREAM = "ROOMLOG"
 SNAPSHOTS_BUCKET = "ROOMLOG_SNAPSHOTS"
 MARKERS_BUCKET = "ROOMLOG_MARKERS"
 
+PRESENCE = "node.presence"
+PERSONAL_NOTICES = "notices.personal"
+PUBLIC_NOTICES = "notices.public"
+
 _EVENTS = "ev."
 _LIVE = "live."
 _APPEND = "append."

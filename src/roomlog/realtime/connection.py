@@ -17,7 +17,9 @@ from roomlog.realtime.outbox import FrameWriter, Outbox
 from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.replay import replay
 from roomlog.realtime.room_channel import RoomChannel, Subscription
+from roomlog.realtime.seen import SeenMarks
 from roomlog.services import identity as ids
+from roomlog.services.presence_service import PresenceService
 from roomlog.services.tokens import Identity
 from roomlog_contract import frames as fr
 from roomlog_contract.errors import CloseCode, ErrorCode, RefusedError
@@ -72,6 +74,7 @@ class Connection:
         )
         self._closed = False
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
+        self._seen_marks = SeenMarks(self._mark_read)
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
         self._malformed = MalformedBudget()
         self._expiry: asyncio.TimerHandle | None = None
@@ -95,6 +98,7 @@ class Connection:
         finally:
             self.lost()
             await self._lanes.settle(_SETTLE_S)
+            await self._seen_marks.settle(_SETTLE_S)
 
     async def _subscribe_at_once(self, first: fr.Subscribe) -> None:
         assert self.room_id is not None
@@ -245,13 +249,7 @@ class Connection:
                 lane = f"seen {room_id}"
                 self._start(lambda: self._seen(room_id, frame), frame.ref, room_id, lane)
             case fr.Typing():
-                self._types(room_id)
-
-    def _types(self, room_id: str) -> None:
-        channel = self._parts.manager.channels.get(room_id)
-        if room_id not in self.subscriptions or channel is None:
-            raise RefusedError(ErrorCode.NOT_FOUND, "not subscribed to this room")
-        policy.require(Act.TYPE, self.actor, channel.room.state)
+                self._types(room_id, active=frame.active)
 
     def _room(self, named: str | None) -> str:
         if named is None:
@@ -296,9 +294,33 @@ class Connection:
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))
+        if isinstance(frame, fr.Send):
+            self._presence.stopped(room_id, self.actor.user_id)
+
+    def _types(self, room_id: str, *, active: bool) -> None:
+        channel = self._parts.manager.channels.get(room_id)
+        if room_id not in self.subscriptions or channel is None:
+            raise RefusedError(ErrorCode.NOT_FOUND, "not subscribed to this room")
+        policy.require(Act.TYPE, self.actor, channel.room.state)
+        self._presence.types(room_id, self.actor.user_id, active=active)
+
+    @property
+    def _presence(self) -> PresenceService:
+        return self._parts.manager.presence
 
     async def _seen(self, room_id: str, frame: fr.Seen) -> None:
-        await self._parts.rooms.mark_read(self.actor, room_id, frame.sequence)
+        await self._parts.rooms.check_read(self.actor, room_id, frame.sequence)
+        self._seen_marks.note(room_id, frame.sequence)
+
+    async def _mark_read(self, room_id: str, sequence: int) -> None:
+        try:
+            await self._parts.rooms.mark_read(self.actor, room_id, sequence)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                _logger.exception("a read marker could not be moved")
+            else:
+                self._say(error_frame(refusal, None, room_id))
 
     def _pong(self, frame: fr.Ping) -> None:
         heads: dict[str, int] = {}
@@ -357,7 +379,7 @@ class Connection:
                 head=head,
                 role=policy.role_of(self.actor, channel.room.state),
                 resumed=resumed,
-                online=channel.online(ONLINE_USERS_MAX),
+                online=self._presence.online(room_id)[:ONLINE_USERS_MAX],
                 **({} if asked.ref is None else {"ref": asked.ref}),
             )
         )

@@ -11,6 +11,7 @@ from roomlog.core.policy import Act, Actor
 from roomlog.realtime.encoding import event_line, html_event_line, pack, text_frame
 from roomlog.realtime.outbox import Outbox
 from roomlog.realtime.tail import Tail
+from roomlog.services.presence_service import PresenceService
 from roomlog.services.room_cache import LiveRoom
 from roomlog_contract.events import MemberRemoved, RoomEvent
 
@@ -61,8 +62,11 @@ class RoomChannel:
     waits is always meant for exactly those who are live.
     """
 
-    def __init__(self, room: LiveRoom, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, room: LiveRoom, loop: asyncio.AbstractEventLoop, presence: PresenceService
+    ) -> None:
         self.room = room
+        self._presence = presence
         self._loop = loop
         self._all: dict[Subscription, None] = {}
         self._users: dict[str, int] = {}
@@ -84,15 +88,13 @@ class RoomChannel:
         """Whether nobody is subscribed."""
         return not self._all
 
-    def online(self, limit: int) -> list[str]:
-        """The users connected to the room on this node, at most `limit`."""
-        return list(self._users)[:limit]
-
     def join(self, subscription: Subscription) -> None:
         """Take in a subscription. The caller then makes it live or replaying."""
         self._all[subscription] = None
         user = subscription.subscriber.actor.user_id
         self._users[user] = self._users.get(user, 0) + 1
+        if self._users[user] == 1:
+            self._presence.joined(self.room.room_id, user)
 
     def leave(self, subscription: Subscription) -> None:
         """Let it go; nothing more is sent to it from here."""
@@ -104,12 +106,16 @@ class RoomChannel:
         self._users[user] -= 1
         if not self._users[user]:
             del self._users[user]
+            self._presence.left(self.room.room_id, user)
         self._audience(subscription).remove(subscription.subscriber.outbox)
         if subscription in self._ahead:
             self._ahead.remove(subscription)
 
     def close(self) -> None:
-        """Stop listening to the room."""
+        """Stop listening to the room; whoever is still in it is let go."""
+        for user in self._users:
+            self._presence.left(self.room.room_id, user)
+        self._users.clear()
         if self._on_events in self.room.listeners:
             self.room.listeners.remove(self._on_events)
 
@@ -201,11 +207,15 @@ class RoomChannel:
         self._plain.flush()
         self._html.flush()
 
-    def send_to_all(self, line: bytes, *, may_drop: bool = False) -> None:
-        """Send a line that is no event to every subscriber."""
+    def send_to_all(self, lines: Sequence[bytes], *, may_drop: bool = False) -> None:
+        """Send lines that are no events to every subscriber, in frames that all share."""
         self.flush()
-        for subscription in self.subscriptions:
-            subscription.subscriber.outbox.push(line, may_drop=may_drop)
+        for payload, count in pack(lines):
+            frame = text_frame(payload)
+            for subscription in self.subscriptions:
+                outbox = subscription.subscriber.outbox
+                if not (may_drop and outbox.half_full):
+                    outbox.push_shared(frame, payload, count)
 
 
 class _Audience:

@@ -1,15 +1,20 @@
 """All connections of this node, and the rooms that they are subscribed to."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from roomlog import metrics
 from roomlog.core.policy import Actor
-from roomlog.realtime.encoding import encode
+from roomlog.core.presence import Shown
+from roomlog.presence_ports import PersonalNotice
+from roomlog.realtime.encoding import encode, text_frame
 from roomlog.realtime.room_channel import RoomChannel, Subscriber, Subscription
 from roomlog.services.event_service import EventService
+from roomlog.services.notice_service import NoticeService
+from roomlog.services.presence_service import PresenceService
 from roomlog_contract.errors import CloseCode, ErrorCode, RefusedError
-from roomlog_contract.frames import ServerFrame
+from roomlog_contract.frames import Notice, Presence, ServerFrame, TypingUsers
 
 CONNECTIONS_MAX = 20_000
 _RETRY_AFTER_S = 5.0
@@ -25,8 +30,15 @@ class ManagedConnection(Subscriber, Protocol):
 class WebSocketManager:
     """Connections by user and by room. Used on the event loop only."""
 
-    def __init__(self, events: EventService, *, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self,
+        events: EventService,
+        presence: PresenceService,
+        *,
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
         self._events = events
+        self.presence = presence
         self._connections_max = connections_max
         self._connections: dict[str, ManagedConnection] = {}
         self._by_user: dict[str, dict[str, ManagedConnection]] = {}
@@ -71,7 +83,51 @@ class WebSocketManager:
         """
         channel = self.channels.get(room_id)
         if channel is not None:
-            channel.send_to_all(encode(frame), may_drop=may_drop)
+            channel.send_to_all([encode(frame)], may_drop=may_drop)
+
+    def broadcast_to_all(self, frame: ServerFrame) -> int:
+        """Send a frame, encoded once, to every connection of this node; how many these are."""
+        payload = encode(frame)
+        shared = text_frame(payload)
+        everyone = self.connections
+        for connection in everyone:
+            connection.outbox.push_shared(shared, payload, 1)
+        return len(everyone)
+
+    def listen(self, notices: NoticeService) -> None:
+        """Hand on what concerns this node's connections: presence, typing and notices of all
+        nodes. What comes of presence and typing may be dropped where much waits."""
+        self.presence.on_shown(self._tell_presence)
+        self.presence.on_typing(self._tell_typing)
+        notices.on_personal(self._tell_personally)
+        notices.on_public(self._tell_everyone)
+
+    def _tell_presence(self, shown: Sequence[Shown]) -> None:
+        lines: dict[str, list[bytes]] = {}
+        for one in shown:
+            if one.room_id in self.channels:
+                frame = (
+                    Presence(room_id=one.room_id, joined=one.user_id)
+                    if one.online
+                    else Presence(room_id=one.room_id, left=one.user_id)
+                )
+                lines.setdefault(one.room_id, []).append(encode(frame))
+        for room_id, mine in lines.items():
+            self.channels[room_id].send_to_all(mine, may_drop=True)
+
+    def _tell_typing(self, rooms: Mapping[str, list[str]]) -> None:
+        for room_id, users in rooms.items():
+            if room_id in self.channels:
+                frame = TypingUsers(room_id=room_id, users=users)
+                self.broadcast_to_room(room_id, frame, may_drop=True)
+
+    def _tell_personally(self, notice: PersonalNotice) -> None:
+        for user in notice.users:
+            if user in self._by_user:
+                self.send_personal(user, notice.notification)
+
+    def _tell_everyone(self, notice: Notice) -> None:
+        self.broadcast_to_all(notice)
 
     def send_personal(self, user_id: str, frame: ServerFrame) -> int:
         """Send a frame to every connection of a user on this node; how many these are."""
@@ -101,7 +157,7 @@ class WebSocketManager:
                 if channel is not None:
                     self._drop(room_id, channel)
                 # An idle room may be let go before anybody listens to it: listen, ask again.
-                made = RoomChannel(room, asyncio.get_running_loop())
+                made = RoomChannel(room, asyncio.get_running_loop(), self.presence)
                 self.channels[room_id] = made
         except BaseException:
             if made is not None:

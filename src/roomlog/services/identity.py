@@ -37,6 +37,11 @@ def named_room_id(name: str) -> str:
     return str(uuid5(_ROOM_NAMESPACE, f"name:{name}"))
 
 
+def keyed_notice_id(actor: str, key: str) -> str:
+    """The id of the notice to all that this actor sends under this key."""
+    return str(uuid5(_ROOM_NAMESPACE, f"notice:{len(actor)}:{actor}{key}"))
+
+
 def is_fresh(key: str, now: datetime) -> bool:
     """Whether the key is a UUIDv7 of the last minute by the server's clock.
 

@@ -14,6 +14,7 @@ from roomlog.core.views import message_response
 from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel, SearchPlace
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
+from roomlog.services.notice_service import NoticeService
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.writer import Command, Receipt, Writer
@@ -51,6 +52,7 @@ class MessageService:
         progress: ProjectionProgress,
         clock: Clock,
         limits: Limits,
+        notices: NoticeService,
     ) -> None:
         self._log = log
         self._read_model = read_model
@@ -60,6 +62,7 @@ class MessageService:
         self._progress = progress
         self._clock = clock
         self._limits = limits
+        self._notices = notices
 
     async def create_message(
         self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
@@ -72,6 +75,7 @@ class MessageService:
             asked, lambda: [decide.send(room.state, actor, command, self._limits)]
         )
         assert receipt is not None
+        self._notices.mentioned(room.state, actor, receipt)
         return receipt
 
     async def sent_answer(self, receipt: Receipt) -> tuple[rs.MessageResponse, bool]:
@@ -118,7 +122,10 @@ class MessageService:
             ],
         )
         assert receipt is not None
-        return await self._effects.of(receipt)
+        before = message.metadata.get(decide.MENTIONS_FIELD, ())
+        effect = await self._effects.of(receipt)
+        self._notices.mentioned(room.state, actor, effect.receipt, before)
+        return effect
 
     async def delete_message(
         self,

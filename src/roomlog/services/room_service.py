@@ -5,8 +5,10 @@ import msgspec
 from roomlog.core import decide, policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import evolve_stored
+from roomlog.core.upcasters import decode_event
 from roomlog.ports import EventLog, ReadMarkers, ReadModel, RoomPosition, RoomRow
 from roomlog.services import identity
+from roomlog.services.notice_service import NoticeService
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.writer import Command, Receipt, Writer
@@ -27,6 +29,7 @@ class RoomService:
         writer: Writer,
         progress: ProjectionProgress,
         markers: ReadMarkers,
+        notices: NoticeService,
     ) -> None:
         self._log = log
         self._read_model = read_model
@@ -34,6 +37,7 @@ class RoomService:
         self._writer = writer
         self._progress = progress
         self._markers = markers
+        self._notices = notices
 
     async def create_room(self, actor: Actor, command: rs.RoomCreate, key: str | None) -> Receipt:
         """Create a room with its members; the actor becomes its commander."""
@@ -43,6 +47,8 @@ class RoomService:
             lambda: decide.create_room(actor, command),
         )
         assert receipt is not None
+        members = dict.fromkeys(member.user_id for member in command.members)
+        self._notices.added([user for user in members if user != actor.user_id], receipt)
         return receipt
 
     async def update_room(
@@ -60,20 +66,26 @@ class RoomService:
     ) -> Receipt | None:
         """Add a member or change a role; None where the role is that already."""
         room = await self._rooms.open(room_id)
-        return await self._writer.write(
+        receipt = await self._writer.write(
             Command(room_id, actor, key, ("put_member", user, command)),
             lambda: decide.put_member(room.state, actor, user, command),
         )
+        if receipt is not None and decode_event(receipt.data).type == "member.added":
+            self._notices.added([user], receipt)
+        return receipt
 
     async def remove_member(
         self, actor: Actor, room_id: str, user: str, key: str | None
     ) -> Receipt | None:
         """End a membership."""
         room = await self._rooms.open(room_id)
-        return await self._writer.write(
+        receipt = await self._writer.write(
             Command(room_id, actor, key, ("remove_member", user)),
             lambda: decide.remove_member(room.state, actor, user),
         )
+        if receipt is not None:
+            self._notices.removed(user, receipt)
+        return receipt
 
     async def room_answer(
         self, actor: Actor, room_id: str, receipt: Receipt | None
@@ -191,12 +203,16 @@ class RoomService:
         head = max(room.position, min_sequence or 0)
         return rs.RoomPage(members, None, head, self._log.epoch)
 
-    async def mark_read(self, actor: Actor, room_id: str, sequence: int) -> None:
-        """Move the caller's read marker; never beyond the room's head, never backwards."""
+    async def check_read(self, actor: Actor, room_id: str, sequence: int) -> None:
+        """Raise RefusedError unless the actor may read the room, and could have read that far."""
         room = await self._rooms.open(room_id)
         policy.require(Act.READ, actor, room.state)
         if sequence > room.position and sequence > await self._log.last_sequence(room_id):
             raise RefusedError(ErrorCode.INVALID, "lies above the room's head", field="sequence")
+
+    async def mark_read(self, actor: Actor, room_id: str, sequence: int) -> None:
+        """Move the caller's read marker; never beyond the room's head, never backwards."""
+        await self.check_read(actor, room_id, sequence)
         markers = await self._markers.get(actor.user_id)
         if sequence > markers.get(room_id, 0):
             await self._markers.put(actor.user_id, room_id, sequence)

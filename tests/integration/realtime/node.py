@@ -28,6 +28,8 @@ from roomlog.services import identity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.message_service import MessageService
+from roomlog.services.notice_service import NoticeService
+from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_cache import RoomCache
@@ -37,6 +39,7 @@ from roomlog.services.writer import Writer
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.types import MessageType, RoomRole
+from tests.integration.realtime.memory_bus import MemoryBus
 from tests.integration.realtime.memory_log import MemoryLog, MemoryMarkers, NoSnapshots
 
 WAIT_S = 30.0
@@ -61,8 +64,11 @@ class GoneTables:
 
 
 class Node:
-    def __init__(self, log: MemoryLog, **parts: Any) -> None:
+    def __init__(self, log: MemoryLog, bus: MemoryBus | None = None, **parts: Any) -> None:
         self.log = log
+        self.bus = bus or MemoryBus()
+        self.presence = PresenceService(self.bus, typing_s=parts.pop("typing_s", 3))
+        self.notices = NoticeService(self.bus, Limits())
         clock = identity.SystemClock()
         nothing = cast("Any", GoneTables())
         self.room_cache = RoomCache(cast("Any", log), NoSnapshots())
@@ -78,9 +84,11 @@ class Node:
             writer=writer,
             progress=progress,
             markers=self.markers,
+            notices=self.notices,
         )
         connections_max = parts.pop("connections_max", 1000)
-        self.manager = WebSocketManager(self.events, connections_max=connections_max)
+        self.manager = WebSocketManager(self.events, self.presence, connections_max=connections_max)
+        self.manager.listen(self.notices)
         self.parts = RealtimeParts(
             manager=self.manager,
             messages=MessageService(
@@ -92,6 +100,7 @@ class Node:
                 progress=progress,
                 clock=clock,
                 limits=Limits(),
+                notices=self.notices,
             ),
             reactions=ReactionService(
                 read_model=nothing,
@@ -193,9 +202,12 @@ class Client:
 
 
 @asynccontextmanager
-async def running_node(log: MemoryLog | None = None, **parts: Any) -> AsyncGenerator[Node]:
+async def running_node(
+    log: MemoryLog | None = None, bus: MemoryBus | None = None, **parts: Any
+) -> AsyncGenerator[Node]:
     """A node on a free port until the block ends."""
-    node = Node(log or MemoryLog(), **parts)
+    node = Node(log or MemoryLog(), bus, **parts)
+    node.presence.start()
     app = Litestar(route_handlers=websocket_handlers(node.parts), logging_config=None)
     listener = socket.create_server(("127.0.0.1", 0))
     node.port = listener.getsockname()[1]
@@ -215,6 +227,7 @@ async def running_node(log: MemoryLog | None = None, **parts: Any) -> AsyncGener
     finally:
         node.server.should_exit = True
         await asyncio.wait_for(serving, WAIT_S)
+        await node.presence.close()
 
 
 async def eventually(condition: Any, timeout_s: float = WAIT_S) -> None:

@@ -11,7 +11,7 @@ from roomlog.realtime.outbox import Outbox
 from roomlog.realtime.room_channel import Subscription
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog_contract.errors import ErrorCode, RefusedError
-from roomlog_contract.frames import Notice
+from roomlog_contract.frames import Notice, TypingUsers
 from tests.integration.realtime.memory_log import MemoryLog
 from tests.integration.realtime.node import COMMANDER, MEMBERS, Node
 
@@ -184,7 +184,7 @@ class Peer:
 
 async def test_a_manager_knows_its_connections_by_user_and_room():
     node = Node(MemoryLog())
-    manager = WebSocketManager(node.events, connections_max=3)
+    manager = WebSocketManager(node.events, node.presence, connections_max=3)
     room = await node.new_room()
     ann, bob, bob_too = Peer(1, COMMANDER), Peer(2, MEMBERS[0]), Peer(3, MEMBERS[0])
     for peer in (ann, bob, bob_too):
@@ -201,10 +201,13 @@ async def test_a_manager_knows_its_connections_by_user_and_room():
     manager.broadcast_to_room(room, Notice(content="all"))
     assert manager.send_personal(MEMBERS[0], Notice(content="you")) == 2
     await asyncio.sleep(0)
-    assert [len(p.box.writer.frames) for p in (ann, bob, bob_too)] == [1, 1, 1]
+    assert [len(p.box.writer.frames) for p in (ann, bob, bob_too)] == [1, 2, 1]
+    assert ann.box.writer.frames[0] is bob.box.writer.frames[0], "encoded once"
     assert b"all" in bob.box.writer.frames[0]
-    assert b"you" in bob.box.writer.frames[0]
+    assert b"you" in bob.box.writer.frames[1]
     assert b"all" not in bob_too.box.writer.frames[0]
+    assert manager.broadcast_to_all(Notice(content="everybody")) == 3
+    assert all(b"everybody" in p.box.writer.frames[-1] for p in (ann, bob, bob_too))
 
     manager.disconnect(ann)
     manager.disconnect(ann)
@@ -215,6 +218,62 @@ async def test_a_manager_knows_its_connections_by_user_and_room():
     assert manager.channels == {}
     room_on_node = await node.room_cache.open(room)
     assert room_on_node.listeners == []
+
+
+async def _join(node: Node, room: str, peer: Peer) -> None:
+    node.manager.connect(peer)
+    channel = await node.manager.open_channel(peer.actor, room)
+    subscription = peer.subscriptions[room] = Subscription(peer, html=False, position=0)
+    channel.join(subscription)
+
+
+async def test_a_full_outbox_is_spared_presence_and_typing_and_nobody_else_is():
+    node = Node(MemoryLog())
+    room = await node.new_room()
+    slow, quick = Peer(1, COMMANDER), Peer(2, MEMBERS[0])
+    for peer in (slow, quick):
+        await _join(node, room, peer)
+    slow.box.writer.writing_paused = True
+    while not slow.outbox.half_full:
+        slow.outbox.push(b"x")
+    waiting = slow.outbox.waiting_lines
+    node.manager.broadcast_to_room(room, TypingUsers(room_id=room, users=[]), may_drop=True)
+    assert (slow.outbox.waiting_lines, len(quick.box.writer.frames)) == (waiting, 1)
+    node.manager.broadcast_to_room(room, Notice(content="kept"))
+    assert (slow.outbox.waiting_lines, len(quick.box.writer.frames)) == (waiting + 1, 2)
+
+
+async def test_whoever_is_cut_off_during_a_broadcast_leaves_and_the_others_get_it():
+    node = Node(MemoryLog())
+    room = await node.new_room()
+    peers = [Peer(number, user) for number, user in enumerate((COMMANDER, *MEMBERS))]
+    for peer in peers:
+        await _join(node, room, peer)
+    cut = peers[1]
+    cut.box = Box(lines_max=1)
+    cut.outbox = cut.box.outbox
+    cut.box.outbox._on_overflow = lambda: node.manager.disconnect(cut)
+    cut.box.writer.writing_paused = True
+    cut.outbox.push(b"x")
+    node.manager.broadcast_to_room(room, Notice(content="all"))
+    assert cut not in node.manager.get_room_connections(room)
+    assert cut not in node.manager.connections
+    others = [p for p in peers if p is not cut]
+    assert [len(p.box.writer.frames) for p in others] == [1] * len(others)
+    assert node.manager.get_room_connections(room) == others
+
+
+async def test_a_user_is_online_as_long_as_one_connection_is():
+    node = Node(MemoryLog())
+    room = await node.new_room()
+    first, second = Peer(1, COMMANDER), Peer(2, COMMANDER)
+    for peer in (first, second):
+        await _join(node, room, peer)
+    assert node.presence.online(room) == [COMMANDER]
+    node.manager.disconnect(first)
+    assert node.presence.online(room) == [COMMANDER]
+    node.manager.disconnect(second)
+    assert node.presence.online(room) == []
 
 
 async def test_a_room_that_was_let_go_and_loaded_anew_has_everyone_resume():

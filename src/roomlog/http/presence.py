@@ -1,0 +1,49 @@
+"""Who is online and who types in a room, and notices to everybody."""
+
+from collections.abc import Iterable
+
+from litestar import Response, get, post
+from litestar.params import JSONBody
+from litestar.status_codes import HTTP_202_ACCEPTED
+
+from roomlog.http.answers import answer
+from roomlog.http.requests import ApiRequest, IdempotencyKey, RoomId, header_text, path_uuid
+from roomlog_contract import resources as rs
+from roomlog_contract.fold import RoomState
+
+
+@get("/rooms/{room_id:str}/online")
+async def get_online(request: ApiRequest, room_id: RoomId) -> Response[rs.PresenceResponse]:
+    """Who is connected to the room, on any node, each once; also who just left it for less than
+    five seconds."""
+    room = await request.parts.events.open_room(request.user, path_uuid(room_id, "room"))
+    return _users(room.state, request.parts.presence.online(room.room_id))
+
+
+@get("/rooms/{room_id:str}/typing")
+async def get_typing(request: ApiRequest, room_id: RoomId) -> Response[rs.PresenceResponse]:
+    """Who types in the room now, on any node."""
+    room = await request.parts.events.open_room(request.user, path_uuid(room_id, "room"))
+    return _users(room.state, request.parts.presence.typists(room.room_id))
+
+
+@post("/broadcast", status_code=HTTP_202_ACCEPTED)
+async def broadcast(
+    request: ApiRequest,
+    data: JSONBody[rs.BroadcastRequest],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[rs.BroadcastResponse]:
+    """Send a notice to every connection there is. It is kept nowhere; who is away misses it."""
+    key = header_text(idempotency_key)
+    notice_id = request.parts.notices.broadcast(request.user, data, key)
+    return answer(rs.BroadcastResponse(notice_id, data.content), status=HTTP_202_ACCEPTED)
+
+
+def _users(room: RoomState, users: Iterable[str]) -> Response[rs.PresenceResponse]:
+    present: list[rs.PresentUser] = []
+    for user in users:
+        member = room.members.get(user)
+        present.append(
+            rs.PresentUser(user, member and member.name, None if member is None else member.role)
+        )
+    return answer(rs.PresenceResponse(present))
