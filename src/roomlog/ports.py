@@ -391,7 +391,7 @@ class ReadModel(Protocol):
     ) -> FoundPage:
         """Messages that match, of those that `query` names, with their reactions.
 
-        Newest first (oldest first with `after`); by relevance, the best of the newest 1,000 that
+        Newest first (oldest first with `after`); by relevance, the best of the newest 500 that
         match. Pages that follow each other by their `SearchPlace` neither skip nor repeat.
         """
         ...

@@ -37,11 +37,11 @@ class _Range(msgspec.Struct, frozen=True):
         if self.ascending:
             return (
                 msgspec.structs.replace(self, below=edge),
-                msgspec.structs.replace(self, above=edge - 1, statement="search_rest"),
+                msgspec.structs.replace(self, above=edge - 1),
             )
         return (
             msgspec.structs.replace(self, above=edge),
-            msgspec.structs.replace(self, below=edge + 1, statement="search_rest"),
+            msgspec.structs.replace(self, below=edge + 1),
         )
 
 
@@ -127,18 +127,25 @@ def _span(asked: MessageQuery) -> _Range:
 async def _matches(
     pool: Pool, asked: MessageQuery, statement: "_Statement", span: _Range, count: int
 ) -> list[_Match]:
-    edge = await pool.fetch_one(
-        _directed("search_edge", ascending=span.ascending),
-        asked.room_id,
-        span.below,
-        span.above,
-        WINDOW_MESSAGES,
-    )
-    window, rest = span.split(None if edge is None else edge["sequence_number"])
-    found = await _step(pool, asked, statement, window, count)
-    if rest is not None and len(found) < count:
-        found += await _step(pool, asked, statement, rest, count - len(found))
-    return found
+    found: list[_Match] = []
+    rest = span
+    for size in WINDOWS_MESSAGES:
+        edge = await pool.fetch_one(
+            _directed("search_edge", ascending=span.ascending),
+            asked.room_id,
+            rest.below,
+            rest.above,
+            size,
+        )
+        window, following = rest.split(None if edge is None else edge["sequence_number"])
+        found += await _step(pool, asked, statement, window, count - len(found))
+        if following is None or len(found) == count:
+            return found
+        rest = following
+        if len(found) * _WORTH_GOING_ON < count:
+            break
+    rest = msgspec.structs.replace(rest, statement="search_rest")
+    return found + await _step(pool, asked, statement, rest, count - len(found))
 
 
 async def _step(

@@ -1,6 +1,6 @@
 -- The same, found by the indexes of words and trigrams: for terms that are rare.
 WITH found AS MATERIALIZED (
-    SELECT m.message_id, m.sequence_number, {rank} AS rank
+    SELECT m.message_id, m.sequence_number, m.version, m.search
     FROM messages AS m
     WHERE
         m.room_id = $1
