@@ -1,7 +1,8 @@
 """Search in the tables.
 
-Two steps: the newest messages of the room are gone through in order, which finds frequent words at
-once; only where that finds too little, the indexes are asked for the rest, which find rare ones.
+The newest messages of the room are gone through in order, which finds frequent words at once. Only
+where that finds too little, the indexes are asked for the rest, which find rare ones; where it finds
+much but not enough, more messages are gone through before.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,16 @@ from roomlog.postgres.queries import query
 from roomlog.postgres.rows import message_response
 from roomlog_contract.types import SearchOrder
 
-WINDOW_MESSAGES = 5_000
-RANKED_MATCHES_MAX = 1_000
+WINDOWS_MESSAGES = (3_000, 12_000)
+RANKED_MATCHES_MAX = 500
+
+_WORTH_GOING_ON = 4  # The next window is gone through where a quarter was found so far.
 
 _SEQUENCE_MAX = 2**63 - 1
 _FILTERS = 7  # The first parameters of each statement; terms come after them.
 
 
-class _Range(msgspec.Struct, frozen=True):
+class Range(msgspec.Struct, frozen=True):
     """Sequences, both exclusive; read from the newest down, or the other way round."""
 
     below: int
@@ -30,7 +33,7 @@ class _Range(msgspec.Struct, frozen=True):
     ascending: bool = False
     statement: str = "search_window"
 
-    def split(self, edge: int | None) -> "tuple[_Range, _Range | None]":
+    def split(self, edge: int | None) -> "tuple[Range, Range | None]":
         """The part before the edge in reading order, and the part from it on."""
         if edge is None:
             return self, None
@@ -70,7 +73,7 @@ async def _in_order(
         span = msgspec.structs.replace(span, above=max(span.above, at.sequence))
     elif at is not None:
         span = msgspec.structs.replace(span, below=min(span.below, at.sequence))
-    matches = await _matches(pool, asked, _Statement(sought), span, asked.limit + 1)
+    matches = await _matches(pool, asked, Statement(sought), span, asked.limit + 1)
     if len(matches) <= asked.limit:
         return matches, None
     page = matches[: asked.limit]
@@ -89,7 +92,7 @@ async def _ranked(
     if at is not None:
         span = msgspec.structs.replace(span, above=max(span.above, at.lowest - 1))
         count *= 2  # Edits since may have added some that match now.
-    statement = _Statement(sought, ranked_at=head)
+    statement = Statement(sought, ranked_at=head)
     matches = await _matches(pool, asked, statement, span, count)
     if at is not None:
         lowest = at.lowest
@@ -116,8 +119,8 @@ async def _head(pool: Pool, room_id: str) -> int:
     return 0 if row is None else row["sequence"]
 
 
-def _span(asked: MessageQuery) -> _Range:
-    return _Range(
+def _span(asked: MessageQuery) -> Range:
+    return Range(
         below=_SEQUENCE_MAX if asked.before is None else asked.before,
         above=-1 if asked.after is None else asked.after,
         ascending=asked.after is not None,
@@ -125,7 +128,7 @@ def _span(asked: MessageQuery) -> _Range:
 
 
 async def _matches(
-    pool: Pool, asked: MessageQuery, statement: "_Statement", span: _Range, count: int
+    pool: Pool, asked: MessageQuery, statement: "Statement", span: Range, count: int
 ) -> list[_Match]:
     found: list[_Match] = []
     rest = span
@@ -149,7 +152,7 @@ async def _matches(
 
 
 async def _step(
-    pool: Pool, asked: MessageQuery, statement: "_Statement", span: _Range, count: int
+    pool: Pool, asked: MessageQuery, statement: "Statement", span: Range, count: int
 ) -> list[_Match]:
     rows = await pool.fetch(
         statement.text(span),
@@ -183,7 +186,7 @@ def _directed(name: str, *, ascending: bool) -> str:
     return text.replace(" DESC\n", " ASC\n") if ascending else text
 
 
-class _Statement:
+class Statement:
     """The conditions that a query becomes, with the values of their parameters."""
 
     def __init__(self, sought: SearchQuery, *, ranked_at: int | None = None) -> None:
@@ -194,7 +197,7 @@ class _Statement:
         )
         self._rank = "0" if ranked_at is None else self._rank_at(sought, ranked_at)
 
-    def text(self, span: _Range) -> str:
+    def text(self, span: Range) -> str:
         """The range's statement with the conditions put in."""
         text = _directed(span.statement, ascending=span.ascending)
         return text.replace("{matches}", self._matches).replace("{rank}", self._rank)

@@ -12,7 +12,11 @@ WITH found AS MATERIALIZED (
         AND ($6::text IS NULL OR m.sender_id = $6)
         AND ({matches})
 )
-SELECT message_id::text AS message_id, sequence_number, rank
-FROM found
-ORDER BY sequence_number DESC
-LIMIT $7;
+SELECT m.message_id::text AS message_id, m.sequence_number, {rank} AS rank
+FROM (
+    SELECT *
+    FROM found
+    ORDER BY sequence_number DESC
+    LIMIT $7
+) AS m
+ORDER BY m.sequence_number DESC;
