@@ -439,9 +439,18 @@ def test_commander_and_responder_react_and_take_it_back(actor: Actor):
     assert decide.react(room, message, actor, "👍🏽", add=True) == Fact(
         "reaction.added", {"emoji": "👍🏽"}, MESSAGE
     )
-    assert decide.react(room, message, actor, "eyes", add=False) == Fact(
-        "reaction.removed", {"emoji": "eyes"}, MESSAGE
+    assert decide.react(room, message, actor, "👀", add=False) == Fact(
+        "reaction.removed", {"emoji": "👀"}, MESSAGE
     )
+
+
+def test_a_named_reaction_that_an_import_brought_can_be_joined_and_taken_back():
+    message = a_message(reactions={(":shipit:", COMMANDER.user_id): a_reaction()})
+
+    assert decide.react(a_room(), message, RESPONDER, ":shipit:", add=True)
+    assert decide.react(a_room(), message, COMMANDER, ":shipit:", add=False)
+    with Refused(ErrorCode.INVALID, "emoji"):
+        decide.react(a_room(), message, RESPONDER, ":other:", add=True)
 
 
 @pytest.mark.parametrize("actor", [OBSERVER, STRANGER, ADMIN, AUDITOR, SERVICE])
@@ -469,13 +478,45 @@ def test_a_message_full_of_reactions_takes_no_new_one_but_lets_go_and_repeats():
     assert decide.react(a_room(), full, RESPONDER, "👍", add=False)
 
 
-@pytest.mark.parametrize("emoji", ["👍", "👍🏽", "👩‍🚒", "eyes", ":shipit:", "é", "x" * 64])
-def test_an_emoji_or_a_short_name_is_a_reaction(emoji: str):
+@pytest.mark.parametrize(
+    "emoji", ["👍", "👍🏽", "👩‍🚒", "👩🏾‍❤️‍💋‍👨🏻", "❤", "❤️", "1️⃣", "🇩🇪", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "©"]
+)
+def test_one_emoji_is_a_reaction(emoji: str):
     assert decide.reaction_emoji(emoji) == emoji
 
 
 @pytest.mark.parametrize(
-    "emoji", ["", " ", "a b", "a\u00a0b", "a\n", "\x00", "\ud800", "\ue000", "x" * 65, "👍" * 17]
+    "emoji",
+    [
+        *(
+            "",
+            " ",
+            "a",
+            "+1",
+            ":+1:",
+            "thumbsup",
+            "1",
+            "é",
+            "a b",
+            "\x00",
+            "\ud800",
+            "\ue000",
+            "\u200d",
+        ),
+        *(
+            "👍👍",
+            "👍 ",
+            " 👍",
+            "👍a",
+            "👍" * 17,
+            "👍\u200d",
+            "🇩",
+            "🏽🏽",
+            "<b>",
+            "\ufe0f",
+            "x" * 10_000,
+        ),
+    ],
 )
 def test_anything_else_is_no_reaction(emoji: str):
     with Refused(ErrorCode.INVALID, "emoji"):

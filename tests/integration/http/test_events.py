@@ -12,8 +12,8 @@ def test_every_kind_of_event_is_told_flat_and_in_order(api: Api) -> None:
     message = room.send(ANA, "hello", metadata={"a": 1})
     path = f"/api/messages/{message['message_id']}"
     api.call(ANA, "PATCH", path, json={"content": "hello!", "reason": "typo"})
-    api.call(BEN, "POST", f"{path}/reactions", json={"emoji": "+1"})
-    api.call(BEN, "DELETE", f"{path}/reactions/+1")
+    api.call(BEN, "POST", f"{path}/reactions", json={"emoji": "\U0001f44d"})
+    api.call(BEN, "DELETE", f"{path}/reactions/%F0%9F%91%8D")
     api.call(ANA, "DELETE", path, json={"reason": "done"})
     api.call(ANA, "PUT", f"{room.path}/members/{BEN}", json={"role": "observer"})
     api.call(ANA, "DELETE", f"{room.path}/members/{BEN}")

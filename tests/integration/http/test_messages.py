@@ -296,7 +296,7 @@ def test_a_message_that_is_not_there_is_not_found(api: Api, message_id: str) -> 
     problem(api.call(ANA, "PATCH", path, json={"content": "a"}), 404, "not_found")
     problem(api.call(ANA, "DELETE", path), 404, "not_found")
     problem(api.call(ANA, "GET", f"{path}/reactions"), 404, "not_found")
-    reaction = api.call(ANA, "POST", f"{path}/reactions", json={"emoji": "+1"})
+    reaction = api.call(ANA, "POST", f"{path}/reactions", json={"emoji": "\U0001f44d"})
     problem(reaction, 404, "not_found")
     for rest in ("", "/history"):
         answer = api.call(ANA, "GET", f"{room.path}/messages/{message_id}{rest}")

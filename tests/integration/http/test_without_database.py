@@ -88,7 +88,7 @@ def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> 
             ("GET", f"{message}/reactions", None, None),
             ("PATCH", message, {"content": "edited"}, None),
             ("DELETE", message, None, None),
-            ("POST", f"{message}/reactions", {"emoji": "+1"}, None),
+            ("POST", f"{message}/reactions", {"emoji": "\U0001f44d"}, None),
             ("POST", f"{room.path}/messages", {"content": "which key?"}, new_key()),
         ]
         # All at once, and more than there are connections to PostgreSQL.
@@ -124,9 +124,11 @@ def test_while_the_tables_are_behind_effects_are_told_from_the_log(own_stack: St
         assert edited.headers["etag"] == f'"{edited.json()["version"]}"'
         stale = api.call(ANA, "PATCH", path, json={"content": "third"}, if_match=version)
         problem(stale, 412, "version_mismatch")
-        reacted = api.call(BEN, "POST", f"{path}/reactions", json={"emoji": "+1"})
+        reacted = api.call(BEN, "POST", f"{path}/reactions", json={"emoji": "\U0001f44d"})
         assert reacted.headers["roomlog-projected"] == "false"
-        assert reacted.json() == {"reactions": [{"emoji": "+1", "count": 1, "users": [BEN]}]}
+        assert reacted.json() == {
+            "reactions": [{"emoji": "\U0001f44d", "count": 1, "users": [BEN]}]
+        }
         sent = api.call(ANA, "POST", f"{room.path}/messages", json={"content": "new"})
         assert sent.headers["roomlog-projected"] == "false"
         unknown = f"/api/messages/{sent.json()['message_id']}"
