@@ -1,6 +1,5 @@
 """`roomlog projections`: how far the tables are, and making or checking them anew."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 import click
 import msgspec
+import uvloop
 
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
@@ -126,7 +126,7 @@ def verify_(*, as_json: bool, data: Path) -> int:
 
 def _run(work: Coroutine[None, None, T]) -> T:
     try:
-        return asyncio.run(work)
+        return uvloop.run(work)
     except (DatabaseUnavailableError, TablesMissingError, LogMismatchError, BusyError) as error:
         raise CliError(str(error)) from error
 
