@@ -6,7 +6,6 @@ into tables with the same indexes, made at the same time as there.
 """
 
 import argparse
-import asyncio
 import json
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import uvloop
 
 from roomlog.core.decide import Fact, Stamp, stamp
 from roomlog.embedded.nats import run_nats
@@ -191,7 +191,7 @@ def main() -> None:
         (folder / name).mkdir(mode=0o755)
     try:
         with run_nats(folder / "nats") as nats, run_postgres(folder / "postgres") as postgres:
-            results = asyncio.run(measure(nats.url, postgres.url, arguments.events))
+            results = uvloop.run(measure(nats.url, postgres.url, arguments.events))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if arguments.json:
