@@ -41,13 +41,14 @@ class TokenVerifier:
             raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token is too long")
         try:
             claims = self._claims(token)
+            expires_at = float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired") from error
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise RefusedError(
                 ErrorCode.UNAUTHENTICATED, f"the token is not valid: {type(error).__name__}"
             ) from error
-        return _identity(claims)
+        return _identity(claims, expires_at)
 
     def _claims(self, token: str) -> dict[str, Any]:
         return jwt.decode(
@@ -64,7 +65,7 @@ class TokenVerifier:
         )
 
 
-def _identity(claims: dict[str, Any]) -> Identity:
+def _identity(claims: dict[str, Any], expires_at: float) -> Identity:
     try:
         user = user_id(str(claims["sub"]), "sub")
     except RefusedError as error:
@@ -77,4 +78,4 @@ def _identity(claims: dict[str, Any]) -> Identity:
         )
     known = frozenset(GlobalRole(r) for r in roles if r in GlobalRole.__members__.values())
     actor = Actor(user, name[:_NAME_CHARS_MAX] if name else None, known)
-    return Identity(actor, float(claims["exp"]))
+    return Identity(actor, expires_at)
