@@ -5,7 +5,8 @@ within its duplicate window; an older one is found in the tables; a digest of th
 event's body tells a repetition from another request under the same key.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid5
 
 import msgspec
@@ -60,6 +61,10 @@ class Receipt(msgspec.Struct, frozen=True):
         return decode_event(self.data).message_id or self.event_id
 
 
+Decide = Callable[[], Sequence[Fact]]
+Refresh = Callable[[], Awaitable[None]]
+
+
 class Writer:
     """Appends what commands decide."""
 
@@ -71,8 +76,13 @@ class Writer:
         self._progress = progress
         self._clock = clock
 
-    async def write(self, command: Command, decide: Callable[[], Sequence[Fact]]) -> Receipt | None:
+    async def write(
+        self, command: Command, decide: Decide, *, refresh: Refresh | None = None
+    ) -> Receipt | None:
         """Decide and append; None where there was nothing to do and no earlier event either.
+
+        `refresh` brings what `decide` judges by up to the log: it is awaited before a refusal,
+        and before the word that there is nothing to do, so that neither is told of the past.
 
         Raises RefusedError with whatever the decision says, `idempotency_mismatch`,
         `projection_behind` (an old key can't be judged now), `log_unavailable` (its detail says
@@ -91,7 +101,7 @@ class Writer:
                 if earlier is not None:
                     return earlier
         try:
-            facts = decide()
+            facts = await _decided(decide, refresh)
         except RefusedError:
             if key is None:
                 raise
@@ -137,11 +147,15 @@ class Writer:
             raise RefusedError(
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
             ) from error
+        last = appended[-1].sequence
         if appended[0].duplicate and digest is not None:
-            return await self._repetition(
-                command.room_id, event_id, appended[0].sequence, digest, appended[-1].sequence
-            )
-        return Receipt(command.room_id, event_id, appended[-1].sequence, at, events[0].data)
+            first = appended[0].sequence
+            earlier = await self._repetition(command.room_id, event_id, first, digest, last)
+            # Its salt tells this very event, which an attempt of the log's own put there before
+            # its connection was lost, from one of an earlier request.
+            if earlier.data != events[0].data:
+                return earlier
+        return Receipt(command.room_id, event_id, last, at, events[0].data)
 
     async def _earlier_up_to_now(
         self, room_id: str, event_id: str, digest: str | None
@@ -172,6 +186,16 @@ class Writer:
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key was used for another request"
             )
         return Receipt(room_id, event_id, last, stored.at, logged.data, repeated=True)
+
+
+async def _decided(decide: Decide, refresh: Refresh | None) -> Sequence[Fact]:
+    if refresh is None:
+        return decide()
+    with contextlib.suppress(RefusedError):
+        if facts := decide():
+            return facts
+    await refresh()
+    return decide()
 
 
 def check_key(key: str) -> None:
