@@ -75,7 +75,7 @@ def status(*, as_json: bool, data: Path) -> None:
         click.echo(msgspec.json.encode(_Status(shown)).decode())
         return
     for one in shown:
-        click.echo(_in_words(one))
+        click.echo(in_words(one))
 
 
 @command.command(name="rebuild")
@@ -195,10 +195,11 @@ def _scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:
     return progress
 
 
-def _in_words(one: PartitionStatus) -> str:
+def in_words(one: PartitionStatus) -> str:
+    """One line for people. Tables that belong to another log are never up to date."""
     line = f"partition {one.partition}: at {one.checkpoint} of {one.head}"
     if not one.lag_events:
-        line += ", up to date"
+        line += "" if one.halted is not None else ", up to date"
     elif one.lag_seconds is None:
         line += ", nothing projected yet"
     else:
