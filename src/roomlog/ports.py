@@ -423,8 +423,10 @@ class ReadModel(Protocol):
         """
         ...
 
-    async def room(self, room_id: str, user_id: str, *, marker: int) -> RoomRow | None:
-        """One room, seen by that user."""
+    async def room(
+        self, room_id: str, user_id: str, *, marker: int, up_to: int | None = None
+    ) -> RoomRow | None:
+        """One room, seen by that user. `up_to`: `unread` as it was right after that sequence."""
         ...
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:

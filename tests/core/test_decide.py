@@ -118,6 +118,10 @@ def test_updating_a_room_says_only_what_really_changes():
 )
 def test_updating_a_room_to_what_it_is_makes_no_fact(command: rs.RoomUpdate):
     assert decide.update_room(a_room(), ADMIN, command) == []
+    [event] = decide.update_room(a_room(), ADMIN, command, keyed=True)
+    assert event.type == "room.updated"
+    [nothing] = decide.update_room(a_room(), ADMIN, rs.RoomUpdate(), keyed=True)
+    assert nothing == decide.Fact("room.updated", {})
 
 
 @pytest.mark.parametrize("actor", [RESPONDER, OBSERVER, STRANGER, AUDITOR, SERVICE])
@@ -155,6 +159,8 @@ def test_a_role_that_a_member_has_already_makes_no_fact():
     command = rs.MemberUpdate(RoomRole.COMMANDER)
 
     assert decide.put_member(a_room(), COMMANDER, COMMANDER.user_id, command) == []
+    [event] = decide.put_member(a_room(), COMMANDER, COMMANDER.user_id, command, keyed=True)
+    assert event.type == "member.role_changed"
 
 
 def test_the_last_commander_keeps_the_role_and_stays():

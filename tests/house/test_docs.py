@@ -25,6 +25,7 @@ from tests.house.repository import ROOT, run
 DOCS = ROOT / "docs"
 _PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 _LIMITS_OF = (
+    "roomlog.ports",
     *("roomlog_contract", "roomlog.core", "roomlog.services", "roomlog.http"),
     *("roomlog.realtime", "roomlog.cli", "roomlog.jetstream.append", "roomlog.ports"),
 )

@@ -35,7 +35,8 @@ class _Log:
         return 1 if room_id == ROOM else 0
 
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
-        return self.heads.get(room_id, 0)
+        head = self.heads.get(room_id, 0)
+        return head if up_to is None else max(n for n in (0, 4, 7, head) if n <= up_to)
 
     async def partition_state(self, partition: int) -> Any:
         class State:
@@ -180,6 +181,22 @@ async def test_after_a_reset_nothing_counts_as_projected(world: World):
     world.progress.reset()
 
     assert await world.progress.wait(ROOM, 1, 0) is False
+
+
+async def test_a_room_that_is_projected_is_read_up_to_its_head(world: World):
+    world.signals.listeners[1](10)
+
+    assert await world.progress.head(ROOM, 10) == 10
+
+
+async def test_a_room_that_is_behind_is_read_up_to_its_last_projected_event(world: World):
+    world.tables.sequences[1] = 9
+
+    assert await world.progress.head(ROOM, 10) == 7
+
+
+async def test_a_room_of_which_nothing_is_projected_is_read_up_to_nothing(world: World):
+    assert await world.progress.head(ROOM, 10) == 0
 
 
 async def test_catching_up_waits_for_the_rooms_head(world: World):

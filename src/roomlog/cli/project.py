@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import click
+import uvloop
 
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option
@@ -34,7 +35,7 @@ def command(*, data: Path) -> None:
     settings = load_settings(data)
     set_up_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(_project_until_stopped(settings))
+        uvloop.run(_project_until_stopped(settings))
     except (ProjectorHaltedError, TablesMissingError, LogMismatchError) as error:
         raise CliError(f"the projector stops: {error}") from error
 

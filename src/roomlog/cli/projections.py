@@ -1,6 +1,5 @@
 """`roomlog projections`: how far the tables are, and making or checking them anew."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 import click
 import msgspec
+import uvloop
 
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
@@ -75,7 +75,7 @@ def status(*, as_json: bool, data: Path) -> None:
         click.echo(msgspec.json.encode(_Status(shown)).decode())
         return
     for one in shown:
-        click.echo(_in_words(one))
+        click.echo(in_words(one))
 
 
 @command.command(name="rebuild")
@@ -126,7 +126,7 @@ def verify_(*, as_json: bool, data: Path) -> int:
 
 def _run(work: Coroutine[None, None, T]) -> T:
     try:
-        return asyncio.run(work)
+        return uvloop.run(work)
     except (DatabaseUnavailableError, TablesMissingError, LogMismatchError, BusyError) as error:
         raise CliError(str(error)) from error
 
@@ -195,10 +195,11 @@ def _scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:
     return progress
 
 
-def _in_words(one: PartitionStatus) -> str:
+def in_words(one: PartitionStatus) -> str:
+    """One line for people. Tables that belong to another log are never up to date."""
     line = f"partition {one.partition}: at {one.checkpoint} of {one.head}"
     if not one.lag_events:
-        line += ", up to date"
+        line += "" if one.halted is not None else ", up to date"
     elif one.lag_seconds is None:
         line += ", nothing projected yet"
     else:

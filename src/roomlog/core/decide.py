@@ -90,8 +90,13 @@ def create_room(actor: Actor, command: rs.RoomCreate) -> Sequence[Fact]:
     return [opened, *added]
 
 
-def update_room(room: RoomState, actor: Actor, command: rs.RoomUpdate) -> Sequence[Fact]:
-    """`room.updated` with what really changes; nothing where nothing does."""
+def update_room(
+    room: RoomState, actor: Actor, command: rs.RoomUpdate, *, keyed: bool = False
+) -> Sequence[Fact]:
+    """`room.updated` with what really changes.
+
+    Where nothing does, nothing; but under a key an event without effect, so that the key is known.
+    """
     policy.require(Act.MANAGE, actor, room)
     asked = {
         "title": command.title
@@ -102,18 +107,21 @@ def update_room(room: RoomState, actor: Actor, command: rs.RoomUpdate) -> Sequen
         else _line(command.severity, "severity", empty=True),
         "status": command.status,
     }
-    changed = {
-        name: value
-        for name, value in asked.items()
-        if value is not UNSET and value != getattr(room, name)
-    }
-    return [Fact("room.updated", changed)] if changed else []
+    given = {name: value for name, value in asked.items() if value is not UNSET}
+    changed = {name: value for name, value in given.items() if value != getattr(room, name)}
+    if changed:
+        return [Fact("room.updated", changed)]
+    return [Fact("room.updated", given)] if keyed else []
 
 
 def put_member(
-    room: RoomState, actor: Actor, user: str, command: rs.MemberUpdate
+    room: RoomState, actor: Actor, user: str, command: rs.MemberUpdate, *, keyed: bool = False
 ) -> Sequence[Fact]:
-    """`member.added` or `member.role_changed`; nothing where the role is that already."""
+    """`member.added` or `member.role_changed`.
+
+    Where the role is that already, nothing; but under a key an event without effect, so that the
+    key is known.
+    """
     policy.require(Act.MANAGE, actor, room)
     user = user_id(user, "user_id")
     member = room.members.get(user)
@@ -121,10 +129,11 @@ def put_member(
         if len(room.members) >= MEMBERS_MAX:
             raise RefusedError(ErrorCode.INVALID, f"a room has at most {MEMBERS_MAX} members")
         return [Fact("member.added", {"user_id": user, "role": command.role})]
+    changed = Fact("member.role_changed", {"user_id": user, "role": command.role})
     if member.role == command.role:
-        return []
+        return [changed] if keyed else []
     _keep_a_commander(room, user)
-    return [Fact("member.role_changed", {"user_id": user, "role": command.role})]
+    return [changed]
 
 
 def remove_member(room: RoomState, actor: Actor, user: str) -> Sequence[Fact]:

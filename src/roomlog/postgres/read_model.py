@@ -154,11 +154,13 @@ class PostgresReadModel:
         )
         return [_room_row(row) for row in rows]
 
-    async def room(self, room_id: str, user_id: str, *, marker: int) -> RoomRow | None:
+    async def room(
+        self, room_id: str, user_id: str, *, marker: int, up_to: int | None = None
+    ) -> RoomRow | None:
         """See ReadModel."""
         if not is_uuid(room_id):
             return None
-        row = await self._pool.fetch_one(query("room"), user_id, room_id, marker)
+        row = await self._pool.fetch_one(query("room"), user_id, room_id, marker, up_to)
         return None if row is None else _room_row(row)
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:

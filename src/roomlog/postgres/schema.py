@@ -42,12 +42,13 @@ def table_shapes() -> dict[str, TableShape]:
     shapes: dict[str, TableShape] = {}
     for table in Base.metadata.sorted_tables:
         columns = tuple(
-            Column(column.name, column.type.compile(_dialect).split(" COLLATE ")[0])
+            Column(str(column.name), column.type.compile(_dialect).split(" COLLATE ")[0])
             for column in table.columns
             if column.computed is None
         )
-        key = tuple(column.name for column in table.primary_key.columns)
-        shapes[table.name] = TableShape(table.name, key, columns)
+        key = tuple(str(column.name) for column in table.primary_key.columns)
+        # SQLAlchemy's names are a subclass of str that encoders do not know.
+        shapes[str(table.name)] = TableShape(str(table.name), key, columns)
     return shapes
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 
-from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.upcasters import UnreadableEventError, room_event
 from roomlog.ports import EventLog, LogEvent
@@ -26,7 +25,7 @@ class EventService:
     async def open_room(self, actor: Actor, room_id: str) -> LiveRoom:
         """The room, if the actor may read it."""
         room = await self._rooms.open(room_id)
-        policy.require(Act.READ, actor, room.state)
+        await room.require(Act.READ, actor)
         return room
 
     async def head(self, room_id: str, min_sequence: int | None = None) -> int:

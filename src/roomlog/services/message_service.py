@@ -1,6 +1,7 @@
 """Messages: load -> decide -> append, and the reads of them."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,6 +36,14 @@ class MessageFilter(msgspec.Struct, frozen=True):
     before_timestamp: datetime | None = None
     message_type: MessageType | None = None
     sender_id: str | None = None
+
+
+class FoundMessage(NamedTuple):
+    """A message as the tables had it at `checkpoint`, and its room."""
+
+    room: LiveRoom
+    message: MessageState
+    checkpoint: int
 
 
 class MessageService:
@@ -72,7 +81,9 @@ class MessageService:
         limited = (Limited.MESSAGES, room.state)
         asked = Command(room_id, actor, key, ("send", command), limited=limited)
         receipt = await self._writer.write(
-            asked, lambda: [decide.send(room.state, actor, command, self._limits)]
+            asked,
+            lambda: [decide.send(room.state, actor, command, self._limits)],
+            refresh=room.refresh,
         )
         assert receipt is not None
         self._notices.mentioned(room.state, actor, receipt)
@@ -99,7 +110,8 @@ class MessageService:
         room_id: str | None = None,
     ) -> Effect:
         """Edit a message (of room `room_id`, where given); the effect is the fold's word."""
-        room, message = await self._load(message_id, room_id)
+        found = await self._load(message_id, room_id)
+        room, message = found.room, found.message
         now = self._clock.now()
         receipt = await self._writer.write(
             Command(
@@ -120,6 +132,7 @@ class MessageService:
                     limits=self._limits,
                 )
             ],
+            refresh=room.refresh,
         )
         assert receipt is not None
         before = message.metadata.get(decide.MENTIONS_FIELD, ())
@@ -138,7 +151,8 @@ class MessageService:
         room_id: str | None = None,
     ) -> Effect:
         """Delete a message: hidden from the present, kept in the log."""
-        room, message = await self._load(message_id, room_id)
+        found = await self._load(message_id, room_id)
+        room, message = found.room, found.message
         receipt = await self._writer.write(
             Command(
                 room.room_id,
@@ -152,6 +166,7 @@ class MessageService:
                     room.state, message, actor, command, expected_version=expected_version
                 )
             ],
+            refresh=room.refresh,
         )
         assert receipt is not None
         return await self._effects.of(receipt)
@@ -160,7 +175,7 @@ class MessageService:
         """The message right after an edit or deletion."""
         return await self._effects.message(effect)
 
-    async def _load(self, message_id: str, room_id: str | None) -> tuple[LiveRoom, MessageState]:
+    async def _load(self, message_id: str, room_id: str | None) -> FoundMessage:
         return await find_message(
             message_id, room_id, self._read_model, self._progress, self._rooms
         )
@@ -175,8 +190,9 @@ class MessageService:
         """A page, newest first (oldest first with `after`). `next` is left to the caller."""
         room = await self.readable(actor, room_id, min_sequence)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
+        head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.messages(query)
-        head = max(room.position, min_sequence or 0)
+        head = max(head, *(item.version for item in items)) if items else head
         return rs.RoomPage(items, None, head, self._log.epoch)
 
     async def search_messages(
@@ -247,15 +263,16 @@ class MessageService:
         room = await self._rooms.open(room_id)
         if message.deleted_at is not None:
             policy.require(Act.READ_DELETED, actor, room.state)
+        head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.versions(message.message_id, after=after, limit=limit)
-        return rs.RoomPage(items, None, max(room.position, min_sequence or 0), self._log.epoch)
+        return rs.RoomPage(items, None, head, self._log.epoch)
 
     async def readable(
         self, actor: Actor, room_id: str, min_sequence: int | None = None
     ) -> LiveRoom:
         """The room, if the actor may read it, with the tables at `min_sequence` at least."""
         room = await self._rooms.open(room_id)
-        policy.require(Act.READ, actor, room.state)
+        await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
         return room
 
@@ -266,17 +283,17 @@ async def find_message(
     read_model: ReadModel,
     progress: ProjectionProgress,
     rooms: RoomCache,
-) -> tuple[LiveRoom, MessageState]:
+) -> FoundMessage:
     """A message's state and its room. One that was only just sent is waited for.
 
     Raises RefusedError `not_found`, also where the message is not of room `room_id`, and
     `projection_behind` where the tables are too far behind to tell.
     """
     message_id = decide.uuid(message_id, "message_id")
-    state, _ = await read_model.message_state(message_id)
+    state, checkpoint = await read_model.message_state(message_id)
     if state is None:
         caught_up = await progress.catch_up(room_id, WRITE_WAIT_S)
-        state, _ = await read_model.message_state(message_id)
+        state, checkpoint = await read_model.message_state(message_id)
         if state is None and not caught_up:
             raise RefusedError(
                 ErrorCode.PROJECTION_BEHIND,
@@ -285,4 +302,4 @@ async def find_message(
             )
     if state is None or (room_id is not None and state.room_id != room_id):
         raise RefusedError(ErrorCode.NOT_FOUND, "no such message")
-    return await rooms.open(state.room_id), state
+    return FoundMessage(await rooms.open(state.room_id), state, checkpoint)

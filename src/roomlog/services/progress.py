@@ -15,6 +15,7 @@ from roomlog_contract.errors import ErrorCode, RefusedError
 
 READ_WAIT_S = 5.0
 WRITE_WAIT_S = 2.0
+HEAD_WAIT_S = 0.5
 _POLL_S = 0.25
 _DUPLICATE_WINDOW = timedelta(seconds=110)  # the log's 120 s, less what clocks may differ by
 _WAITERS_MAX = 10_000
@@ -136,6 +137,16 @@ class ProjectionProgress:
             state = await self._log.partition_state(partition)
             reached &= await self._wait(partition, state.last_sequence, timeout_s)
         return reached
+
+    async def head(self, room_id: str, position: int) -> int:
+        """The sequence up to which reads of the room are sure to reflect it: whoever has read
+        may go on from there. That is `position`, which is waited for a little; the room's last
+        event that is in the tables, where these are behind.
+        """
+        if await self.wait(room_id, position, HEAD_WAIT_S):
+            return position
+        reached = self._reached[self._log.partition_of(room_id)]
+        return await self._log.last_sequence(room_id, up_to=min(reached, position))
 
     async def require(self, room_id: str, min_sequence: int | None) -> None:
         """Return when reads of the room reflect `min_sequence`.

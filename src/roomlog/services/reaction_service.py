@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from roomlog.core import decide, policy
+from roomlog.core import decide
 from roomlog.core.policy import Act, Actor
 from roomlog.ports import ReadModel
 from roomlog.services.effects import Effect, Effects
@@ -68,12 +68,13 @@ class ReactionService:
         *,
         add: bool,
     ) -> Effect:
-        room, message = await find_message(
+        room, message, checkpoint = await find_message(
             message_id, room_id, self._read_model, self._progress, self._rooms
         )
         there = message.reactions.get((emoji, actor.user_id))
-        if key is None and add == (there is not None):
-            # Nothing to append. With a key it is appended all the same, so that the key is known.
+        if key is None and add == (there is not None) and checkpoint >= room.position:
+            # Nothing to append. With a key it is appended all the same, so that the key is known;
+            # and while the tables are behind, so that the fold says whether it changed anything.
             decide.react(room.state, message, actor, emoji, add=add)
             return _unchanged(message, there)
         name = "react" if add else "unreact"
@@ -86,6 +87,7 @@ class ReactionService:
                 limited=(Limited.CHANGES, room.state),
             ),
             lambda: [decide.react(room.state, message, actor, emoji, add=add)],
+            refresh=room.refresh,
         )
         assert receipt is not None
         return await self._effects.of(receipt)
@@ -98,15 +100,14 @@ class ReactionService:
         self, actor: Actor, message_id: str, min_sequence: int | None = None
     ) -> ReactionResponse:
         """A message's reactions as they stand."""
-        message_id = decide.uuid(message_id, "message_id")
-        message = await self._read_model.message(message_id)
+        room, found, _ = await find_message(
+            message_id, None, self._read_model, self._progress, self._rooms
+        )
+        await room.require(Act.READ, actor)
+        await self._progress.require(room.room_id, min_sequence)
+        message = await self._read_model.message(found.message_id)
         if message is None:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message")
-        room = await self._rooms.open(message.room_id)
-        policy.require(Act.READ, actor, room.state)
-        if min_sequence:
-            await self._progress.require(message.room_id, min_sequence)
-            message = await self._read_model.message(message_id) or message
         return ReactionResponse(message.reactions)
 
     async def get_reaction_counts(self, actor: Actor, message_id: str) -> Mapping[str, int]:

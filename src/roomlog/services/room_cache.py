@@ -8,9 +8,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from roomlog.core.room_state import decode_snapshot, evolve_stored
+from roomlog.core import policy
+from roomlog.core.policy import Act, Actor
+from roomlog.core.room_state import changes_room, decode_snapshot, evolve_stored
 from roomlog.core.upcasters import UnreadableEventError, is_readable, room_event
-from roomlog.ports import EventLog, Feed, LogEvent, SnapshotStore
+from roomlog.ports import EventLog, Feed, LogEvent, LogUnavailableError, SnapshotStore
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import RoomEvent
 from roomlog_contract.fold import RoomState
@@ -21,11 +23,15 @@ RoomListener = Callable[[Sequence[RoomEvent]], None]
 
 
 class LiveRoom:
-    """One room on this node. `state` and `position` (a sequence) move with the live feed."""
+    """One room on this node. `state` and `position` (a sequence) move with the live feed.
+
+    `changed_at`: no event above this sequence has changed the state.
+    """
 
     def __init__(self, room_id: str) -> None:
         self.room_id = room_id
         self.position = 0
+        self.changed_at = 0
         self.listeners: list[RoomListener] = []
         self.appended_ns = 0  # by the log's clock: of the newest event handed to the listeners
         self._state: RoomState | None = None
@@ -46,6 +52,22 @@ class LiveRoom:
         assert self._feed is not None
         return self._feed
 
+    async def refresh(self) -> None:
+        """Have the state as the log has it now: the feed may be a little behind.
+
+        Raises LogUnavailableError.
+        """
+        await self.feed.check()
+
+    async def require(self, act: Act, actor: Actor) -> None:
+        """Raise RefusedError `forbidden` unless the actor may do that, by the log as it is now.
+
+        Raises LogUnavailableError where that can't be asked before a refusal.
+        """
+        if not policy.allows(act, actor, self.state):
+            await self.refresh()
+            policy.require(act, actor, self.state)
+
     async def load(self, log: EventLog, snapshots: SnapshotStore) -> None:
         """Follow the room and bring its state up to date. Raises RefusedError `not_found`."""
         if await log.last_sequence(self.room_id) == 0:
@@ -60,6 +82,7 @@ class LiveRoom:
                 and (state := decode_snapshot(snapshot.state)) is not None
             ):
                 self._state, self.position = state, snapshot.sequence
+                self.changed_at = snapshot.sequence
             await self._catch_up(log, self._feed)
             _ = self.state
         except BaseException:
@@ -78,7 +101,7 @@ class LiveRoom:
                 read = True
                 for event in batch:
                     if event.sequence > state_at:
-                        self._state = evolve_stored(self._state, event.sequence, event.data)
+                        self._evolve(event)
                 last = batch[-1]
                 self.position = last.sequence
                 readable = is_readable(last.data)
@@ -86,8 +109,13 @@ class LiveRoom:
         self.position = max(self.position, feed.position)
         self._loaded = True
 
-    def _take(self, event: LogEvent) -> RoomEvent | None:
+    def _evolve(self, event: LogEvent) -> None:
         self._state = evolve_stored(self._state, event.sequence, event.data)
+        if changes_room(event.data):
+            self.changed_at = event.sequence
+
+    def _take(self, event: LogEvent) -> RoomEvent | None:
+        self._evolve(event)
         self.position = event.sequence
         try:
             # Links over what cannot be read, so that nobody takes it for a gap.
@@ -126,6 +154,7 @@ class RoomCache:
         self._rooms_max = rooms_max
         self._rooms: OrderedDict[str, LiveRoom] = OrderedDict()
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
+        self._cleared = 0
 
     async def open(self, room_id: str) -> LiveRoom:
         """The room, followed and up to date with the log as of now or a little before.
@@ -144,8 +173,11 @@ class RoomCache:
         return await asyncio.shield(task)
 
     async def _load(self, room_id: str) -> LiveRoom:
-        room = LiveRoom(room_id)
+        room, cleared = LiveRoom(room_id), self._cleared
         await room.load(self._log, self._snapshots)
+        if cleared != self._cleared:
+            await room.close()
+            raise LogUnavailableError("the log became another one while the room was read")
         self._rooms[room_id] = room
         await self._evict()
         return room
@@ -168,6 +200,7 @@ class RoomCache:
 
     async def clear(self) -> None:
         """Forget all rooms: the log is another one now."""
+        self._cleared += 1
         rooms, self._rooms = list(self._rooms.values()), OrderedDict()
         for room in rooms:
             await room.close()

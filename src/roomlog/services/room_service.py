@@ -6,7 +6,15 @@ from roomlog.core import decide, policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import evolve_stored
 from roomlog.core.upcasters import decode_event
-from roomlog.ports import EventLog, ReadMarkers, ReadModel, RoomPosition, RoomRow
+from roomlog.ports import (
+    DatabaseUnavailableError,
+    EventLog,
+    LogUnavailableError,
+    ReadMarkers,
+    ReadModel,
+    RoomPosition,
+    RoomRow,
+)
 from roomlog.services import identity
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
@@ -58,7 +66,8 @@ class RoomService:
         room = await self._rooms.open(room_id)
         return await self._writer.write(
             Command(room_id, actor, key, ("update_room", _given(command))),
-            lambda: decide.update_room(room.state, actor, command),
+            lambda: decide.update_room(room.state, actor, command, keyed=key is not None),
+            refresh=room.refresh,
         )
 
     async def put_member(
@@ -68,7 +77,8 @@ class RoomService:
         room = await self._rooms.open(room_id)
         receipt = await self._writer.write(
             Command(room_id, actor, key, ("put_member", user, command)),
-            lambda: decide.put_member(room.state, actor, user, command),
+            lambda: decide.put_member(room.state, actor, user, command, keyed=key is not None),
+            refresh=room.refresh,
         )
         if receipt is not None and decode_event(receipt.data).type == "member.added":
             self._notices.added([user], receipt)
@@ -82,6 +92,7 @@ class RoomService:
         receipt = await self._writer.write(
             Command(room_id, actor, key, ("remove_member", user)),
             lambda: decide.remove_member(room.state, actor, user),
+            refresh=room.refresh,
         )
         if receipt is not None:
             self._notices.removed(user, receipt)
@@ -104,9 +115,20 @@ class RoomService:
             role=policy.role_of(actor, state),
             head=head,
             epoch=self._log.epoch,
-            unread=0,
+            unread=await self._unread(actor, room_id, head) if projected else 0,
         )
         return answer, projected
+
+    async def _unread(self, actor: Actor, room_id: str, up_to: int) -> int:
+        """What the caller had not read of the room as of `up_to`; 0 where that can't be told."""
+        try:
+            markers = await self._markers.get(actor.user_id)
+            row = await self._read_model.room(
+                room_id, actor.user_id, marker=markers.get(room_id, 0), up_to=up_to
+            )
+        except (DatabaseUnavailableError, LogUnavailableError):
+            return 0  # the write is done, and its answer must not say otherwise
+        return 0 if row is None else row.unread
 
     async def member_answer(
         self, room_id: str, user: str, receipt: Receipt | None
@@ -128,6 +150,8 @@ class RoomService:
             return room.state, room.position, True
         projected = await self.projected(receipt)
         state: RoomState | None = room.state
+        if room.changed_at <= receipt.sequence <= room.position:
+            return room.state, receipt.sequence, projected
         after = room.position
         if after > receipt.sequence:
             state, after = None, 0
@@ -147,11 +171,13 @@ class RoomService:
             all_rooms=policy.sees_all_rooms(actor),
             markers=await self._markers.get(actor.user_id),
             after=after,
-            limit=limit,
+            limit=limit + 1,
         )
+        more = len(rows) > limit
+        del rows[limit:]
         heads = await self._log.last_sequences([row.room_id for row in rows])
         answers = [self._response(row, heads.get(row.room_id, 0)) for row in rows]
-        if len(rows) < limit:
+        if not more:
             return answers, None
         return answers, RoomPosition(rows[-1].created_sequence, rows[-1].room_id)
 
@@ -160,7 +186,7 @@ class RoomService:
     ) -> rs.RoomResponse:
         """One room as it stands, with the caller's role and unread count."""
         room = await self._rooms.open(room_id)
-        policy.require(Act.READ, actor, room.state)
+        await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
         markers = await self._markers.get(actor.user_id)
         head = await self._log.last_sequence(room_id)
@@ -197,16 +223,16 @@ class RoomService:
     ) -> rs.RoomPage[rs.MemberResponse]:
         """Members in order of user id. `next` is left to the caller."""
         room = await self._rooms.open(room_id)
-        policy.require(Act.READ, actor, room.state)
+        await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
+        head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         members = await self._read_model.members(room_id, after=after, limit=limit)
-        head = max(room.position, min_sequence or 0)
         return rs.RoomPage(members, None, head, self._log.epoch)
 
     async def check_read(self, actor: Actor, room_id: str, sequence: int) -> None:
         """Raise RefusedError unless the actor may read the room, and could have read that far."""
         room = await self._rooms.open(room_id)
-        policy.require(Act.READ, actor, room.state)
+        await room.require(Act.READ, actor)
         if sequence > room.position and sequence > await self._log.last_sequence(room_id):
             raise RefusedError(ErrorCode.INVALID, "lies above the room's head", field="sequence")
 

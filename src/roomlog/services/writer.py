@@ -5,7 +5,8 @@ within its duplicate window; an older one is found in the tables; a digest of th
 event's body tells a repetition from another request under the same key.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -72,6 +73,10 @@ class Receipt(msgspec.Struct, frozen=True):
         return decode_event(self.data).message_id or self.event_id
 
 
+Decide = Callable[[], Sequence[Fact]]
+Refresh = Callable[[], Awaitable[None]]
+
+
 class Writer:
     """Appends what commands decide."""
 
@@ -90,8 +95,13 @@ class Writer:
         self._progress = progress
         self._clock = clock
 
-    async def write(self, command: Command, decide: Callable[[], Sequence[Fact]]) -> Receipt | None:
+    async def write(
+        self, command: Command, decide: Decide, *, refresh: Refresh | None = None
+    ) -> Receipt | None:
         """Decide and append; None where there was nothing to do and no earlier event either.
+
+        `refresh` brings what `decide` judges by up to the log: it is awaited before a refusal,
+        and before the word that there is nothing to do, so that neither is told of the past.
 
         Raises RefusedError with whatever the decision says, `idempotency_mismatch`,
         `projection_behind` (an old key can't be judged now), `rate_limited` and `spam` (never for a
@@ -111,7 +121,7 @@ class Writer:
                 if earlier is not None:
                     return earlier
         try:
-            facts = decide()
+            facts = await _decided(decide, refresh)
         except RefusedError:
             if key is None:
                 raise
@@ -173,13 +183,16 @@ class Writer:
             raise RefusedError(
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
             ) from error
+        last = appended[-1].sequence
         if appended[0].duplicate and digest is not None:
-            return await self._repetition(
-                command.room_id, event_id, appended[0].sequence, digest, appended[-1].sequence
-            )
-        if not appended[0].duplicate:
-            operations.record(command, facts, event_id, appended[-1].sequence)
-        return Receipt(command.room_id, event_id, appended[-1].sequence, at, events[0].data)
+            first = appended[0].sequence
+            earlier = await self._repetition(command.room_id, event_id, first, digest, last)
+            # Its salt tells this very event, which an attempt of the log's own put there before
+            # its connection was lost, from one of an earlier request.
+            if earlier.data != events[0].data:
+                return earlier
+        operations.record(command, facts, event_id, last)
+        return Receipt(command.room_id, event_id, last, at, events[0].data)
 
     async def _earlier_up_to_now(
         self, room_id: str, event_id: str, digest: str | None
@@ -231,6 +244,16 @@ async def _granted(grant: Grant, appending: Coroutine[Any, Any, Receipt]) -> Rec
     else:
         grant.done()
     return msgspec.structs.replace(receipt, quotas=grant.quotas)
+
+
+async def _decided(decide: Decide, refresh: Refresh | None) -> Sequence[Fact]:
+    if refresh is None:
+        return decide()
+    with contextlib.suppress(RefusedError):
+        if facts := decide():
+            return facts
+    await refresh()
+    return decide()
 
 
 def check_key(key: str) -> None:

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from roomlog.cli import COMMANDS
+from roomlog.cli.projections import PartitionStatus, in_words
 from roomlog.settings import list_settings
 from tests.stack import clean_environment
 
@@ -110,3 +111,10 @@ def test_a_token_needs_none_of_the_heavy_parts(tmp_path):
     )  # fmt: skip
     loaded = set(result.stdout.split())
     assert not loaded & {"litestar", "sqlalchemy", "asyncpg", "nats", "uvicorn", "rich", "alembic"}
+
+
+def test_tables_that_belong_to_another_log_are_not_called_up_to_date():
+    status = PartitionStatus(0, "epoch", 12, 12, 0, 0.0, 0, None)
+    assert in_words(status) == "partition 0: at 12 of 12, up to date"
+    halted = PartitionStatus(0, "epoch", 12, 3, 0, 0.0, 0, "the log has lost events")
+    assert in_words(halted) == "partition 0: at 12 of 3; STOPPED: the log has lost events"

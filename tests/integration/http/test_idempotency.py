@@ -92,6 +92,54 @@ def test_every_other_write_is_repeatable(api: Api, make_key: object) -> None:
 
 
 @KEYS
+def test_a_key_is_known_also_where_nothing_had_to_change(api: Api, make_key: object) -> None:
+    room = api.room((BEN, "responder"))
+    title = api.get(ANA, room.path)["title"]
+    member = f"{room.path}/members/{BEN}"
+    writes = [
+        ("PATCH", room.path, {"title": title, "status": "open"}, {"status": "closed"}),
+        ("PATCH", room.path, {}, {"title": "other"}),
+        ("PUT", member, {"role": "responder"}, {"role": "commander"}),
+    ]
+    done = []
+    for method, where, body, other in writes:
+        key = make_key()  # type: ignore[operator]
+        first = api.call(ANA, method, where, json=body, key=key)
+        assert first.status_code == 200, first.text
+        done.append((method, where, body, other, key, first))
+    assert len(room.messages(ANA)) == 1  # nothing but that BEN was added
+    assert api.call(ANA, "PATCH", room.path, json={"title": "later"}).status_code == 200
+    assert api.call(ANA, "PUT", member, json={"role": "observer"}).status_code == 200
+    for method, where, body, other, key, first in done:
+        replayed(first, api.call(ANA, method, where, json=body, key=key))
+        misused = api.call(ANA, method, where, json=other, key=key)
+        problem(misused, 422, "idempotency_mismatch")
+    now = api.get(ANA, room.path)
+    assert (now["title"], now["status"]) == ("later", "open")
+    members = api.get(ANA, f"{room.path}/members")["items"]
+    assert {m["user_id"]: m["role"] for m in members} == {ANA: "commander", BEN: "observer"}
+
+
+@KEYS
+def test_unread_is_told_as_it_was_right_after_the_change(api: Api, make_key: object) -> None:
+    room = api.room((BEN, "responder"))
+    for n in range(3):
+        deleted = room.send(BEN, f"unread {n}")
+    room.send(ANA, "my own")
+    key = make_key()  # type: ignore[operator]
+    first = api.call(ANA, "PATCH", room.path, json={"title": "New"}, key=key)
+    assert first.json()["unread"] == api.get(ANA, room.path)["unread"] == 3
+    room.send(BEN, "later")
+    assert api.call(BEN, "DELETE", f"/api/messages/{deleted['message_id']}").status_code == 200
+    replayed(first, api.call(ANA, "PATCH", room.path, json={"title": "New"}, key=key))
+    room.send(BEN, "more")
+    unkeyed = api.call(ANA, "PATCH", room.path, json={"title": "Newer"})
+    assert unkeyed.json()["unread"] == api.get(ANA, room.path)["unread"] == 4
+    unchanged = api.call(ANA, "PATCH", room.path, json={"title": "Newer"})
+    assert unchanged.json()["unread"] == 4
+
+
+@KEYS
 def test_a_room_is_created_once(api: Api, make_key: object) -> None:
     key = make_key()  # type: ignore[operator]
     body = {"name": "once", "members": [{"user_id": BEN, "role": "responder"}]}

@@ -139,6 +139,7 @@ def test_rooms_are_listed_in_order_of_creation_for_who_may_see_them(api: Api) ->
     pages = all_pages(api, user, "/api/rooms", limit=4)
     assert [room["room_id"] for page in pages for room in page] == [*mine, shared]
     assert [len(page) for page in pages] == [4, 2]
+    assert [len(page) for page in all_pages(api, user, "/api/rooms", limit=3)] == [3, 3]
     everything = [r for page in all_pages(api, ADMIN, "/api/rooms", limit=100) for r in page]
     assert {*mine, shared, hidden} <= {room["room_id"] for room in everything}
     first = api.call(user, "GET", "/api/rooms", params={"limit": 4})

@@ -137,8 +137,18 @@ def test_while_the_tables_are_behind_effects_are_told_from_the_log(own_stack: St
         head = sent.json()["sequence_number"]
         behind = api.call(BEN, "GET", f"{room.path}/messages", params={"min_sequence": head})
         problem(behind, 503, "projection_behind")
+        # A page tells how far it shows the room: whoever goes on from there misses nothing.
+        page = api.get(BEN, f"{room.path}/messages")
+        assert [m["content"] for m in page["items"] if m["message_type"] == "text"] == ["first"]
+        assert page["head"] == first["sequence_number"]
+        assert api.get(BEN, f"{room.path}/members")["head"] == first["sequence_number"]
+        # The tables don't know the reaction, and yet it is not said that there is none.
+        ended = api.call(BEN, "DELETE", f"{path}/reactions/+1")
+        assert (ended.status_code, ended.json()) == (200, {"reactions": []})
+        assert room.events(BEN)[-1]["event"]["type"] == "reaction.removed"
     messages = messages_at(api, room, head)
     assert [m["content"] for m in messages[:2]] == ["new", "second"]
+    assert messages[1]["reactions"] == []
     assert messages[1]["version"] == edited.json()["version"]
     assert api.call(ANA, "PATCH", unknown, json={"content": "newer"}).status_code == 200
     api.client.close()

@@ -65,6 +65,7 @@ async def _ask(client: Client, **frame: Any) -> dict[str, Any]:
 async def test_every_command_is_acked_with_its_effect_or_refused(stack: Stack):
     room = _room(stack)
     async with _socket(stack, room) as ann, _socket(stack, room, BOB) as bob:
+        begun = [await client.until("subscribed") for client in (ann, bob)]
         sent = await _ask(ann, type="send", content="smoke in rack 4")
         assert sent["type"] == "ack"
         about = {"message_id": sent["message_id"]}
@@ -90,7 +91,8 @@ async def test_every_command_is_acked_with_its_effect_or_refused(stack: Stack):
         assert (await _ask(ann, type="edit", content="x", message_id="x"))["code"] == "invalid"
         await _ask(ann, type="send", content="end")
         await _ask(bob, type="send", content="end")
-        logged = _log_of(stack, room, after=2)
+        assert begun[0]["head"] == begun[1]["head"]
+        logged = _log_of(stack, room, after=begun[0]["head"])
         for client in (ann, bob):
             while len(client.events) < len(logged):
                 await client.next()
@@ -153,6 +155,29 @@ async def test_after_an_ack_the_tables_know_what_min_sequence_asks_for(stack: St
             )
             page = (await rest.get(url, headers=stack.headers(ANN))).json()
             assert page["items"][0]["message_id"] == ack["message_id"]
+
+
+async def test_reactions_of_a_message_can_be_read_as_soon_as_it_is_acked(stack: Stack):
+    room = _room(stack)
+    async with _socket(stack, room) as ann, httpx.AsyncClient(timeout=30) as rest:
+        for n in range(20):
+            ack = await _ask(ann, type="send", content=f"n{n}")
+            url = f"{stack.base_url}/api/messages/{ack['message_id']}/reactions"
+            asked = {"min_sequence": ack["sequence"]}
+            answer = await rest.get(url, params=asked, headers=stack.headers(ANN))
+            assert (answer.status_code, answer.json()) == (200, {"reactions": []})
+
+
+async def test_who_has_read_a_page_misses_nothing_after_its_head(stack: Stack):
+    room = _room(stack)
+    async with _socket(stack, room) as ann, httpx.AsyncClient(timeout=30) as rest:
+        for n in range(40):
+            ack = await _ask(ann, type="send", content=f"n{n}")
+            url = f"{stack.base_url}/api/rooms/{room}/messages?limit=1"
+            page = (await rest.get(url, headers=stack.headers(ANN))).json()
+            newest = page["items"][0]["sequence_number"]
+            # Nobody else writes: what lies between the page and its head would be lost.
+            assert newest == page["head"] <= ack["sequence"]
 
 
 async def _talk(stack: Stack, room: str, stop: asyncio.Event, said: list[int]) -> None:

@@ -1,0 +1,208 @@
+"""`python -m bench.rebuild`: projecting the log into the tables, beside COPY of the same rows.
+
+Each rate comes with its bare limit from the same run: for live projection `INSERT … unnest` of
+the messages' rows in transactions of the same size, for rebuilds COPY of all tables' rows, both
+into tables with the same indexes, made at the same time as there.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import uvloop
+
+from roomlog.core.decide import Fact, Stamp, stamp
+from roomlog.embedded.nats import run_nats
+from roomlog.embedded.postgres import run_postgres
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.ports import NewEvent
+from roomlog.postgres.migrate import migrate
+from roomlog.postgres.schema import complete_tables_sql, create_tables_sql, table_shapes
+from roomlog.postgres.tables import PostgresTables
+from roomlog.projector import rebuild, verify
+from roomlog.projector.partition import PartitionProjector
+
+ROOMS = 20
+APPEND_BATCH = 512
+COPY_ROWS = 5000
+LIVE_BATCHES = (100, 500)
+AT = "2026-01-31T09:15:00.123Z"
+TEXT = "is the *checkout* slow for everybody, or only in eu-west-1? see https://example.org/d/1 "
+
+
+def a_room(room_id: str, messages: int) -> list[NewEvent]:
+    """A room's events: of ten messages one is edited, one gets a reaction."""
+    events: list[NewEvent] = []
+
+    def put(kind: str, about: str | None = None, **body: Any) -> str:
+        event_id = str(uuid4())
+        mark = Stamp(event_id, "00" * 16)
+        data = stamp(Fact(kind, body, about), room_id, "ada@example.org", AT, mark)
+        events.append(NewEvent(event_id, data))
+        return event_id
+
+    put("room.created", name="bench")
+    for n in range(messages):
+        sent = put("message.sent", content=f"{n}: {TEXT}"[: 40 + n % 60], message_type="text")
+        if n % 10 == 3:
+            put("message.edited", sent, content=f"{n} corrected: {TEXT}"[:90])
+        elif n % 10 == 7:
+            put("reaction.added", sent, emoji="👍")
+    return events
+
+
+async def fill(log: JetStreamLog, count: int) -> int:
+    total = 0
+    for _ in range(ROOMS):
+        room_id = str(uuid4())
+        events = a_room(room_id, int(count / ROOMS / 1.2))
+        for place in range(0, len(events), APPEND_BATCH):
+            await log.append(room_id, events[place : place + APPEND_BATCH])
+        total += len(events)
+    return total
+
+
+def silent(done: int, total: int) -> None:
+    del done, total
+
+
+async def live_rate(log: JetStreamLog, url: str, total: int, batch: int) -> float:
+    names = ", ".join(f"roomlog.{name}" for name in table_shapes())
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"TRUNCATE {names}")
+    await connection.close()
+    claimed = await PostgresTables(url).claim(0)
+    projector = PartitionProjector(log, claimed, batch_events_max=batch)
+    await projector.begin()
+    begun_s = time.perf_counter()
+    await projector.catch_up()
+    rate = total / (time.perf_counter() - begun_s)
+    await claimed.close()
+    return rate
+
+
+async def bare_insert_rate(url: str, batch: int) -> float:
+    """Rows of messages as the live projector writes them, with nothing around it."""
+    connection = await asyncpg.connect(url, server_settings={"jit": "off"})
+    rows = await rows_of(connection, "messages")
+    await made(connection, complete=True)
+    await connection.execute("INSERT INTO bare.incident_rooms SELECT * FROM roomlog.incident_rooms")
+    shape = table_shapes()["messages"]
+    columns = [column.name for column in shape.columns]
+    types = [column.type if "." not in column.type else "text" for column in shape.columns]
+    arrays = ", ".join(f"${place + 1}::{kind}[]" for place, kind in enumerate(types))
+    values = ", ".join(f"u.{c.name}::{c.type}" for c in shape.columns)
+    statement = (
+        f"INSERT INTO bare.messages ({', '.join(columns)}) "
+        f"SELECT {values} FROM unnest({arrays}) AS u ({', '.join(columns)})"
+    )
+    begun_s = time.perf_counter()
+    for place in range(0, len(rows), batch):
+        async with connection.transaction():
+            await connection.execute(statement, *zip(*rows[place : place + batch], strict=True))
+    rate = len(rows) / (time.perf_counter() - begun_s)
+    await connection.close()
+    return rate
+
+
+async def bare_copy_s(url: str) -> float:
+    """COPY of what all tables hold into new ones, then their indexes: seconds."""
+    connection = await asyncpg.connect(url, server_settings={"jit": "off"})
+    held = {name: await rows_of(connection, name) for name in table_shapes()}
+    begun_s = time.perf_counter()
+    await made(connection, complete=False)
+    for name, rows in held.items():
+        columns = [column.name for column in table_shapes()[name].columns]
+        for place in range(0, len(rows), COPY_ROWS):
+            await connection.copy_records_to_table(
+                name, schema_name="bare", records=rows[place : place + COPY_ROWS], columns=columns
+            )
+    for statement in complete_tables_sql("bare"):
+        await connection.execute(statement)
+    taken_s = time.perf_counter() - begun_s
+    await connection.close()
+    return taken_s
+
+
+async def rows_of(connection: asyncpg.Connection, name: str) -> Sequence[tuple[Any, ...]]:
+    columns = ", ".join(column.name for column in table_shapes()[name].columns)
+    return [tuple(row) for row in await connection.fetch(f"SELECT {columns} FROM roomlog.{name}")]
+
+
+async def made(connection: asyncpg.Connection, *, complete: bool) -> None:
+    await connection.execute("DROP SCHEMA IF EXISTS bare CASCADE")
+    for statement in create_tables_sql("bare"):
+        await connection.execute(statement)
+    if complete:
+        for statement in complete_tables_sql("bare"):
+            await connection.execute(statement)
+
+
+async def measure(nats_url: str, database_url: str, count: int) -> list[dict[str, Any]]:
+    await migrate(database_url)
+    log = await JetStreamLog.connect(nats_url)
+    results: list[dict[str, Any]] = []
+
+    def add(name: str, rate: float, bare: float) -> None:
+        results.append(
+            {
+                "measured": name,
+                "events_per_second": round(rate),
+                "bare_limit": round(bare),
+                "ratio": round(rate / bare, 2),
+            }
+        )
+
+    total = await fill(log, count)
+    for batch in LIVE_BATCHES:
+        rate = await live_rate(log, database_url, total, batch)
+        add(f"live, batches of {batch}", rate, await bare_insert_rate(database_url, batch))
+    tables = PostgresTables(database_url)
+    begun_s = time.perf_counter()
+    await rebuild(log, tables, silent)
+    rebuilt_s = time.perf_counter() - begun_s
+    add(
+        "rebuild, comparison and swap included",
+        total / rebuilt_s,
+        total / await bare_copy_s(database_url),
+    )
+    begun_s = time.perf_counter()
+    assert not await verify(log, tables, silent)
+    add("verify", total / (time.perf_counter() - begun_s), results[-1]["bare_limit"])
+    await log.close()
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="roomlog-bench-"))
+    folder.chmod(0o755)
+    for name in ("nats", "postgres"):
+        (folder / name).mkdir(mode=0o755)
+    try:
+        with run_nats(folder / "nats") as nats, run_postgres(folder / "postgres") as postgres:
+            results = uvloop.run(measure(nats.url, postgres.url, arguments.events))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if arguments.json:
+        print(json.dumps(results))
+        return
+    for one in results:
+        print(
+            f"{one['measured']:40} {one['events_per_second']:>8,} events/s "
+            f"(bare {one['bare_limit']:,}, ratio {one['ratio']})"
+        )
+
+
+if __name__ == "__main__":
+    main()

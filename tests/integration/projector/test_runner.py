@@ -1,0 +1,179 @@
+"""The live projector as a whole: outages, halts, snapshots, announcements."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from roomlog.core.room_state import decode_snapshot
+from roomlog.postgres.checkpoint import checkpoints
+from roomlog.postgres.tables import PostgresTables
+from roomlog.projector import ProjectorHaltedError, run_projector
+from tests.integration.projector.driving import run
+from tests.integration.projector.memory_log import (
+    MemoryLog,
+    MemorySignals,
+    MemorySnapshots,
+    fact_bytes,
+)
+from tests.projections.event_streams import ROOMS, an_id
+
+DEADLINE_S = 60
+ROOM = ROOMS[0]
+
+
+class Running:
+    """A live projector with what it works on."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.log = log
+        self.signals = MemorySignals()
+        self.snapshots = MemorySnapshots()
+        self.task: asyncio.Task[None] | None = None
+
+
+@asynccontextmanager
+async def running(database: str, log: MemoryLog) -> AsyncGenerator[Running]:
+    it = Running(log)
+    it.task = asyncio.create_task(
+        run_projector(log, it.signals, it.snapshots, PostgresTables(database))
+    )
+    try:
+        yield it
+    finally:
+        it.task.cancel()
+        with suppress(asyncio.CancelledError, ProjectorHaltedError):
+            await it.task
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it holds; fail after DEADLINE_S."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def reached(database: str, sequence: int) -> bool:
+    return any(row.sequence >= sequence for row in await checkpoints(database))
+
+
+def opened() -> MemoryLog:
+    log = MemoryLog()
+    log.put(ROOM, fact_bytes(ROOM, an_id(0, 1), "room.created", name="payments"))
+    return log
+
+
+def say(log: MemoryLog, n: int) -> int:
+    data = fact_bytes(ROOM, an_id(0, n), "message.sent", content=f"{n}", message_type="text")
+    return log.put(ROOM, data)
+
+
+async def test_what_is_appended_is_projected_and_announced(database: str):
+    async with running(database, opened()) as it:
+        sequence = say(it.log, 2)
+        await until(lambda: reached(database, sequence))
+
+        async def announced() -> bool:
+            return (0, sequence) in it.signals.projected
+
+        await until(announced)
+
+
+async def test_an_idle_projector_keeps_saying_that_it_is_current(database: str):
+    async with running(database, opened()):
+
+        async def current() -> bool:
+            rows = await checkpoints(database)
+            return bool(rows) and datetime.now(UTC) - rows[0].current_at < timedelta(seconds=30)
+
+        await until(current)
+
+
+async def test_rooms_that_changed_have_a_snapshot_of_their_state(database: str):
+    log = opened()
+    member = fact_bytes(
+        ROOM, an_id(0, 2), "member.added", user_id="bob@example.org", role="responder"
+    )
+    async with running(database, log) as it:
+        sequence = log.put(ROOM, member)
+
+        async def kept() -> bool:
+            return ROOM in it.snapshots.kept and it.snapshots.kept[ROOM].sequence == sequence
+
+        await until(kept)
+        snapshot = it.snapshots.kept[ROOM]
+        state = decode_snapshot(snapshot.state)
+        assert state is not None
+        assert (snapshot.epoch, sorted(state.members)) == (
+            log.epoch,
+            ["ada@example.org", "bob@example.org"],
+        )
+
+
+async def test_postgresql_cutting_the_connection_is_got_over(database: str):
+    async with running(database, opened()) as it:
+        await until(lambda: reached(database, 1))
+        for n in range(2, 5):
+            await run(
+                database,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            sequence = say(it.log, n)
+            await until(lambda s=sequence: reached(database, s))
+
+
+async def test_the_log_being_away_is_got_over(database: str, caplog: pytest.LogCaptureFixture):
+    async with running(database, opened()) as it:
+        await until(lambda: reached(database, 1))
+        it.log.away = True
+        sequence = say(it.log, 2)
+
+        async def noticed() -> bool:
+            return "not projected for now: the log is away" in caplog.text
+
+        await until(noticed)
+        assert not await reached(database, sequence)
+        it.log.away = False
+        await until(lambda: reached(database, sequence))
+
+
+async def test_a_log_that_becomes_another_one_stops_it_and_the_reason_stays_visible(
+    database: str,
+):
+    async with running(database, opened()) as it:
+        await until(lambda: reached(database, 1))
+        it.log.reset("epoch 2")
+        assert it.task is not None
+        with pytest.raises(ProjectorHaltedError, match="epoch 2"):
+            await asyncio.wait_for(it.task, DEADLINE_S)
+    (row,) = await checkpoints(database)
+    assert row.halted is not None
+    assert "another log" in row.halted
+
+    it.log.reset("epoch 1")
+    async with running(database, it.log):
+
+        async def cleared() -> bool:
+            return (await checkpoints(database))[0].halted is None
+
+        await until(cleared)
+
+
+async def test_several_started_by_mistake_give_the_same_tables_as_one(database: str):
+    log = opened()
+    async with running(database, log), running(database, log), running(database, log):
+        for n in range(2, 60):
+            sequence = say(log, n)
+            if n % 20 == 0:
+                await run(
+                    database,
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+                )
+            await asyncio.sleep(0.01)
+        await until(lambda: reached(database, sequence))
+    (row,) = await run(database, "SELECT count(*), count(DISTINCT content) FROM roomlog.messages")
+    assert tuple(row) == (58, 58)
