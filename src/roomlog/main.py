@@ -265,6 +265,7 @@ async def _serve(settings: Settings) -> None:
                 tokens=parts.tokens,
                 health=lambda: health(parts),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
+                stopping=lambda: server.should_exit,
                 clock=parts.clock,
                 allowed_origins=settings.allowed_origins,
             ),

@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as s
 
 from roomlog.core.content import (
@@ -121,9 +121,133 @@ _PIECES = s.sampled_from(
 )
 
 
-@given(s.lists(_PIECES | _STORABLE, max_size=12).map("".join))
+_SCHEMES = s.sampled_from(
+    [
+        *("javascript", "JAVASCRIPT", "java\tscript", "java\nscript", "\x01javascript", "vbscript"),
+        *(
+            "data",
+            "file",
+            "blob",
+            "about",
+            "view-source",
+            "ws",
+            "ftp",
+            "tel",
+            "sms",
+            "cid",
+            "x-a.b+c",
+        ),
+        *("javascript&colon;", "&#x6A;avascript", "&#0000106avascript", "java&Tab;script", "feed"),
+        *(
+            "\u017favascript",
+            "\uff4aavascript",
+            "javascript\u200b",
+            " javascript",
+            "https",
+            "mailto",
+            "HTTP",
+        ),
+    ]
+)
+_TAILS = s.sampled_from(
+    [
+        ":alert(1)",
+        "://x.example/%0aalert(1)",
+        ":text/html;base64,PHNjcmlwdD4=",
+        "//x.example",
+        ":",
+        "&#58;x",
+    ]
+)
+_TARGETS = s.builds(lambda scheme, tail: scheme + tail, _SCHEMES, _TAILS) | _STORABLE
+_LINKS = s.builds(
+    lambda form, target, text: form.replace("URL", target).replace("TEXT", text),
+    s.sampled_from(
+        [
+            *("[TEXT](URL)", "[TEXT](<URL>)", '[TEXT](URL "TEXT")', "![TEXT](URL)", "<URL>", "URL"),
+            *("[TEXT]: URL\n\n[TEXT]", "[a][TEXT]\n\n[TEXT]: <URL> 'TEXT'", "[![TEXT](URL)](URL)"),
+            *("<a href=URL>TEXT</a>", "<a href='URL'>", '<img src="URL" alt="TEXT">', "[TEXT](URL"),
+            *(
+                "<form action=URL>",
+                "<base href=URL>",
+                "<meta http-equiv=refresh content='0;url=URL'>",
+            ),
+        ]
+    ),
+    _TARGETS,
+    _PIECES | _STORABLE,
+)
+_NAMES = s.sampled_from(
+    [
+        *(
+            "script",
+            "style",
+            "svg",
+            "math",
+            "iframe",
+            "object",
+            "embed",
+            "template",
+            "noscript",
+            "a",
+        ),
+        *(
+            "textarea",
+            "title",
+            "xmp",
+            "plaintext",
+            "select",
+            "table",
+            "img",
+            "input",
+            "p",
+            "ScRiPt",
+        ),
+    ]
+)
+_ATTRIBUTE_PIECES = s.sampled_from(
+    [
+        "onload=x",
+        "onclick='x'",
+        'style="a:b"',
+        "class=x",
+        "id=x",
+        "href=javascript:x",
+        "xlink:href=x",
+    ]
+)
+_TAGS = s.builds(
+    lambda before, name, attributes, after: before + name + " " + " ".join(attributes) + after,
+    s.sampled_from(["<", "</", "< ", "<\x0c", "<x:", "&lt;", "<<", "\\<", "<!--><", "<![CDATA[<"]),
+    _NAMES,
+    s.lists(_ATTRIBUTE_PIECES, max_size=3),
+    s.sampled_from([">", "/>", "", " ", ">\n\n", "--!>", "]]>", "\n", "&gt;"]),
+)
+_NESTED = s.recursive(
+    _PIECES | _LINKS | _TAGS | _STORABLE,
+    lambda below: s.builds(
+        lambda around, inner: around.replace("X", inner),
+        s.sampled_from(
+            [
+                *("*X*", "**X**", "~~X~~", "`X`", "> X\n", "- X\n", "1. X\n", "# X\n", "    X\n"),
+                *("[X](X)", "```X\nX\n```", "<X>", '"X"', "X\n===\n", "|X|X|\n|-|-|\n"),
+                *("[^X]: X\n", "$X$", "||X||"),
+            ]
+        ),
+        below,
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=500)
+@given(s.lists(_PIECES | _LINKS | _TAGS | _NESTED | _STORABLE, max_size=12).map("".join))
 @example("<javascript:alert(1)>")
 @example('[x](https://x.example "on\\"click=y")')
+@example("[x](javascript&colon;alert(1))")
+@example("[x](&#x6A;avascript:alert(1))")
+@example("<svg><style><!--</style><img src=x onerror=alert(1)>-->")
+@example("```<img src=x onerror=y>\nx\n```")
 def test_no_text_makes_an_element_attribute_or_url_scheme_off_the_list(text: str):
     html = render_html(text)
     found = _Found()

@@ -1,4 +1,4 @@
-"""A room's events as the log has them: a page of JSON, or all of them as NDJSON."""
+"""A room's events as the log has them: a page of JSON, all of them as NDJSON, or a live feed."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,9 +12,11 @@ from roomlog.core.policy import Act
 from roomlog.http.answers import NO_STORE, page_answer
 from roomlog.http.auth import JSON, NDJSON, preferred
 from roomlog.http.cursors import EventsCursor, decode_cursor
+from roomlog.http.event_stream import EVENT_STREAM, event_stream, resume_position
 from roomlog.http.requests import (
     ApiRequest,
     Cursor,
+    LastEventId,
     Limit,
     MinSequence,
     Position,
@@ -28,7 +30,7 @@ from roomlog_contract.events import RoomEvent
 _encoder = msgspec.json.Encoder()
 
 
-@get("/rooms/{room_id:str}/events", opt={"produces": (JSON, NDJSON)})
+@get("/rooms/{room_id:str}/events", opt={"produces": (JSON, NDJSON, EVENT_STREAM)})
 async def list_events(
     request: ApiRequest,
     room_id: RoomId,
@@ -37,16 +39,23 @@ async def list_events(
     limit: Limit = None,
     cursor: Cursor = None,
     min_sequence: MinSequence = None,
+    last_event_id: LastEventId = None,
 ) -> Response[rs.RoomPage[RoomEvent]]:
     """The room's events in order. With `Accept: application/x-ndjson`, one event a line, all up
-    to the head as it was when the request came."""
+    to the head as it was when the request came. With `Accept: text/event-stream`, a live feed:
+    everything after `Last-Event-ID` or `after`, then each event as it comes, its `id` being its
+    sequence; without either, only what comes. It ends with the token or the right to read."""
     events, room_id = request.parts.events, path_uuid(room_id, "room")
     at = EventsCursor(rs.PAGE_LIMIT_DEFAULT, after or 0)
     if cursor is not None:
         at = decode_cursor(cursor, EventsCursor)
-    await events.open_room(request.user, room_id)
+    room = await events.open_room(request.user, room_id)
     head = await events.head(room_id, min_sequence)
-    if preferred(request.headers.get("accept"), (JSON, NDJSON)) == NDJSON:
+    wanted = preferred(request.headers.get("accept"), (JSON, NDJSON, EVENT_STREAM))
+    if wanted == EVENT_STREAM:
+        resumed = resume_position(after, last_event_id)
+        return event_stream(request, room, resumed, head)  # type: ignore[return-value] - same
+    if wanted == NDJSON:
         return Stream(  # type: ignore[return-value] - the same route, another media type
             _lines(request, room_id, at.after, head),
             media_type=NDJSON,

@@ -17,11 +17,13 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from roomlog.http.auth import NDJSON
+from roomlog.http.event_stream import EVENT_STREAM
 from roomlog.http.health import Liveness, NotReady, Readiness
 from roomlog.http.problems import MEDIA_TYPE
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode, Problem
 from roomlog_contract.events import RoomEvent
+from roomlog_contract.types import SearchOrder
 
 PATH = "/schema"
 BEARER = [{"bearer": list[str]()}]
@@ -44,6 +46,7 @@ _SHAPES = (
     rs.RoomStats,
     rs.RoomPage[RoomEvent],
     rs.ReactionResponse,
+    SearchOrder,
     Problem,
     Liveness,
     Readiness,
@@ -152,6 +155,8 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     if name == "list_events":
         line = {"schema": {"type": "string", "description": "One event a line."}}
         responses["200"]["content"][NDJSON] = line
+        feed = {"type": "string", "description": "Server-sent events: `id` is the sequence."}
+        responses["200"]["content"][EVENT_STREAM] = {"schema": feed}
     elif name == "readyz":
         responses["503"] = {
             "description": ErrorCode.LOG_UNAVAILABLE,

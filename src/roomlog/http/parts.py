@@ -7,6 +7,7 @@ import msgspec
 
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
+from roomlog.services.event_feed import OpenFeeds
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
@@ -18,6 +19,10 @@ from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
 
 BODY_BYTES_MAX = 1024 * 1024
+
+
+def _never() -> bool:
+    return False
 
 
 class PartStatus(msgspec.Struct, frozen=True):
@@ -42,7 +47,7 @@ class HttpParts:
     """Everything that `create_app` serves, wired by the caller.
 
     `health` names each part (such as `log` and `database`) and must answer within seconds. `lag`
-    is how far the tables are behind the log.
+    is how far the tables are behind the log. `stopping` says that feeds must end now.
     `body_bytes_max` limits request bodies; it must leave room for the text and structured data
     that the settings allow, escaped. `allowed_origins` are those whose pages browsers let read
     the answers; empty means the server's own alone.
@@ -60,4 +65,6 @@ class HttpParts:
     allowed_origins: tuple[str, ...] = ()
     clock: Clock = field(default_factory=SystemClock)
     lag: Lag = _unknown_lag
+    stopping: Callable[[], bool] = _never
+    feeds: OpenFeeds = field(default_factory=OpenFeeds)
     denials: DenialLog = field(default_factory=DenialLog)

@@ -58,6 +58,13 @@ IdempotencyKey = Annotated[
         f"again. 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes.",
     ),
 ]
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Last-Event-ID",
+        description="The sequence after which a feed of server-sent events goes on.",
+    ),
+]
 IfMatch = Annotated[
     str | None,
     HeaderParameter(
