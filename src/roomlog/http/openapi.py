@@ -16,6 +16,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from roomlog.http.api_page import ASSETS, ApiPage
 from roomlog.http.auth import NDJSON
 from roomlog.http.event_stream import EVENT_STREAM
 from roomlog.http.health import Liveness, NotReady, Readiness
@@ -75,7 +76,7 @@ _OF_OPERATION = {
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """Litestar's configuration. Pages that show the document are not served."""
+    """Litestar's configuration: the document, and the page that shows it."""
     return OpenAPIConfig(
         title="roomlog",
         version=version,
@@ -87,9 +88,9 @@ def openapi_config(version: str) -> OpenAPIConfig:
                 "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
             }
         ),
-        render_plugins=[_Document()],
+        render_plugins=[ApiPage(), _Document()],
         openapi_router=Router(
-            PATH, route_handlers=[], guards=[_only_the_document], include_in_schema=False
+            PATH, route_handlers=[], guards=[_only_what_is_there], include_in_schema=False
         ),
     )
 
@@ -98,11 +99,12 @@ def _operation_id(handler: HTTPRouteHandler, *_: object) -> str:
     return handler.handler_name
 
 
-async def _only_the_document(
+async def _only_what_is_there(
     connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
 ) -> None:
     # Litestar adds a page of its own for every other path below PATH.
-    if connection.scope["path"] != f"{PATH}/openapi.json":
+    path = connection.scope["path"]
+    if path not in {PATH, f"{PATH}/openapi.json"} and not path.startswith(f"{PATH}{ASSETS}/"):
         raise NotFoundException
 
 
