@@ -65,6 +65,9 @@ def translated() -> Generator[None]:
         if isinstance(error, ValueError):
             raise RowsRefusedError(f"{type(error).__name__}: {error}") from error
         raise DatabaseUnavailableError(describe(error)) from error
+    except asyncpg.InternalClientError as error:
+        # The server died in the middle of an answer, and the driver lost its place in it.
+        raise DatabaseUnavailableError(describe(error)) from error
     except asyncio.IncompleteReadError as error:
         raise DatabaseUnavailableError("PostgreSQL closed the connection") from error
 

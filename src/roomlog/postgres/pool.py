@@ -27,6 +27,7 @@ _WORTH_A_RETRY = (
     asyncpg.CrashShutdownError,
     asyncpg.UndefinedTableError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.InternalClientError,
     ConnectionError,
 )
 

@@ -288,9 +288,23 @@ class Connection:
         at_once = room_id in self.subscriptions and (
             key is None or ids.is_fresh(key, self._parts.clock.now())
         )
+        before = self._lanes.latest("send")
         self._start(
-            lambda: self._write(frame, room_id), frame.ref, room_id, "send", holds=not at_once
+            lambda: self._send(frame, room_id, before),
+            frame.ref,
+            room_id,
+            "send",
+            holds=not at_once,
         )
+
+    async def _send(self, frame: fr.Send, room_id: str, before: asyncio.Task[None] | None) -> None:
+        # Acks come in the order of the sends, also where one had to be looked up in the log.
+        try:
+            ack = await self._commands.write(self.actor, room_id, frame)
+        finally:
+            if before is not None:
+                await asyncio.wait([before])
+        self._say(ack)
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))

@@ -17,6 +17,7 @@ class Lanes:
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] = set()
         self._holding: dict[str, asyncio.Task[None]] = {}
+        self._latest: dict[str, asyncio.Task[None]] = {}
         self._slot: asyncio.Future[None] | None = None
 
     async def slot(self) -> None:
@@ -25,11 +26,16 @@ class Lanes:
             self._slot = asyncio.get_running_loop().create_future()
             await self._slot
 
+    def latest(self, lane: str) -> asyncio.Task[None] | None:
+        """What was begun last in the lane, where that is under way."""
+        return self._latest.get(lane)
+
     def start(self, work: Work, lane: str, *, holds: bool) -> None:
         """Begin the work, after what holds the lane."""
         before = self._holding.get(lane)
         task = asyncio.create_task(self._run(work, before))
         self._tasks.add(task)
+        self._latest[lane] = task
         # What waits has not begun, so that what comes after must wait for it in turn.
         if holds or before is not None:
             self._holding[lane] = task
@@ -45,6 +51,8 @@ class Lanes:
         self._tasks.discard(task)
         if self._holding.get(lane) is task:
             del self._holding[lane]
+        if self._latest.get(lane) is task:
+            del self._latest[lane]
         if self._slot is not None and not self._slot.done():
             self._slot.set_result(None)
         if not task.cancelled():

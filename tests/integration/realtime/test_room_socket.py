@@ -256,6 +256,30 @@ async def test_sends_are_appended_in_the_order_in_which_they_came():
             assert [e["event"]["content"] for e in client.events] == [f"n{n}" for n in range(500)]
 
 
+async def test_sends_are_acked_in_their_order_whichever_is_known_first():
+    async with running_node() as node:
+        room = await node.new_room()
+        async with node.client(room) as client:
+            await client.until("subscribed")
+            node.log.appends_held = held = asyncio.Event()
+            await client.send({"type": "send", "ref": "0", "content": "slow"})
+            await client.until("event")
+            node.log.appends_held = None
+            refused = {"type": "send", "ref": "2", "content": ""}
+            await client.send({"type": "send", "ref": "1", "content": "fast"}, refused)
+            await client.until("event")
+            await client.send({"type": "ping", "ref": "ping"})
+            assert (await client.next())["ref"] == "ping"
+            held.set()
+            answers = [await client.next() for _ in range(3)]
+            assert [(a["type"], a["ref"]) for a in answers] == [
+                ("ack", "0"),
+                ("ack", "1"),
+                ("error", "2"),
+            ]
+            assert answers[0]["sequence"] < answers[1]["sequence"]
+
+
 async def test_with_64_commands_under_way_pongs_are_still_seen():
     async with running_node(heartbeat_s=0.2) as node:
         room = await node.new_room()
