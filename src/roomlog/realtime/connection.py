@@ -302,7 +302,7 @@ class Connection:
         try:
             ack = await self._commands.write(self.actor, room_id, frame)
         finally:
-            if before is not None:
+            if before is not None and not before.done():
                 await asyncio.wait([before])
         self._say(ack)
 
