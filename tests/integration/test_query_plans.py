@@ -42,7 +42,7 @@ READS = {
     "messages_after": [ROOM, 2**63 - 1, 10, NOW, "text", "user1", 50],
     "messages_before": [ROOM, 30_000, -1, NOW, "text", "user1", 50],
     "position": [0],
-    "room": ["user1", ROOM, 30_000],
+    "room": ["user1", ROOM, 30_000, None],
     "room_stats": [ROOM, 100],
     "rooms": ["user1", False, [ROOM], [5], 0, str(UUID(int=0)), 50],
     "search_edge": [ROOM, 2**63 - 1, -1, 100],

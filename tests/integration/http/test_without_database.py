@@ -143,7 +143,7 @@ def test_while_the_tables_are_behind_effects_are_told_from_the_log(own_stack: St
         assert page["head"] == first["sequence_number"]
         assert api.get(BEN, f"{room.path}/members")["head"] == first["sequence_number"]
         # The tables don't know the reaction, and yet it is not said that there is none.
-        ended = api.call(BEN, "DELETE", f"{path}/reactions/+1")
+        ended = api.call(BEN, "DELETE", f"{path}/reactions/%F0%9F%91%8D")
         assert (ended.status_code, ended.json()) == (200, {"reactions": []})
         assert room.events(BEN)[-1]["event"]["type"] == "reaction.removed"
     messages = messages_at(api, room, head)
