@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import Protocol
 
 from roomlog import metrics
 from roomlog.core import policy
@@ -13,7 +12,7 @@ from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
 from roomlog.realtime.lanes import Lanes, Work
-from roomlog.realtime.outbox import FrameWriter, Outbox
+from roomlog.realtime.outbox import Outbox, Wire
 from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.replay import replay
 from roomlog.realtime.room_channel import RoomChannel, Subscription
@@ -33,18 +32,6 @@ _EXPIRY_CHECK_MAX_S = 3600.0
 _INTERNAL_ERROR = 1011
 
 _logger = logging.getLogger(__name__)
-
-
-class Wire(FrameWriter, Protocol):
-    """The socket beneath a connection."""
-
-    async def receive_message(self) -> str | bytes | None:
-        """The next message; None when the connection is over."""
-        ...
-
-    def close(self, code: int, reason: str = "") -> None:
-        """Close with a code; the peer is cut off where it does not answer."""
-        ...
 
 
 class Connection:

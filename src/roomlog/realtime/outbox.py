@@ -21,6 +21,18 @@ class FrameWriter(Protocol):
         ...
 
 
+class Wire(FrameWriter, Protocol):
+    """The socket beneath a connection."""
+
+    async def receive_message(self) -> str | bytes | None:
+        """The next message; None when the connection is over."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close with a code; the peer is cut off where it does not answer."""
+        ...
+
+
 class Outbox:
     """Lines that wait for one connection, written at most once per turn of the event loop.
 
