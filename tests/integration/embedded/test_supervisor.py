@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -187,7 +188,8 @@ def test_failed_migrations_end_the_start_with_their_reason(folder):
 
 def test_a_part_that_never_runs_ends_the_start_with_its_reason(folder):
     line = failed_start(folder, SERVE_CODE="raise SystemExit('wrong setting')")
-    assert "api-1 does not start: wrong setting" in line
+    # Whichever of the two workers is first to have died often enough.
+    assert re.search(r"api-[12] does not start: wrong setting", line)
 
 
 def test_it_stops_also_in_the_middle_of_starting(folder):
