@@ -15,7 +15,11 @@ import uvloop
 
 from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
-from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots
+from roomlog.jetstream.buckets import (
+    JetStreamReadMarkers,
+    JetStreamRequestMemory,
+    JetStreamSnapshots,
+)
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
@@ -31,6 +35,7 @@ from roomlog.services.jwks import KeySetError
 from roomlog.services.limiter import Limiter, Rates
 from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
+from roomlog.services.once import Once
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
@@ -139,7 +144,8 @@ async def _wire(
         structured_bytes_max=settings.max_structured_bytes,
         edit_window_s=settings.edit_window_seconds,
     )
-    notices = NoticeService(JetStreamNotices(log.connection), limits)
+    once = Once(JetStreamRequestMemory(log.connection))
+    notices = NoticeService(JetStreamNotices(log.connection), limits, once)
     return Services(
         log=log,
         read_model=read_model,
@@ -167,6 +173,7 @@ async def _wire(
             progress=progress,
             markers=markers,
             notices=notices,
+            once=once,
         ),
         events=EventService(log=log, rooms=cache),
         notices=notices,

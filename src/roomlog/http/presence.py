@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
 
-from roomlog.http.answers import answer
+from roomlog.http.answers import REPLAYED, answer
 from roomlog.http.requests import ApiRequest, IdempotencyKey, RoomId, header_text, path_uuid
 from roomlog_contract import resources as rs
 from roomlog_contract.fold import RoomState
@@ -35,8 +35,9 @@ async def broadcast(
 ) -> Response[rs.BroadcastResponse]:
     """Send a notice to every connection there is. It is kept nowhere; who is away misses it."""
     key = header_text(idempotency_key)
-    notice_id = request.parts.notices.broadcast(request.user, data, key)
-    return answer(rs.BroadcastResponse(notice_id, data.content), status=HTTP_202_ACCEPTED)
+    notice_id, repeated = await request.parts.notices.broadcast(request.user, data, key)
+    told = rs.BroadcastResponse(notice_id, data.content)
+    return answer(told, REPLAYED if repeated else None, HTTP_202_ACCEPTED)
 
 
 def _users(room: RoomState, users: Iterable[str]) -> Response[rs.PresenceResponse]:

@@ -37,6 +37,11 @@ def named_room_id(name: str) -> str:
     return str(uuid5(_ROOM_NAMESPACE, f"name:{name}"))
 
 
+def keyed_marker_id(room_id: str, actor: str, key: str) -> str:
+    """The id of the request that moves this actor's read marker under this key."""
+    return str(uuid5(UUID(room_id), f"read-marker:{len(actor)}:{actor}{key}"))
+
+
 def keyed_notice_id(actor: str, key: str) -> str:
     """The id of the notice to all that this actor sends under this key."""
     return str(uuid5(_ROOM_NAMESPACE, f"notice:{len(actor)}:{actor}{key}"))

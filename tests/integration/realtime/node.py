@@ -29,6 +29,7 @@ from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
+from roomlog.services.once import Once
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.reaction_service import ReactionService
@@ -40,7 +41,12 @@ from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.types import MessageType, RoomRole
 from tests.integration.realtime.memory_bus import MemoryBus
-from tests.integration.realtime.memory_log import MemoryLog, MemoryMarkers, NoSnapshots
+from tests.integration.realtime.memory_log import (
+    MemoryLog,
+    MemoryMarkers,
+    MemoryRequests,
+    NoSnapshots,
+)
 
 WAIT_S = 30.0
 SECRET = secrets.token_hex(32)
@@ -68,7 +74,8 @@ class Node:
         self.log = log
         self.bus = bus or MemoryBus()
         self.presence = PresenceService(self.bus, typing_s=parts.pop("typing_s", 3))
-        self.notices = NoticeService(self.bus, Limits())
+        once = Once(MemoryRequests())
+        self.notices = NoticeService(self.bus, Limits(), once)
         clock = identity.SystemClock()
         nothing = cast("Any", GoneTables())
         self.room_cache = RoomCache(cast("Any", log), NoSnapshots())
@@ -85,6 +92,7 @@ class Node:
             progress=progress,
             markers=self.markers,
             notices=self.notices,
+            once=once,
         )
         connections_max = parts.pop("connections_max", 1000)
         self.manager = WebSocketManager(self.events, self.presence, connections_max=connections_max)
