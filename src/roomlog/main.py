@@ -16,6 +16,7 @@ import uvloop
 from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
 from roomlog.jetstream.buckets import (
+    JetStreamKeyMarks,
     JetStreamReadMarkers,
     JetStreamRequestMemory,
     JetStreamSnapshots,
@@ -30,6 +31,7 @@ from roomlog.realtime.protocol import RoomlogWebSocketProtocol
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
+from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySetError
 from roomlog.services.limiter import Limiter, Rates
@@ -44,6 +46,7 @@ from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.used_ids import UsedIds
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
@@ -137,7 +140,9 @@ async def _wire(
     cache = RoomCache(log, snapshots)
     limiter = Limiter(_rates(settings), clock, log.signals)
     await limiter.start()
-    writer = Writer(log, read_model, progress, clock, limiter)
+    used = UsedIds(log, read_model, progress)
+    keys = FreshKeys(JetStreamKeyMarks(log.connection))
+    writer = Writer(log, used, keys, clock, limiter)
     effects = Effects(log, read_model, progress, cache)
     limits = Limits(
         text_bytes_max=settings.max_text_bytes,

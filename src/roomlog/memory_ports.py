@@ -46,3 +46,15 @@ class RequestMemory(Protocol):
     async def finish(self, request_id: str, digest: str) -> None:
         """What a claimed request asked for is done."""
         ...
+
+
+class KeyMarks(Protocol):
+    """Up to which moment each user has used idempotency keys ahead of their time."""
+
+    async def get(self, user_id: str) -> int:
+        """The user's mark in milliseconds since the Unix epoch, 0 where there is none."""
+        ...
+
+    async def advance(self, user_id: str, moment_ms: int) -> int:
+        """Move a mark forward; where it stands then, which may be further."""
+        ...

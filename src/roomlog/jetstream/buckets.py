@@ -70,14 +70,17 @@ class _Bucket:
             return _Entry(None, revision)
         return _Entry(reply.data, revision)
 
-    async def advance(self, key: str, number: int) -> None:
-        """Set a number, unless a higher one stands there. Raises LogUnavailableError."""
+    async def advance(self, key: str, number: int) -> int:
+        """Set a number, unless a higher one stands there; which one stands there then.
+
+        Raises LogUnavailableError.
+        """
         for _ in range(_TRIES_MAX):
             entry = await self.get(key)
-            if _number(entry.value) >= number:
-                return
+            if (known := _number(entry.value)) >= number:
+                return known
             if await self.replace(key, b"%d" % number, entry.revision):
-                return
+                return number
         raise LogUnavailableError(f"bucket {self._name}: too many move {key} at once")
 
     async def get_all(self, prefix: str) -> dict[str, bytes]:
@@ -200,6 +203,26 @@ class JetStreamRequestMemory:
         """See RequestMemory.finish."""
         done = msgspec.msgpack.encode(Claim(digest, finished=True))
         await self._bucket.put(_request_key(request_id), done)
+
+
+class JetStreamKeyMarks:
+    """The port KeyMarks. Every method raises LogUnavailableError."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is that of the log."""
+        self._bucket = _Bucket(connection, subjects.MEMORY_BUCKET)
+
+    async def get(self, user_id: str) -> int:
+        """See KeyMarks.get."""
+        return _number((await self._bucket.get(_mark_key(user_id))).value)
+
+    async def advance(self, user_id: str, moment_ms: int) -> int:
+        """See KeyMarks.advance."""
+        return await self._bucket.advance(_mark_key(user_id), moment_ms)
+
+
+def _mark_key(user_id: str) -> str:
+    return f"key-marks.{_token(user_id)}"
 
 
 def _request_key(request_id: str) -> str:

@@ -268,12 +268,10 @@ class Connection:
                 self._say(error_frame(refusal, ref, room_id))
 
     def _start_send(self, frame: fr.Send, room_id: str) -> None:
-        # Sends are appended in the order in which they came. One without a key, or with a fresh
-        # one, to a room that is open, reaches the log in its first step; any other looks
-        # something up before, and those after it wait for that.
-        key = frame.idempotency_key
-        at_once = room_id in self.subscriptions and (
-            key is None or ids.is_fresh(key, self._parts.clock.now())
+        # Sends are appended in the order in which they came. Most reach the log in their first
+        # step; any other looks something up before, and those after it wait for that.
+        at_once = room_id in self.subscriptions and self._parts.messages.sends_at_once(
+            self.actor, frame.idempotency_key
         )
         before = self._lanes.latest("send")
         self._start(

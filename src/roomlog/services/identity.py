@@ -12,8 +12,6 @@ from roomlog.core.decide import Stamp
 
 _SALT_BYTES = 16
 _ROOM_NAMESPACE = UUID("8f0f2a3e-6b1d-5d0c-9a53-1f6f726f6f6d")
-_FRESH_S = 60
-_FRESH_AHEAD_S = 5
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -45,21 +43,6 @@ def keyed_marker_id(room_id: str, actor: str, key: str) -> str:
 def keyed_notice_id(actor: str, key: str) -> str:
     """The id of the notice to all that this actor sends under this key."""
     return str(uuid5(_ROOM_NAMESPACE, f"notice:{len(actor)}:{actor}{key}"))
-
-
-def is_fresh(key: str, now: datetime) -> bool:
-    """Whether the key is a UUIDv7 of the last minute by the server's clock.
-
-    Only such a key is certain to be within the log's duplicate window; RFC 9562, section 5.7.
-    """
-    try:
-        value = UUID(key)
-    except ValueError:
-        return False
-    if value.version != 7:
-        return False
-    age_s = now.timestamp() - (value.int >> 80) / 1000
-    return -_FRESH_AHEAD_S <= age_s <= _FRESH_S
 
 
 def request_digest(request: tuple[object, ...]) -> str:

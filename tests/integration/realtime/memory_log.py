@@ -158,3 +158,15 @@ class MemoryRequests:
 
     async def finish(self, request_id: str, digest: str) -> None:
         self.claims[request_id] = Claim(digest, finished=True)
+
+
+class MemoryKeyMarks:
+    def __init__(self) -> None:
+        self.marks: dict[str, int] = {}
+
+    async def get(self, user_id: str) -> int:
+        return self.marks.get(user_id, 0)
+
+    async def advance(self, user_id: str, moment_ms: int) -> int:
+        self.marks[user_id] = max(moment_ms, self.marks.get(user_id, 0))
+        return self.marks[user_id]

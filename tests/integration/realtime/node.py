@@ -27,6 +27,7 @@ from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services import identity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
+from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.once import Once
@@ -36,12 +37,14 @@ from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.used_ids import UsedIds
 from roomlog.services.writer import Writer
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.types import MessageType, RoomRole
 from tests.integration.realtime.memory_bus import MemoryBus
 from tests.integration.realtime.memory_log import (
+    MemoryKeyMarks,
     MemoryLog,
     MemoryMarkers,
     MemoryRequests,
@@ -80,7 +83,8 @@ class Node:
         nothing = cast("Any", GoneTables())
         self.room_cache = RoomCache(cast("Any", log), NoSnapshots())
         progress = ProjectionProgress(cast("Any", log), nothing, nothing, clock)
-        writer = Writer(cast("Any", log), nothing, progress, clock)
+        used = UsedIds(cast("Any", log), nothing, progress)
+        writer = Writer(cast("Any", log), used, FreshKeys(MemoryKeyMarks()), clock)
         effects = Effects(cast("Any", log), nothing, progress, self.room_cache)
         self.markers = MemoryMarkers()
         self.events = EventService(log=cast("Any", log), rooms=self.room_cache)
