@@ -19,6 +19,7 @@ JWT_SECRET_BYTES_MIN = 32
 _SECRET = {"secret": True}
 _TRUE, _FALSE = frozenset({"1", "true", "on", "yes"}), frozenset({"0", "false", "off", "no"})
 
+Partitions = Annotated[int, Meta(ge=1, le=64)]
 Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s,]+$")]
 
 
@@ -80,13 +81,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Port that the API listens on; 0 takes a free one.", ge=0, le=65535)
     ] = 8080
     partitions: Annotated[
-        int,
+        Partitions | None,
         Meta(
-            description="Streams that a new log is divided into; fixed for the life of a log.",
-            ge=1,
-            le=64,
+            description="Streams that a new log is divided into; fixed for the life of a log. "
+            "Default: as many as the log has, 1 for a new one."
         ),
-    ] = 1
+    ] = None
     edit_window_seconds: Annotated[
         int,
         Meta(

@@ -29,6 +29,17 @@ def stream_name(partition: int, partitions: int) -> str:
     return STREAM if partitions == 1 else f"{STREAM}_{partition}"
 
 
+def is_partition(stream: str) -> bool:
+    """Whether that is the name of one of a log's several streams."""
+    prefix, _, number = stream.rpartition("_")
+    return prefix == STREAM and number.isdigit()
+
+
+def all_appends() -> str:
+    """Matches what the streams of a log of several partitions take."""
+    return f"{_APPEND}*.*"
+
+
 def event_subject(room_id: str) -> str:
     """The subject under which a room's events are stored, in every stream."""
     return _EVENTS + room_id
