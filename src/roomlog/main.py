@@ -17,6 +17,7 @@ from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
 from roomlog.jetstream.buckets import (
     JetStreamKeyMarks,
+    JetStreamNames,
     JetStreamReadMarkers,
     JetStreamRequestMemory,
     JetStreamSnapshots,
@@ -47,6 +48,7 @@ from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
 from roomlog.services.used_ids import UsedIds
+from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
@@ -72,6 +74,7 @@ class Services(msgspec.Struct, frozen=True):
     rooms: RoomService
     events: EventService
     notices: NoticeService
+    names: UserNames
     tokens: TokenVerifier
     limiter: Limiter
 
@@ -149,6 +152,8 @@ async def _wire(
         structured_bytes_max=settings.max_structured_bytes,
         edit_window_s=settings.edit_window_seconds,
     )
+    names = UserNames(JetStreamNames(log.connection))
+    tokens.on_verified(names.note)
     once = Once(JetStreamRequestMemory(log.connection))
     notices = NoticeService(JetStreamNotices(log.connection), limits, once)
     return Services(
@@ -179,9 +184,11 @@ async def _wire(
             markers=markers,
             notices=notices,
             once=once,
+            names=names,
         ),
         events=EventService(log=log, rooms=cache),
         notices=notices,
+        names=names,
         tokens=tokens,
         limiter=limiter,
     )
@@ -274,6 +281,7 @@ async def _serve(settings: Settings) -> None:
                 events=parts.events,
                 presence=presence,
                 notices=parts.notices,
+                names=parts.names,
                 tokens=parts.tokens,
                 health=lambda: health(parts),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),

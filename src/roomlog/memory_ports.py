@@ -4,7 +4,7 @@ None of it is conversation, and none of it can be made again from the log. Every
 LogUnavailableError when NATS is away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -57,4 +57,16 @@ class KeyMarks(Protocol):
 
     async def advance(self, user_id: str, moment_ms: int) -> int:
         """Move a mark forward; where it stands then, which may be further."""
+        ...
+
+
+class NameStore(Protocol):
+    """The name that each user's tokens bore last."""
+
+    async def get(self, user_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of these users, by user; who has none is left out."""
+        ...
+
+    async def put(self, user_id: str, name: str) -> None:
+        """Keep a name in place of the one before."""
         ...

@@ -1,4 +1,4 @@
-"""Key-value buckets (NATS ADR-8): room snapshots, read markers, and the memory of requests.
+"""Key-value buckets (NATS ADR-8): room snapshots, read markers, and what else is remembered.
 
 Snapshots and markers may lose their last seconds in a crash: a snapshot is made again from the
 log, a marker is moved again by its user. So they are not fsynced one by one, which the log's
@@ -6,7 +6,7 @@ appends would wait for. What must not be forgotten is, and is written seldom.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ from roomlog.ports import LogUnavailableError, RoomSnapshot
 
 PUT_TIMEOUT_S: Final = 5.0
 _TRIES_MAX: Final = 32
+_KEYS_AT_ONCE: Final = 500
 _EXPECTED: Final = b"Nats-Expected-Last-Subject-Sequence: %d\r\n"
 
 
@@ -82,6 +83,22 @@ class _Bucket:
             if await self.replace(key, b"%d" % number, entry.revision):
                 return number
         raise LogUnavailableError(f"bucket {self._name}: too many move {key} at once")
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of these keys, where they have any. Raises LogUnavailableError."""
+        values: dict[str, bytes] = {}
+        start = len(self._subject(""))
+        for at in range(0, len(keys), _KEYS_AT_ONCE):
+            wanted = [self._subject(key) for key in keys[at : at + _KEYS_AT_ONCE]]
+            while wanted:
+                found = await self._direct.batch(self._stream, {"multi_last": wanted})
+                for message in found.messages:
+                    subject = (wire.header(message.headers, wire.SUBJECT) or b"").decode()
+                    values[subject[start:]] = message.data
+                if not found.left or not found.messages:
+                    break
+                wanted = [subject for subject in wanted if subject[start:] not in values]
+        return values
 
     async def get_all(self, prefix: str) -> dict[str, bytes]:
         """All values under `prefix.`, by what follows it. Raises LogUnavailableError."""
@@ -219,6 +236,28 @@ class JetStreamKeyMarks:
     async def advance(self, user_id: str, moment_ms: int) -> int:
         """See KeyMarks.advance."""
         return await self._bucket.advance(_mark_key(user_id), moment_ms)
+
+
+class JetStreamNames:
+    """The port NameStore. Every method raises LogUnavailableError."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is that of the log."""
+        self._bucket = _Bucket(connection, subjects.MEMORY_BUCKET)
+
+    async def get(self, user_ids: Sequence[str]) -> Mapping[str, str]:
+        """See NameStore.get."""
+        keys = {_name_key(user): user for user in user_ids}
+        found = await self._bucket.get_many(list(keys))
+        return {keys[key]: value.decode() for key, value in found.items()}
+
+    async def put(self, user_id: str, name: str) -> None:
+        """See NameStore.put."""
+        await self._bucket.put(_name_key(user_id), name.encode())
+
+
+def _name_key(user_id: str) -> str:
+    return f"names.{_token(user_id)}"
 
 
 def _mark_key(user_id: str) -> str:

@@ -20,6 +20,7 @@ from roomlog.services.notice_service import NoticeService
 from roomlog.services.once import Once
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import RoomCache
+from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Command, Receipt, Writer, check_key
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -40,6 +41,7 @@ class RoomService:
         markers: ReadMarkers,
         notices: NoticeService,
         once: Once,
+        names: UserNames,
     ) -> None:
         self._log = log
         self._read_model = read_model
@@ -49,6 +51,7 @@ class RoomService:
         self._markers = markers
         self._notices = notices
         self._once = once
+        self._names = names
 
     async def create_room(self, actor: Actor, command: rs.RoomCreate, key: str | None) -> Receipt:
         """Create a room with its members; the actor becomes its commander."""
@@ -141,7 +144,9 @@ class RoomService:
         member = state.members.get(user)
         if member is None:
             raise RefusedError(ErrorCode.NOT_FOUND, f"{user} is no member of the room")
-        return rs.MemberResponse(user, member.name, member.role, member.since), projected
+        names = await self._names.of([user])
+        name = names.get(user, member.name)
+        return rs.MemberResponse(user, name, member.role, member.since), projected
 
     async def projected(self, receipt: Receipt) -> bool:
         """Whether the tables get to the event in time."""
@@ -230,7 +235,12 @@ class RoomService:
         await self._progress.require(room_id, min_sequence)
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         members = await self._read_model.members(room_id, after=after, limit=limit)
-        return rs.RoomPage(members, None, head, self._log.epoch)
+        names = await self._names.of([member.user_id for member in members])
+        named = [
+            msgspec.structs.replace(member, name=names.get(member.user_id, member.name))
+            for member in members
+        ]
+        return rs.RoomPage(named, None, head, self._log.epoch)
 
     async def check_read(self, actor: Actor, room_id: str, sequence: int) -> None:
         """Raise RefusedError unless the actor may read the room, and could have read that far."""

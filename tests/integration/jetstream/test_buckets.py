@@ -1,4 +1,4 @@
-"""Snapshots, read markers, requests: what was put is what one gets."""
+"""Snapshots, read markers and what else is remembered: what was put is what one gets."""
 
 import asyncio
 import random
@@ -7,6 +7,8 @@ import uuid
 import pytest
 
 from roomlog.jetstream.buckets import (
+    JetStreamKeyMarks,
+    JetStreamNames,
     JetStreamReadMarkers,
     JetStreamRequestMemory,
     JetStreamSnapshots,
@@ -56,6 +58,25 @@ async def test_a_marker_never_goes_back_whoever_moves_it(connect: Connect) -> No
     assert await one.read_markers.get("u") == {"r": 20}
     await two.read_markers.advance("u", "r", 3)
     assert await one.read_markers.get("u") == {"r": 20}
+
+
+async def test_names_are_told_of_many_users_at_once(connect: Connect) -> None:
+    names = JetStreamNames((await connect()).connection)
+    users = [f"user {n}@example.com" for n in range(1200)]
+    assert await names.get(users) == {}
+    await asyncio.gather(*(names.put(user, f"Nº {user}") for user in users[::2]))
+    await names.put(users[0], "Zoë")
+    expected = {user: f"Nº {user}" for user in users[::2]} | {users[0]: "Zoë"}
+    assert await names.get(users) == expected
+    assert await names.get([]) == {}
+
+
+async def test_a_mark_of_keys_moves_forward_only(connect: Connect) -> None:
+    marks = JetStreamKeyMarks((await connect()).connection)
+    assert await marks.get("u") == 0
+    assert await marks.advance("u", 1_800_000_000_000) == 1_800_000_000_000
+    assert await marks.advance("u", 5) == 1_800_000_000_000
+    assert (await marks.get("u"), await marks.get("v")) == (1_800_000_000_000, 0)
 
 
 async def test_of_several_requests_under_one_id_the_first_is_remembered(connect: Connect) -> None:

@@ -170,3 +170,21 @@ class MemoryKeyMarks:
     async def advance(self, user_id: str, moment_ms: int) -> int:
         self.marks[user_id] = max(moment_ms, self.marks.get(user_id, 0))
         return self.marks[user_id]
+
+
+class MemoryNames:
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.puts = 0
+        self.gone = False
+
+    async def get(self, user_ids: Sequence[str]) -> dict[str, str]:
+        if self.gone:
+            raise LogUnavailableError("gone")
+        return {user: self.names[user] for user in user_ids if user in self.names}
+
+    async def put(self, user_id: str, name: str) -> None:
+        if self.gone:
+            raise LogUnavailableError("gone")
+        self.puts += 1
+        self.names[user_id] = name

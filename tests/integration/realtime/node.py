@@ -38,6 +38,7 @@ from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
 from roomlog.services.used_ids import UsedIds
+from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
@@ -47,6 +48,7 @@ from tests.integration.realtime.memory_log import (
     MemoryKeyMarks,
     MemoryLog,
     MemoryMarkers,
+    MemoryNames,
     MemoryRequests,
     NoSnapshots,
 )
@@ -97,6 +99,7 @@ class Node:
             markers=self.markers,
             notices=self.notices,
             once=once,
+            names=UserNames(MemoryNames()),
         )
         connections_max = parts.pop("connections_max", 1000)
         self.manager = WebSocketManager(self.events, self.presence, connections_max=connections_max)
