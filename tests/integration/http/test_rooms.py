@@ -101,7 +101,7 @@ def test_members_come_change_and_go(api: Api) -> None:
 
 def test_the_last_commander_stays(api: Api) -> None:
     room = api.room((BEN, "responder"))
-    problem(api.call(ANA, "DELETE", f"{room.path}/members/{ANA}"), 422, "invalid", "role")
+    problem(api.call(ANA, "DELETE", f"{room.path}/members/{ANA}"), 422, "invalid", "user_id")
     demoted = api.call(ANA, "PUT", f"{room.path}/members/{ANA}", json={"role": "observer"})
     problem(demoted, 422, "invalid", "role")
 
