@@ -99,6 +99,12 @@ class Feed(Protocol):
         """Compare with the log now, and deliver what was missed."""
         ...
 
+    async def settled(self) -> bool:
+        """Wait until what the log took before this call has come, at the price of a round trip
+        that all feeds share; false where something is known to be missing still, and while the
+        log is away."""
+        ...
+
     async def close(self) -> None:
         """End the subscription; the listener is not called again."""
         ...
@@ -366,6 +372,10 @@ class RoomRow(msgspec.Struct, frozen=True):
 
 class ReadModel(Protocol):
     """The tables, read only. Every method raises DatabaseUnavailableError within a few seconds."""
+
+    async def answers(self) -> None:
+        """Return when the tables answer, by a round trip that all who ask share."""
+        ...
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         """The partition's checkpoint; None before anything was projected."""

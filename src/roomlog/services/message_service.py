@@ -1,5 +1,6 @@
 """Messages: load -> decide -> append, and the reads of them."""
 
+import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
@@ -293,6 +294,19 @@ class MessageService:
         await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
         return room
+
+    async def still_at(self, actor: Actor, room_id: str, head: int, epoch: str) -> bool:
+        """Whether nothing has come to be in the room since the sequence `head` of that epoch.
+
+        Raises RefusedError where the actor may not read the room, DatabaseUnavailableError where
+        the tables could not be read either.
+        """
+        room = await self._rooms.open(room_id)
+        await room.require(Act.READ, actor)
+        if room.position != head or epoch != self._log.epoch:
+            return False
+        settled, _ = await asyncio.gather(room.feed.settled(), self._read_model.answers())
+        return settled and room.position == head
 
     async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
         """The sequence of the room's last event up to there, once the tables have it.
