@@ -16,7 +16,8 @@ what clocks differ by are enough.
 from collections import OrderedDict
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
+
+from uuid_utils import UUID
 
 from roomlog.memory_ports import KeyMarks
 
