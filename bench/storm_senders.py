@@ -1,15 +1,17 @@
 """The senders of `bench.reconnect_storm`, in a process of their own, who receive, too.
 
-Reads a JSON object from the first line of standard input: `urls` (one a sender) and `per_second`
-of each. They send in this rhythm, whatever comes back, until standard input ends. Then prints
-what was seen, with times of the machine's monotonic clock in seconds: `acks` and `receipts` (when
-sent, and after how many ms acked or received), `presence` and `typing` (when each came).
+Reads a JSON object from the first line of standard input: `urls` (one a sender), `per_second` of
+each, `report` (a file). They send in this rhythm, whatever comes back, until standard input ends.
+Then what was seen is written to the file, with times of the machine's monotonic clock in seconds:
+`acks` and `receipts` (when sent, and after how many ms acked or received), `presence` and `typing`
+(when each came).
 """
 
 import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -131,4 +133,5 @@ async def _run(urls: list[str], per_second: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(_run(**json.loads(sys.stdin.readline())))))
+    asked = json.loads(sys.stdin.readline())
+    Path(asked.pop("report")).write_text(json.dumps(uvloop.run(_run(**asked))))

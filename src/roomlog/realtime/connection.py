@@ -292,11 +292,10 @@ class Connection:
             if before is not None and not before.done():
                 await asyncio.wait([before])
         self._say(ack)
+        self._presence.stopped(room_id, self.actor.user_id)
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))
-        if isinstance(frame, fr.Send):
-            self._presence.stopped(room_id, self.actor.user_id)
 
     def _types(self, room_id: str, *, active: bool) -> None:
         channel = self._parts.manager.channels.get(room_id)
