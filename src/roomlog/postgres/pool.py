@@ -69,6 +69,10 @@ class Pool:
                 attempt += 1
 
 
+async def _leave_as_it_is(_connection: object) -> None:
+    """Single reads change nothing of a session, so that no round trip need put it back."""
+
+
 @contextlib.asynccontextmanager
 async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
     """A pool of at most `size` connections for the length of the block.
@@ -82,6 +86,7 @@ async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=READ_TIMEOUT_S,
         max_inactive_connection_lifetime=_IDLE_S,
+        reset=_leave_as_it_is,
         server_settings=server_settings(),
     )
     try:
