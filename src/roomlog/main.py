@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -29,7 +28,7 @@ from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, 
 from roomlog.postgres import PostgresReadModel, open_pool
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
-from roomlog.realtime.protocol import RoomlogWebSocketProtocol
+from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
@@ -56,9 +55,6 @@ from roomlog.tracing import set_up_tracing, shut_down_tracing
 
 _log = logging.getLogger(__name__)
 
-SHUTDOWN_TIMEOUT_S = 5
-KEEP_ALIVE_S = 75
-_BACKLOG = 2048
 _CONNECT_RETRY_S = 0.5
 _STALE = timedelta(seconds=30)
 
@@ -292,7 +288,7 @@ async def _serve(settings: Settings) -> None:
             ),
             websocket_handlers=websocket_handlers(_realtime(settings, parts, manager)),
         )
-        server = _Server(_server_config(app))
+        server = _Server(server_config(app, lifespan="on"))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
@@ -335,22 +331,6 @@ def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) ->
         },
         outbox_lines=settings.outbox_frames,
         outbox_bytes=settings.outbox_bytes,
-    )
-
-
-def _server_config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws=RoomlogWebSocketProtocol,
-        ws_per_message_deflate=False,
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        backlog=_BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
 
 

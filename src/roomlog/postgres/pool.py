@@ -97,8 +97,8 @@ async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=READ_TIMEOUT_S,
         max_inactive_connection_lifetime=_IDLE_S,
-        server_settings=server_settings(),
         reset=_leave_as_it_is,
+        server_settings=server_settings(),
     )
     try:
         yield Pool(pool)

@@ -22,7 +22,7 @@ from roomlog.core.policy import Actor
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
-from roomlog.realtime.protocol import RoomlogWebSocketProtocol
+from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services import identity
 from roomlog.services.effects import Effects
@@ -229,14 +229,7 @@ async def running_node(
     app = Litestar(route_handlers=websocket_handlers(node.parts), logging_config=None)
     listener = socket.create_server(("127.0.0.1", 0))
     node.port = listener.getsockname()[1]
-    config = uvicorn.Config(
-        app,
-        ws=RoomlogWebSocketProtocol,
-        log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=10,
-    )
-    node.server = uvicorn.Server(config)
+    node.server = uvicorn.Server(server_config(app, lifespan="off"))
     # serve() would take the signals of the test run.
     serving = asyncio.create_task(node.server._serve([listener]))
     await eventually(lambda: node.server is not None and node.server.started)
