@@ -15,6 +15,7 @@ from roomlog.http.openapi import BEARER, openapi_config
 from roomlog.http.options import answer_options
 from roomlog.http.parts import HttpParts
 from roomlog.http.problems import answer_error
+from roomlog.http.query import require_known_query
 from roomlog.http.requests import ApiRequest, keep_parts
 from roomlog.http.tracked import finish, tracked
 
@@ -45,7 +46,7 @@ def create_app(
             presence.get_typing,
             presence.broadcast,
         ],
-        guards=[authenticate, negotiate],
+        guards=[authenticate, negotiate, require_known_query],
         security=BEARER,
     )
     state = State()

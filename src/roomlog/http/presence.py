@@ -7,23 +7,35 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from roomlog.http.answers import answer
-from roomlog.http.requests import ApiRequest, IdempotencyKey, RoomId, header_text, path_uuid
+from roomlog.http.requests import (
+    ApiRequest,
+    IdempotencyKey,
+    MinSequence,
+    RoomId,
+    header_text,
+    path_uuid,
+)
+from roomlog.services.room_cache import LiveRoom
 from roomlog_contract import resources as rs
 from roomlog_contract.fold import RoomState
 
 
 @get("/rooms/{room_id:str}/online")
-async def get_online(request: ApiRequest, room_id: RoomId) -> Response[rs.PresenceResponse]:
-    """Who is connected to the room, on any node, each once; also who just left it for less than
-    five seconds."""
-    room = await request.parts.events.open_room(request.user, path_uuid(room_id, "room"))
+async def get_online(
+    request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
+) -> Response[rs.PresenceResponse]:
+    """Who is connected to the room, on any node, each once. Who left it less than five seconds
+    ago is there still."""
+    room = await _room(request, room_id, min_sequence)
     return _users(room.state, request.parts.presence.online(room.room_id))
 
 
 @get("/rooms/{room_id:str}/typing")
-async def get_typing(request: ApiRequest, room_id: RoomId) -> Response[rs.PresenceResponse]:
+async def get_typing(
+    request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
+) -> Response[rs.PresenceResponse]:
     """Who types in the room now, on any node."""
-    room = await request.parts.events.open_room(request.user, path_uuid(room_id, "room"))
+    room = await _room(request, room_id, min_sequence)
     return _users(room.state, request.parts.presence.typists(room.room_id))
 
 
@@ -37,6 +49,16 @@ async def broadcast(
     key = header_text(idempotency_key)
     notice_id = request.parts.notices.broadcast(request.user, data, key)
     return answer(rs.BroadcastResponse(notice_id, data.content), status=HTTP_202_ACCEPTED)
+
+
+async def _room(request: ApiRequest, room_id: str, min_sequence: int | None) -> LiveRoom:
+    """The room with its members as of `min_sequence` at least."""
+    events, room_id = request.parts.events, path_uuid(room_id, "room")
+    room = await events.open_room(request.user, room_id)
+    if min_sequence and min_sequence > room.position:
+        await events.head(room_id, min_sequence)
+        await room.refresh()
+    return room
 
 
 def _users(room: RoomState, users: Iterable[str]) -> Response[rs.PresenceResponse]:
