@@ -15,6 +15,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from roomlog.http.api_page import ASSETS, ApiPage
+from roomlog.http.api_page import HEADERS as PAGE_HEADERS
 from roomlog.http.auth import NDJSON
 from roomlog.http.event_stream import EVENT_STREAM
 from roomlog.http.openapi import examples
@@ -69,7 +70,11 @@ def openapi_config(version: str) -> OpenAPIConfig:
         ),
         render_plugins=[ApiPage(), _Document()],
         openapi_router=Router(
-            PATH, route_handlers=[], guards=[_only_what_is_there], include_in_schema=False
+            PATH,
+            route_handlers=[],
+            guards=[_only_what_is_there],
+            response_headers=PAGE_HEADERS,
+            include_in_schema=False,
         ),
     )
 
