@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, cast
 
 import httpx
 import jsonschema_rs
+from litestar import Litestar
 
 from roomlog.http import HttpParts, create_app
 from roomlog.http.openapi import complete
@@ -23,10 +25,14 @@ Operation = dict[str, Any]
 @cache
 def document() -> dict[str, Any]:
     """The document that every server of this version serves."""
-    nothing = cast("Any", None)
-    names = ("messages", "reactions", "rooms", "events", "presence", "notices", "tokens", "health")
-    app = create_app(HttpParts(**dict.fromkeys(names, nothing)))
-    return complete(app.openapi_schema.to_schema())
+    return complete(application().openapi_schema.to_schema())
+
+
+def application() -> Litestar:
+    """The application with nothing behind it."""
+    parts = fields(HttpParts)
+    needed = [p.name for p in parts if p.default is MISSING and p.default_factory is MISSING]
+    return create_app(HttpParts(**dict.fromkeys(needed, cast("Any", None))))
 
 
 @cache

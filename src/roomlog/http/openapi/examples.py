@@ -150,6 +150,7 @@ PARAMETERS: Examples = {
     "before_timestamp": "2030-01-31T12:30:00Z",
     "type": "text",
     "sender": _ADA,
+    "as_of": "2030-01-31T12:45:00Z",
     "q": 'db-7 "too many clients" -staging',
     "order": "relevance",
     "min_sequence": 1,

@@ -19,6 +19,7 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("version_mismatch", None): "`If-Match` must name the version that the message has",
     ("idempotency_mismatch", None): "a key belongs to the request that it was first used for",
     ("invalid", "min_sequence"): "nothing above the room's head can be waited for",
+    ("invalid", "as_of"): "the room has not been beyond its head yet",
     ("invalid", "sequence"): "nothing above the room's head can have been read",
     ("invalid", "cursor"): "a cursor is opaque: only what a page gave is one",
     ("invalid", "role"): "the last commander must stay one",
