@@ -139,6 +139,11 @@ async def test_a_named_read_uses_indexes(filled: str, name: str) -> None:
     assert scanned(await plan(filled, query(name), READS[name])) == []
 
 
+async def test_rooms_of_a_user_are_reached_by_their_memberships(filled: str) -> None:
+    found = await plan(filled, query("rooms"), READS["rooms"])
+    assert {"ix_room_members_user_id", "incident_rooms_pkey"} <= indexes(found)
+
+
 @pytest.mark.parametrize("ascending", [False, True])
 @pytest.mark.parametrize("ranked_at", [None, 30_000])
 async def test_the_newest_are_gone_through_by_their_index(
