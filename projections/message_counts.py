@@ -20,7 +20,7 @@ from roomlog_contract.types import MessageType
 TABLE = "message_counts"
 EVERYBODY = ""
 BLOCK_SEQUENCES = 8192
-"""Queries (`unread` in `rooms.sql`, `room.sql`) and migration 0003 count on this number."""
+"""Queries (`unread` in `rooms.sql`, `room.sql`) and migration 0004 count on this number."""
 
 
 def project(event: RoomEvent, effect: Effect) -> Sequence[RowChange]:

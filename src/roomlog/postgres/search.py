@@ -6,6 +6,7 @@ are next; where it would take too many, the indexes are asked for all the rest, 
 soon and would fetch half the room for frequent ones.
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -182,6 +183,12 @@ async def _hits(pool: Pool, matches: Sequence[_Match], sought: SearchQuery) -> l
     return [known[m.message_id] for m in matches if m.message_id in known]
 
 
+def _is_unspaced(text: str) -> bool:
+    """Whether letters may be of a script that puts no spaces between words, so that one word as
+    typed is several to the index."""
+    return any(unicodedata.category(ch) == "Lo" for ch in text)
+
+
 def _directed(name: str, *, ascending: bool) -> str:
     text = query(name)
     return text.replace(" DESC\n", " ASC\n") if ascending else text
@@ -247,12 +254,23 @@ class Statement:
             case Route.SUBSTRING:
                 condition = self._contains(term)
             case Route.PHRASE:
-                condition = f"m.search @@ {self._words(term, 'simple')}"
+                condition = self._in_order(term, self._words(term, "simple"))
             case Route.WHOLE_WORD:
-                condition = f"m.search @@ {self._stems(term)}"
+                condition = self._in_order(term, self._stems(term))
             case Route.WORD:
-                condition = f"(m.search @@ {self._stems(term)} OR {self._contains(term)})"
+                words = self._in_order(term, self._stems(term))
+                condition = f"({words} OR {self._contains(term)})"
         return f"NOT ({condition})" if term.excluded else condition
+
+    def _in_order(self, term: Term, words: str) -> str:
+        """The words are in the text. Several must follow each other in the text itself: in
+        `search`, all of it comes a second time in English forms, and its end meets its beginning."""
+        found = f"m.search @@ {words}"
+        if term.route is not Route.PHRASE and not _is_unspaced(term.text):
+            return found
+        text = 'public.roomlog_search_text("left"(m.content, 65536))'
+        itself = f"to_tsvector('pg_catalog.simple'::regconfig, {text})"
+        return f"({found} AND {itself} @@ {self._words(term, 'simple')})"
 
     def _contains(self, term: Term) -> str:
         escaped = term.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -114,6 +114,6 @@ async def test_the_migration_counts_what_the_projector_counts(said: list[_Said],
     counted = (await contents(database))["message_counts"]
     assert len({row["block"] for row in counted}) == BLOCKS
     await run(database, "TRUNCATE roomlog.message_counts")
-    migration = runpy.run_path(str(data_file("migrations") / "versions/0003_message_counts.py"))
+    migration = runpy.run_path(str(data_file("migrations") / "versions/0004_message_counts.py"))
     await run(database, migration["COUNT"])
     assert (await contents(database))["message_counts"] == counted

@@ -4,8 +4,8 @@ one. Afterwards, as after any change of a projection, the projector has to be th
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 COUNT = """
 INSERT INTO roomlog.message_counts (room_id, sender_id, block, messages)
