@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,28 +27,12 @@ from roomlog_client.keys import new_key
 from roomlog_client.queue_file import QueueFile
 from roomlog_client.rest import Rest, load
 from roomlog_client.room import OnReset, Pending, Room
+from roomlog_client.signals import OnSignal, Signal
 from roomlog_client.tokens import Tokens, TokenSource
 from roomlog_client.waiters import Sent, Waiters
 from roomlog_contract import frames as fr
 from roomlog_contract import resources as rs
 from roomlog_contract.types import RoomRole
-
-Signal = (
-    ef.StateChanged
-    | ef.RoomLive
-    | ef.RoomEnded
-    | ef.Held
-    | ef.Merged
-    | ef.Acked
-    | ef.Refused
-    | ef.Report
-    | fr.Subscribed
-    | fr.Presence
-    | fr.TypingUsers
-    | fr.Notification
-    | fr.Notice
-)
-OnSignal = Callable[[Signal], None]
 
 _logger = logging.getLogger(__name__)
 
