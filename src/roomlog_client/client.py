@@ -248,6 +248,11 @@ class RoomlogClient:
             raise self._over
         self._driver.post(*inputs)
 
+    def post_next(self, given: inp.Input) -> None:
+        """Have an input taken next, from within what the machine tells."""
+        assert self._driver is not None
+        self._driver.post_next(given)
+
     def forget(self, room: Room) -> None:
         """The room is not followed any more."""
         if self._rooms.get(room.room_id) is room:
