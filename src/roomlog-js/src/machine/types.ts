@@ -155,6 +155,7 @@ export type Effect =
   | { readonly type: "send"; readonly frame: ClientFrame }
   | { readonly type: "set_timer"; readonly timer: string; readonly after_ms: number }
   | { readonly type: "cancel_timer"; readonly timer: string }
+  | { readonly type: "cancel_timers" }
   | {
       readonly type: "deliver";
       readonly frame: MessageBroadcastFrame;
