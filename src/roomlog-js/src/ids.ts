@@ -1,6 +1,6 @@
 /** Ids: a UUIDv7 for each new key, and the UUIDv5 by which an item's event is known (RFC 9562). */
 
-/** A new UUIDv7 at this time (milliseconds since 1970): fresh keys need no look-up on the server. */
+/** A new UUIDv7 at this time (milliseconds since 1970): a fresh key needs no look-up. */
 export function uuid7(at_ms: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   for (let n = 0; n < 6; n += 1) {
@@ -24,8 +24,8 @@ export function uuid5(namespace: string, name: string): string {
 }
 
 function bytesOf(uuid: string): Uint8Array {
-  const hex = uuid.replaceAll("-", "");
-  return Uint8Array.from({ length: 16 }, (_, n) => Number.parseInt(hex.slice(2 * n, 2 * n + 2), 16));
+  const pairs = uuid.replaceAll("-", "").match(/../g) ?? [];
+  return Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16));
 }
 
 function marked(bytes: Uint8Array, version: number): string {

@@ -18,6 +18,7 @@ import {
   type MessageBroadcastFrame,
   type ServerFrame,
 } from "../contract.gen.js";
+import { Heartbeat, HEARTBEAT_TIMER, PONG_TIMER } from "./heartbeat.js";
 import { Queue, RETRY_TIMER } from "./queue.js";
 import { ROOM_TIMER, Rooms } from "./rooms.js";
 import { type Token, TOKEN_TIMER, Tokens } from "./tokens.js";
@@ -29,14 +30,18 @@ import {
   BACKOFF_MAX_MS,
   type Effect,
   type Input,
+  type InputOf,
   OPENING_MS,
-  PONG_MS_MAX,
   QUEUE_MAX,
   type Reason,
   type State,
 } from "./types.js";
 
 const NORMAL = 1000;
+
+type RoomInput =
+  | ("join" | "leave" | "pause" | "unpause")
+  | ("loaded" | "load_failed" | "typing" | "seen");
 
 export interface MachineConfig {
   readonly queue_max?: number;
@@ -56,9 +61,7 @@ export class Machine {
   readonly #tokens: Tokens;
   #socket = false;
   #connected = false;
-  #heartbeat_ms = 0;
-  #pinged = false;
-  #heard = false;
+  readonly #heartbeat = new Heartbeat();
 
   constructor(config: MachineConfig = {}) {
     const refs = new Refs();
@@ -109,9 +112,11 @@ export class Machine {
       case "token_failed":
         return this.#tokenFailed(turn, input.detail);
       case "enqueue":
+        return this.#enqueue(turn, input);
       case "restore":
+        return this.queue.restore(turn, input.items);
       case "withdraw":
-        return this.#command(turn, input);
+        return this.queue.withdraw(turn, input);
       default:
         return this.#room(turn, input);
     }
@@ -135,8 +140,8 @@ export class Machine {
   #online(turn: Turn): void {
     if (this.state === "offline" || this.state === "waiting") {
       this.#connect(turn);
-    } else if (this.#connected && !this.#pinged) {
-      this.#ping(turn);
+    } else if (this.#connected) {
+      this.#heartbeat.ping(turn);
     }
   }
 
@@ -180,26 +185,19 @@ export class Machine {
     }
   }
 
-  #command(turn: Turn, input: Extract<Input, { type: "enqueue" | "restore" | "withdraw" }>): void {
-    switch (input.type) {
-      case "enqueue":
-        if (this.state === "closed" && this.reason !== null) {
-          const { room_id, key } = input;
-          const { code, detail } = this.reason;
-          const outcome = "refused";
-          turn.emit({ type: "settle", room_id, key, outcome, code, detail, field: null });
-        } else {
-          this.queue.enqueue(turn, input);
-        }
-        return;
-      case "restore":
-        return this.queue.restore(turn, input.items);
-      case "withdraw":
-        return this.queue.withdraw(turn, input);
+  #enqueue(turn: Turn, input: InputOf<"enqueue">): void {
+    if (this.state === "closed" && this.reason !== null) {
+      const { room_id, key } = input;
+      const { code, detail } = this.reason;
+      turn.emit({ type: "refused", room_id, key, code, detail, field: null });
+    } else {
+      this.queue.enqueue(turn, input);
     }
   }
 
-  #room(turn: Turn, input: RoomInput): void {
+  // Rooms
+
+  #room(turn: Turn, input: InputOf<RoomInput>): void {
     const connected = this.#connected;
     switch (input.type) {
       case "join":
@@ -235,9 +233,9 @@ export class Machine {
       this.#wait(turn, { code: "no_hello", close_code: null, detail: "" });
     } else if (!this.#connected) {
       return;
-    } else if (timer === "heartbeat") {
-      this.#heartbeat(turn);
-    } else if (timer === "pong") {
+    } else if (timer === HEARTBEAT_TIMER) {
+      this.#beat(turn);
+    } else if (timer === PONG_TIMER) {
       this.#noPong(turn);
     } else if (timer === TOKEN_TIMER) {
       this.#tokens.fetch(turn);
@@ -248,36 +246,18 @@ export class Machine {
     }
   }
 
-  #heartbeat(turn: Turn): void {
+  #beat(turn: Turn): void {
     const asked_ms = Math.min(...this.queue.askedMs(), ...this.rooms.askedMs());
     if (turn.at_ms - asked_ms > ANSWER_MS_MAX) {
       this.#dropSocket(turn, CLOSE_CODE.HEARTBEAT, "no answer");
       this.#wait(turn, { code: "no_answer", close_code: null, detail: "" });
-      return;
+    } else {
+      this.#heartbeat.beat(turn);
     }
-    if (!this.#pinged) {
-      this.#ping(turn);
-    }
-    turn.emit({ type: "set_timer", timer: "heartbeat", after_ms: this.#heartbeat_ms });
-  }
-
-  #ping(turn: Turn): void {
-    this.#pinged = true;
-    this.#heard = false;
-    turn.emit({ type: "send", frame: { type: "ping" } });
-    this.#awaitPong(turn);
-  }
-
-  #awaitPong(turn: Turn): void {
-    const after_ms = Math.min(this.#heartbeat_ms, PONG_MS_MAX);
-    turn.emit({ type: "set_timer", timer: "pong", after_ms });
   }
 
   #noPong(turn: Turn): void {
-    if (this.#heard) {
-      this.#heard = false;
-      this.#awaitPong(turn);
-    } else {
+    if (!this.#heartbeat.late(turn)) {
       this.#dropSocket(turn, CLOSE_CODE.HEARTBEAT, "no pong");
       this.#wait(turn, { code: "no_pong", close_code: null, detail: "" });
     }
@@ -292,7 +272,7 @@ export class Machine {
       }
       return;
     }
-    this.#heard = true;
+    this.#heartbeat.heard();
     switch (frame.type) {
       case "event":
         return this.#event(turn, frame);
@@ -307,8 +287,7 @@ export class Machine {
       case "unsubscribed":
         return this.rooms.unsubscribed(turn, frame);
       case "pong":
-        this.#pinged = false;
-        turn.emit({ type: "cancel_timer", timer: "pong" });
+        this.#heartbeat.pong(turn);
         return this.rooms.pong(turn, frame);
       case "authenticated":
         return this.#tokens.authenticated(turn, frame);
@@ -339,12 +318,8 @@ export class Machine {
       return;
     }
     this.#connected = true;
-    this.#pinged = false;
-    this.#heartbeat_ms = Math.ceil(frame.heartbeat_seconds * 1000);
-    turn.emit(
-      { type: "cancel_timer", timer: "opening" },
-      { type: "set_timer", timer: "heartbeat", after_ms: this.#heartbeat_ms },
-    );
+    turn.emit({ type: "cancel_timer", timer: "opening" });
+    this.#heartbeat.begin(turn, frame.heartbeat_seconds);
     this.#tokens.connected(turn);
     this.queue.belongsTo(turn, frame.user_id);
     this.rooms.connected(turn);
@@ -388,7 +363,8 @@ export class Machine {
     } else if (code >= 4500 && code <= 4999) {
       this.#close(turn, { code: "refused", close_code: code, detail });
     } else {
-      const told = code === CLOSE_CODE.RATE_LIMITED ? /retry_after=(\d+(\.\d+)?)/.exec(detail) : null;
+      const limited = code === CLOSE_CODE.RATE_LIMITED;
+      const told = limited ? /retry_after=(\d+(\.\d+)?)/.exec(detail) : null;
       const least_ms = told === null ? 0 : Math.ceil(Number(told[1]) * 1000);
       this.#wait(turn, { code: "connection_lost", close_code: code, detail }, least_ms);
     }
@@ -429,7 +405,6 @@ export class Machine {
   #enter(turn: Turn, state: State, reason: Reason | null): void {
     turn.emit({ type: "cancel_timers" });
     this.#connected = false;
-    this.#pinged = false;
     this.rooms.lost();
     this.queue.lost();
     this.state = state;
@@ -450,10 +425,3 @@ export class Machine {
     }
   }
 }
-
-type RoomInput = Extract<
-  Input,
-  {
-    type: "join" | "leave" | "pause" | "unpause" | "seen" | "typing" | "loaded" | "load_failed";
-  }
->;

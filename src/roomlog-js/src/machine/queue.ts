@@ -1,14 +1,12 @@
 import type { AckFrame, ClientFrame, ErrorFrame } from "../contract.gen.js";
 import { itemEventId } from "../ids.js";
 import { type Refs, RETRIED, type Turn, retryMs } from "./turn.js";
-import { type Command, IN_FLIGHT_MAX, type Input, type StoredItem } from "./types.js";
+import { type Command, IN_FLIGHT_MAX, type InputOf, type StoredItem } from "./types.js";
 
 export const RETRY_TIMER = "retry:";
 export const QUEUE_FULL = "queue_full";
 
 export type ItemStatus = "queued" | "sent" | "held" | "acked";
-
-type Of<Type extends Input["type"]> = Extract<Input, { type: Type }>;
 
 export interface QueueConfig {
   readonly items_max: number;
@@ -85,7 +83,7 @@ export class Queue {
 
   // What the user wants
 
-  enqueue(turn: Turn, given: Of<"enqueue">): void {
+  enqueue(turn: Turn, given: InputOf<"enqueue">): void {
     const { room_id, key, command } = given;
     const name = nameOf(room_id, key);
     if (this.#items.has(name)) {
@@ -93,8 +91,7 @@ export class Queue {
     }
     if (this.#items.size >= this.#config.items_max) {
       const detail = `${this.#config.items_max} commands are waiting already`;
-      const code = QUEUE_FULL;
-      turn.emit({ type: "settle", room_id, key, outcome: "refused", code, detail, field: null });
+      turn.emit({ type: "refused", room_id, key, code: QUEUE_FULL, detail, field: null });
       return;
     }
     this.#drop(this.#acked.get(name));
@@ -114,11 +111,11 @@ export class Queue {
     }
   }
 
-  withdraw(turn: Turn, { room_id, key }: Of<"withdraw">): void {
+  withdraw(turn: Turn, { room_id, key }: InputOf<"withdraw">): void {
     const item = this.#items.get(nameOf(room_id, key));
     if (item?.status === "queued" && !item.maybe_sent) {
       this.#remove(item);
-      turn.emit({ type: "settle", room_id, key, outcome: "withdrawn" });
+      turn.emit({ type: "withdrawn", room_id, key });
       this.#forget(turn, item);
     }
   }
@@ -222,10 +219,7 @@ export class Queue {
     const { room_id, key } = item;
     const { sequence, message_id, at, duplicate } = frame;
     const merged = item.echoed || !awaited;
-    turn.emit({
-      ...{ type: "settle", room_id, key, outcome: "acked" },
-      ...{ sequence, message_id, at, duplicate, merged },
-    });
+    turn.emit({ type: "acked", room_id, key, sequence, message_id, at, duplicate, merged });
     this.#forget(turn, item);
     this.#items.delete(item.name);
     if (merged) {
@@ -256,7 +250,7 @@ export class Queue {
     } else {
       this.#remove(item);
       const field = frame.field ?? null;
-      turn.emit({ type: "settle", room_id, key, outcome: "refused", code, detail, field });
+      turn.emit({ type: "refused", room_id, key, code, detail, field });
       this.#forget(turn, item);
     }
     return true;
@@ -308,10 +302,7 @@ export class Queue {
 
   #unsent(turn: Turn, item: Item, code: string, detail: string, kept: boolean): void {
     const { room_id, key, maybe_sent } = item;
-    turn.emit({
-      ...{ type: "settle", room_id, key, outcome: "unsent" },
-      ...{ code, detail, maybe_sent, kept },
-    });
+    turn.emit({ type: "unsent", room_id, key, code, detail, maybe_sent, kept });
   }
 
   #merge(turn: Turn, item: Item): void {

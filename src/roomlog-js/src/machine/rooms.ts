@@ -8,11 +8,10 @@ import type {
   UnsubscribedFrame,
 } from "../contract.gen.js";
 import { RETRIED, type Refs, type Turn, retryMs } from "./turn.js";
-import { type Effect, type Input, type Phase, RETRY_MS_DEFAULT } from "./types.js";
+import { type Effect, type InputOf, type Phase, RETRY_MS_DEFAULT } from "./types.js";
 
 export const ROOM_TIMER = "room:";
 
-type Of<Type extends Input["type"]> = Extract<Input, { type: Type }>;
 type Load = Extract<Effect, { type: "load" }>;
 
 const SUBSCRIBED: ReadonlySet<Phase> = new Set(["subscribing", "replaying", "live", "reloading"]);
@@ -31,7 +30,7 @@ export class FollowedRoom {
   retrying = false;
   seen: number | null = null;
 
-  constructor(joined: Of<"join">) {
+  constructor(joined: InputOf<"join">) {
     this.room_id = joined.room_id;
     this.html = joined.html;
     this.position = joined.after;
@@ -101,7 +100,7 @@ export class Rooms {
 
   // What the user wants
 
-  join(turn: Turn, joined: Of<"join">, connected: boolean): void {
+  join(turn: Turn, joined: InputOf<"join">, connected: boolean): void {
     const there = this.#rooms.get(joined.room_id);
     if (there !== undefined && there.phase !== "ended") {
       return;
@@ -141,7 +140,7 @@ export class Rooms {
     }
   }
 
-  seen(turn: Turn, given: Of<"seen">, connected: boolean): void {
+  seen(turn: Turn, given: InputOf<"seen">, connected: boolean): void {
     const room = this.#rooms.get(given.room_id);
     if (room === undefined || (room.seen !== null && given.sequence <= room.seen)) {
       return;
@@ -153,7 +152,7 @@ export class Rooms {
   }
 
   /** On a connection that stands. */
-  typing(turn: Turn, given: Of<"typing">): void {
+  typing(turn: Turn, given: InputOf<"typing">): void {
     const room = this.#rooms.get(given.room_id);
     if (room !== undefined && HEARS.has(room.phase)) {
       const frame = { type: "typing", room_id: room.room_id, active: given.active } as const;
@@ -290,7 +289,7 @@ export class Rooms {
   // What REST says of a room
 
   /** Begin anew from what was loaded; whether that was asked for. */
-  loaded(turn: Turn, given: Of<"loaded">): boolean {
+  loaded(turn: Turn, given: InputOf<"loaded">): boolean {
     const room = this.#rooms.get(given.room_id);
     if (room === undefined || room.load?.load !== given.load) {
       return false;
@@ -312,7 +311,7 @@ export class Rooms {
     }
   }
 
-  loadFailed(turn: Turn, given: Of<"load_failed">): void {
+  loadFailed(turn: Turn, given: InputOf<"load_failed">): void {
     const room = this.#rooms.get(given.room_id);
     if (room === undefined || room.load?.load !== given.load || room.retrying) {
       return;

@@ -108,10 +108,14 @@ export type Input =
   | { readonly type: "typing"; readonly room_id: string; readonly active: boolean }
   | { readonly type: "seen"; readonly room_id: string; readonly sequence: number };
 
-/** How an item ended, or that it did not. */
-export type Outcome =
+export type InputOf<Type extends Input["type"]> = Extract<Input, { type: Type }>;
+
+/** How an item ended: whoever waits for it is told, once. */
+export type Settlement =
   | {
-      readonly outcome: "acked";
+      readonly type: "acked";
+      readonly room_id: string;
+      readonly key: string;
       readonly sequence: number;
       readonly message_id: string;
       readonly at: string;
@@ -119,25 +123,23 @@ export type Outcome =
       readonly merged: boolean;
     }
   | {
-      readonly outcome: "refused";
+      readonly type: "refused";
+      readonly room_id: string;
+      readonly key: string;
       readonly code: string;
       readonly detail: string;
       readonly field: string | null;
     }
   | {
-      readonly outcome: "unsent";
+      readonly type: "unsent";
+      readonly room_id: string;
+      readonly key: string;
       readonly code: string;
       readonly detail: string;
       readonly maybe_sent: boolean;
       readonly kept: boolean;
     }
-  | { readonly outcome: "withdrawn" };
-
-export type Settled = {
-  readonly type: "settle";
-  readonly room_id: string;
-  readonly key: string;
-} & Outcome;
+  | { readonly type: "withdrawn"; readonly room_id: string; readonly key: string };
 
 /** Frames that are handed on as they came. */
 export type PassedFrame =
@@ -183,7 +185,7 @@ export type Effect =
       readonly epoch: string;
       readonly position: number;
     }
-  | Settled
+  | Settlement
   | {
       readonly type: "held";
       readonly room_id: string;
