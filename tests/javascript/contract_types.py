@@ -40,6 +40,7 @@ def contract() -> str:
         *(_words(one) for one in _enums()),
         *_limits(),
         _close_codes(),
+        _event_types(),
         *(_interface(one) for one in get_args(ev.Event)),
         _union("AnyEvent", get_args(ev.Event), "Any event, flattened for readers."),
         _interface(ev.RoomEvent),
@@ -93,6 +94,14 @@ def _close_codes() -> str:
     codes = {name: code for name, code in vars(errors.CloseCode).items() if name.isupper()}
     lines = "".join(f"  {name}: {code},\n" for name, code in codes.items())
     return f"{_comment(errors.CloseCode)}export const CLOSE_CODE = {{\n{lines}}} as const;\n"
+
+
+def _event_types() -> str:
+    types = "".join(f"  {_quoted(one.__struct_config__.tag)},\n" for one in get_args(ev.Event))
+    return (
+        "/** The types of events that there are. */\n"
+        f"export const EVENT_TYPE_VALUES = [\n{types}] as const;\n"
+    )
 
 
 def _interface(struct: type[msgspec.Struct]) -> str:

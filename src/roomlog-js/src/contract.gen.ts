@@ -141,6 +141,21 @@ export const CLOSE_CODE = {
   NO_SUCH_ROOM: 4504,
 } as const;
 
+/** The types of events that there are. */
+export const EVENT_TYPE_VALUES = [
+  "room.created",
+  "room.updated",
+  "member.added",
+  "member.role_changed",
+  "member.removed",
+  "message.sent",
+  "message.edited",
+  "message.deleted",
+  "message.redacted",
+  "reaction.added",
+  "reaction.removed",
+] as const;
+
 /** The room began; its actor is its first commander. */
 export interface RoomCreated {
   type: "room.created";

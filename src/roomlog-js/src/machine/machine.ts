@@ -37,6 +37,8 @@ import {
   type State,
 } from "./types.js";
 
+export const BACKOFF_TIMER = "backoff";
+const OPENING_TIMER = "opening";
 const NORMAL = 1000;
 
 type RoomInput =
@@ -171,7 +173,7 @@ export class Machine {
     ) {
       this.#tokens.reopened();
       this.#enter(turn, "connecting", null);
-      turn.emit({ type: "set_timer", timer: "opening", after_ms: OPENING_MS });
+      turn.emit({ type: "set_timer", timer: OPENING_TIMER, after_ms: OPENING_MS });
       this.#open(turn, given);
     }
   }
@@ -226,9 +228,9 @@ export class Machine {
   // Timers
 
   #timer(turn: Turn, timer: string): void {
-    if (timer === "backoff" && this.state === "waiting") {
+    if (timer === BACKOFF_TIMER && this.state === "waiting") {
       this.#connect(turn);
-    } else if (timer === "opening" && this.state === "connecting") {
+    } else if (timer === OPENING_TIMER && this.state === "connecting") {
       this.#dropSocket(turn, CLOSE_CODE.HEARTBEAT, "no hello");
       this.#wait(turn, { code: "no_hello", close_code: null, detail: "" });
     } else if (!this.#connected) {
@@ -318,7 +320,7 @@ export class Machine {
       return;
     }
     this.#connected = true;
-    turn.emit({ type: "cancel_timer", timer: "opening" });
+    turn.emit({ type: "cancel_timer", timer: OPENING_TIMER });
     this.#heartbeat.begin(turn, frame.heartbeat_seconds);
     this.#tokens.connected(turn);
     this.queue.belongsTo(turn, frame.user_id);
@@ -372,7 +374,7 @@ export class Machine {
 
   #connect(turn: Turn): void {
     this.#enter(turn, "connecting", null);
-    turn.emit({ type: "set_timer", timer: "opening", after_ms: OPENING_MS });
+    turn.emit({ type: "set_timer", timer: OPENING_TIMER, after_ms: OPENING_MS });
     this.#tokens.fetch(turn);
   }
 
@@ -385,7 +387,7 @@ export class Machine {
     this.#enter(turn, "waiting", reason);
     const limit_ms = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** this.attempt);
     const after_ms = least_ms + turn.shareOf(limit_ms);
-    turn.emit({ type: "set_timer", timer: "backoff", after_ms });
+    turn.emit({ type: "set_timer", timer: BACKOFF_TIMER, after_ms });
     this.attempt = Math.min(this.attempt + 1, BACKOFF_ATTEMPTS_MAX);
   }
 
