@@ -285,6 +285,8 @@ export class RoomlogClient {
       rest: this.rest,
       items: this.#items,
       lingerMs: this.#configuration.lingerMs,
+      html: this.#configuration.html,
+      pageSize: this.#configuration.pageSize,
       userId: () => machine.queue.user_id,
       give: (input) => this.#driver.give(input),
       place: (room_id): Place | null => machine.rooms.get(room_id) ?? null,

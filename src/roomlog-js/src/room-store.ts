@@ -6,7 +6,7 @@ import { Overlay } from "./overlay.js";
 import { Presence } from "./presence.js";
 import { Recording } from "./recording.js";
 import type { Rest } from "./rest.js";
-import { asError, isFinal, loadRoom, PAGE_MESSAGES, pauseBeforeRetry } from "./room-loader.js";
+import { asError, isFinal, loadRoom, pauseBeforeRetry } from "./room-loader.js";
 import { type LoadedRoom, type RoomMessage, RoomView } from "./room-view.js";
 import type { MemberState, RoomState } from "./states.js";
 import { Store } from "./store.js";
@@ -51,11 +51,12 @@ export interface RoomStoreHost {
   readonly room_id: string;
   readonly rest: Rest;
   readonly lingerMs: number;
+  readonly pageSize: number;
   userId(): string | null;
   items(): readonly PendingItem[];
   /** null where the room is not followed. */
   place(): Place | null;
-  /** Follow the room, with HTML, unless it is so already. */
+  /** Follow the room, unless that is done already. */
   follow(after: number, epoch: string): void;
   /** The store begins to need the room's events, or does not need them any more. */
   storeWants(wanted: boolean): void;
@@ -110,7 +111,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   }
 
   /** Get older messages. Rejects with a `RoomlogError`; one call at a time asks. */
-  loadMore(limit = PAGE_MESSAGES): Promise<void> {
+  loadMore(limit = this.#host.pageSize): Promise<void> {
     this.#loadingMore ??= this.#loadMore(limit).finally(() => {
       this.#loadingMore = null;
       this.changed();
@@ -175,7 +176,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   /** Read the page that `reset` will show. Rejects with a `RoomlogError`. */
   async loadForReset(position: number, epoch: string): Promise<void> {
     this.#stash = null;
-    const loaded = await loadRoom(this.#host.rest, this.#host.room_id, position);
+    const loaded = await loadRoom(this.#host, position);
     if (loaded.page.epoch === epoch) {
       this.#stash = loaded;
     }
@@ -282,8 +283,7 @@ export class RoomStore extends Store<RoomSnapshot> {
     for (let attempt = 0; generation === this.#generation; attempt += 1) {
       try {
         const position = this.#host.place()?.position ?? null;
-        const { rest, room_id } = this.#host;
-        const read = await this.#recorded(() => loadRoom(rest, room_id, position));
+        const read = await this.#recorded(() => loadRoom(this.#host, position));
         if (generation === this.#generation) {
           this.#begin(read.result, read.recording.events);
           this.#host.follow(read.result.page.head, read.result.page.epoch);
@@ -315,7 +315,7 @@ export class RoomStore extends Store<RoomSnapshot> {
     this.#reloading = false;
     this.#covered = loaded.page.head;
     this.#epoch = loaded.page.epoch;
-    this.#unread = new Unread(loaded.room.unread, loaded.room.head);
+    this.#unread = new Unread(loaded.unread.count, loaded.unread.head);
     this.#error = null;
     this.#refreshing.clear();
     for (const event of recent) {

@@ -28,6 +28,8 @@ export interface LoadedRoom {
   readonly members: readonly MemberResponse[];
   /** Newest first. */
   readonly page: RoomPage<MessageResponse>;
+  /** What the user had not seen, as of a sequence. */
+  readonly unread: { readonly count: number; readonly head: number };
 }
 
 interface Entry {
@@ -57,7 +59,7 @@ export class RoomView {
   #listed: RoomMessage[] | null = null;
   #hasMore: boolean;
 
-  constructor(loaded: LoadedRoom) {
+  constructor(loaded: Omit<LoadedRoom, "unread">) {
     this.#fold = new Fold(roomState(loaded.room, loaded.members));
     this.#hasMore = loaded.page.next !== null;
     this.#add(loaded.page);

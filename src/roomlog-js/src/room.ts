@@ -67,6 +67,10 @@ export interface RoomHost {
   readonly rest: Rest;
   readonly items: Items;
   readonly lingerMs: number;
+  /** How many messages are read at once. */
+  readonly pageSize: number;
+  /** Whether events are to bring `content_html`. */
+  readonly html: boolean;
   userId(): string | null;
   give(input: Input): void;
   place(room_id: string): Place | null;
@@ -80,7 +84,6 @@ export class Room implements AsyncIterable<RoomEvent> {
   readonly store: RoomStore;
   readonly #host: RoomHost;
   #reader: Reader | null = null;
-  #html = false;
 
   constructor(host: RoomHost, id: string) {
     this.#host = host;
@@ -89,10 +92,11 @@ export class Room implements AsyncIterable<RoomEvent> {
       room_id: id,
       rest: host.rest,
       lingerMs: host.lingerMs,
+      pageSize: host.pageSize,
       userId: () => host.userId(),
       items: () => host.items.of(id),
       place: () => this.#place(),
-      follow: (after, epoch) => this.#follow(after, epoch, true),
+      follow: (after, epoch) => this.#follow(after, epoch),
       storeWants: (wanted) => (wanted ? this.#storeBegins() : this.#leaveIfUnused()),
     });
   }
@@ -108,7 +112,7 @@ export class Room implements AsyncIterable<RoomEvent> {
       throw new RoomlogError("already_followed", "leave the room before following it elsewhere");
     }
     this.#reader = this.#newReader(after ?? null);
-    this.#follow(after ?? null, epoch ?? null, false);
+    this.#follow(after ?? null, epoch ?? null);
   }
 
   /**
@@ -119,7 +123,7 @@ export class Room implements AsyncIterable<RoomEvent> {
   [Symbol.asyncIterator](): AsyncIterator<RoomEvent, undefined> {
     if (this.#reader === null) {
       this.#reader = this.#newReader(null);
-      this.#follow(null, null, false);
+      this.#follow(null, null);
     }
     return this.#reader;
   }
@@ -336,18 +340,10 @@ export class Room implements AsyncIterable<RoomEvent> {
     return place === null || place.phase === "ended" ? null : place;
   }
 
-  #follow(after: number | null, epoch: string | null, html: boolean): void {
-    const room_id = this.id;
-    const place = this.#place();
-    if (place !== null && html && !this.#html && place.position !== null) {
-      // The same from the same place on, but with HTML.
-      this.#host.give({ type: "leave", room_id });
-      const { position, epoch: seen } = place;
-      this.#host.give({ type: "join", room_id, after: position, epoch: seen, html });
-      this.#html = true;
-    } else if (place === null) {
-      this.#host.give({ type: "join", room_id, after, epoch, html });
-      this.#html = html;
+  #follow(after: number | null, epoch: string | null): void {
+    if (this.#place() === null) {
+      const { html } = this.#host;
+      this.#host.give({ type: "join", room_id: this.id, after, epoch, html });
     }
   }
 

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** Against a real server: `ROOMLOG_TEST_SERVER` names it, and pytest starts it. */
+export default defineConfig({
+  test: {
+    include: ["test/real/**/*.test.{ts,tsx}"],
+    maxWorkers: 1,
+    setupFiles: ["test/real/page.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+  },
+});
