@@ -30,7 +30,7 @@ const TRY_MS_MAX = 30_000;
 const PAUSE_MS_MIN = 250;
 const PAUSE_MS_MAX = 5000;
 const UNAUTHENTICATED = 401;
-const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 
 /**
  * Asks the server by REST. What failed for now is tried again for a while; so every write must

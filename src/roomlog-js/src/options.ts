@@ -2,7 +2,7 @@ import type { Fetch } from "./http.js";
 import { QUEUE_MAX } from "./machine/types.js";
 import type { QueueStore } from "./queue-store.js";
 import type { WebSocketConstructor } from "./socket.js";
-import type { TokenOption } from "./token-source.js";
+import { claimsOf, type TokenOption } from "./token-source.js";
 
 export interface ClientOptions {
   /** The server's base URL; `""` is the page's own origin. */
@@ -68,10 +68,15 @@ export function configured(options: ClientOptions): Configuration {
     fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
     queue: options.queue ?? null,
     queueMax: options.queueMax ?? QUEUE_MAX,
-    userId: options.userId ?? null,
+    userId: options.userId ?? ownerOf(options.token),
     html: options.html ?? true,
     lingerMs: options.lingerMs ?? LINGER_MS,
     pageSize: options.pageSize ?? PAGE_SIZE,
     patienceMs: options.patienceMs ?? PATIENCE_MS,
   };
+}
+
+/** Whose token it is, where that can be told without getting one. */
+function ownerOf(token: TokenOption): string | null {
+  return typeof token === "string" ? claimsOf(token).sub : null;
 }

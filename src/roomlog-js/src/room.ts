@@ -18,7 +18,7 @@ import { isKnown } from "./events.js";
 import type { RequestOptions } from "./http.js";
 import type { Ack, Items } from "./items.js";
 import type { Command, Effect, Input, PassedFrame } from "./machine/types.js";
-import { Reader } from "./reader.js";
+import { type OnReset, Reader } from "./reader.js";
 import type {
   EventsQuery,
   HistoryQuery,
@@ -31,10 +31,12 @@ import type {
 import { asError } from "./room-loader.js";
 import { type Place, RoomStore } from "./room-store.js";
 
-/** Where a room's events begin: after a sequence, seen in this epoch; else live only. */
+/** Where a room's events begin: after a sequence, seen in this epoch. */
 export interface FollowOptions {
   readonly after?: number;
   readonly epoch?: string;
+  /** What to do where the log is another one; without it, the loop ends by an error. */
+  readonly onReset?: OnReset;
 }
 
 /**
@@ -107,11 +109,11 @@ export class Room implements AsyncIterable<RoomEvent> {
    * Begin to follow the room after a sequence. Throws a `RoomlogError` `already_followed` where it
    * is followed already. `client.room(id, { after })` calls this.
    */
-  follow({ after, epoch }: FollowOptions): void {
+  follow({ after, epoch, onReset }: FollowOptions): void {
     if (this.#place() !== null) {
       throw new RoomlogError("already_followed", "leave the room before following it elsewhere");
     }
-    this.#reader = this.#newReader(after ?? null);
+    this.#reader = this.#newReader(after ?? null, onReset ?? null);
     this.#follow(after ?? null, epoch ?? null);
   }
 
@@ -122,10 +124,22 @@ export class Room implements AsyncIterable<RoomEvent> {
    */
   [Symbol.asyncIterator](): AsyncIterator<RoomEvent, undefined> {
     if (this.#reader === null) {
-      this.#reader = this.#newReader(null);
+      this.#reader = this.#newReader(null, null);
       this.#follow(null, null);
     }
     return this.#reader;
+  }
+
+  /**
+   * How far a loop has come, and in which log: keep both when an event is handled, and follow from
+   * there next time. null where no event came yet.
+   */
+  get position(): number | null {
+    return this.#reader?.position ?? null;
+  }
+
+  get epoch(): string | null {
+    return this.#place()?.epoch ?? null;
   }
 
   /** Follow it no longer: loops end, and the store begins anew when it is next subscribed to. */
@@ -294,8 +308,8 @@ export class Room implements AsyncIterable<RoomEvent> {
   }
 
   /** @internal */
-  reset(position: number): void {
-    this.#reader?.reset(position);
+  reset({ epoch, position }: Extract<Effect, { type: "reset" }>): void {
+    this.#reader?.reset({ epoch, position });
     this.store.reset();
   }
 
@@ -315,7 +329,7 @@ export class Room implements AsyncIterable<RoomEvent> {
     return this.#host.command(this.id, command, given({ key, signal }));
   }
 
-  #newReader(after: number | null): Reader {
+  #newReader(after: number | null, onReset: OnReset | null): Reader {
     return new Reader(
       {
         pause: () => this.#pause(),
@@ -324,6 +338,7 @@ export class Room implements AsyncIterable<RoomEvent> {
         events: (from, min_sequence) => this.events({ after: from, limit: 500, min_sequence }),
       },
       after,
+      onReset,
     );
   }
 
