@@ -305,7 +305,8 @@ function refuseUnsendable(command: Command, there: PendingItem | undefined): voi
     const detail = `${size_bytes} bytes, of which ${COMMAND_BYTES_MAX} can be sent`;
     throw new RoomlogError("too_large", detail);
   }
-  if (there !== undefined && JSON.stringify(there.command) !== JSON.stringify(command)) {
+  const underWay = there !== undefined && there.status !== "refused";
+  if (underWay && JSON.stringify(there.command) !== JSON.stringify(command)) {
     const detail = "another command is on its way under this key";
     throw new RoomlogError("idempotency_mismatch", detail);
   }

@@ -349,10 +349,15 @@ export class RoomStore extends Store<RoomSnapshot> {
     const running = this.#refreshing.has(message_id);
     this.#refreshing.set(message_id, sequence);
     if (!running) {
-      void this.#refreshOnce(message_id, this.#generation).catch((error: unknown) => {
+      const generation = this.#generation;
+      void this.#refreshOnce(message_id, generation).catch((error: unknown) => {
+        const refusal = asError(error);
+        // An event that had no effect made no message.
+        if (generation === this.#generation && refusal.code !== "not_found") {
+          this.#error = refusal;
+          this.changed();
+        }
         this.#refreshing.delete(message_id);
-        this.#error = asError(error);
-        this.changed();
       });
     }
   }
