@@ -6,6 +6,8 @@ export default defineConfig({
     include: ["test/real/**/*.test.{ts,tsx}"],
     maxWorkers: 1,
     setupFiles: ["test/real/page.ts"],
+    // The page's origin is not the server's here.
+    environmentOptions: { happyDOM: { settings: { fetch: { disableSameOriginPolicy: true } } } },
     testTimeout: 120_000,
     hookTimeout: 60_000,
   },

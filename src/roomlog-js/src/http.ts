@@ -56,7 +56,7 @@ export class Http {
     let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await this.#try(request);
-      if (outcome instanceof Response) {
+      if (!(outcome instanceof RoomlogError)) {
         return outcome;
       }
       request.signal?.throwIfAborted();

@@ -8,7 +8,7 @@ import {
   RoomlogError,
   type RoomSnapshot,
 } from "../../src/index.js";
-import { server } from "./server.js";
+import { eventually, server } from "./server.js";
 
 /**
  * Somebody who follows a room through a proxy, by the store and by a loop, writes into it, and now
@@ -131,7 +131,7 @@ export class Person {
   /** Look at the room no longer, and again. */
   async lookAway(): Promise<void> {
     this.#unsubscribe();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await eventually(() => !this.#room.store.isActive);
     this.#unsubscribe = this.#room.store.subscribe(() => {});
   }
 
