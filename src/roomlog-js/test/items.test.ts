@@ -20,7 +20,7 @@ function shown(items: Items): string[] {
   return items.of(ROOM).map(({ key, status }) => `${key} ${status}`);
 }
 
-test("an item is shown until its event is delivered, and its answer resolves at the ack", async () => {
+test("an item shows until its event is delivered, and its answer comes at the ack", async () => {
   const items = new Items(() => {});
   const answer = items.wait(ROOM, "k", SEND);
 
@@ -45,7 +45,7 @@ test("an item whose event comes before its answer is not shown twice", async () 
   expect(shown(items)).toEqual([]);
 });
 
-test("an edit whose event came, and had no effect, is shown as refused until it is dismissed", async () => {
+test("an edit whose event came without effect shows as refused until dismissed", async () => {
   const items = new Items(() => {});
   const answer = items.wait(ROOM, "k", EDIT);
 

@@ -63,7 +63,7 @@ test("an edit on its way shows, and a refused one does not, but is told", () => 
   ]);
 });
 
-test("a deletion on its way hides, and what comes behind it for the message changes nothing", () => {
+test("a deletion on its way hides, and what comes behind it changes nothing", () => {
   const deletion = item({ type: "delete", message_id: "m" });
   const edit = item({ type: "edit", message_id: "m", content: "too late" });
   const { messages } = withPending([message()], [deletion, edit], ADA);

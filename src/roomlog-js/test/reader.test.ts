@@ -4,8 +4,9 @@ import { RoomlogError } from "../src/errors.js";
 import { Reader, type ReaderRoom, type Reset } from "../src/reader.js";
 
 function event(sequence: number): RoomEvent {
-  const said = { type: "message.deleted", id: `e${sequence}`, actor: "ada", message_id: "m" } as const;
-  return { sequence, prev_sequence: sequence - 1, room_id: "r", at: "now", event: said };
+  const said = { type: "message.deleted", actor: "ada", message_id: "m" } as const;
+  const place = { sequence, prev_sequence: sequence - 1, room_id: "r", at: "now" };
+  return { ...place, event: { ...said, id: `e${sequence}` } };
 }
 
 /** A room whose log is the numbers up to its head. */
@@ -72,7 +73,7 @@ function upTo(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, n) => first + n);
 }
 
-test("a loop gets each event once, in order, and goes on where the loop before it stopped", async () => {
+test("a loop gets each event once, in order, and goes on where one before it stopped", async () => {
   const log = new Log(true);
   const reader = log.read(0);
   log.append(5);
@@ -98,7 +99,7 @@ test("a slow loop pauses the room, and what follows comes when it has caught up"
   expect(log.reads).toBe(0);
 });
 
-test("where others need the events, a slow loop reads from the log what it could not keep", async () => {
+test("where others need the events, a slow loop reads what it could not keep", async () => {
   const log = new Log(false);
   const reader = log.read(0);
   log.append(3456);
@@ -144,7 +145,7 @@ test("a page that cannot be read ends the loop, and the next loop goes on there"
   expect(await take(reader, 1500)).toEqual(upTo(1, 1500));
 });
 
-test("without onReset a reset ends the loop, and the next loop begins at the new position", async () => {
+test("without onReset a reset ends the loop, and the next begins at the new position", async () => {
   const log = new Log(true);
   const reader = log.read(0);
   log.append(3);

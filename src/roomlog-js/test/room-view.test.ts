@@ -12,13 +12,20 @@ const histories = foldCases
   })
   .filter((events) => folded(events).room !== null && events.length > 5);
 
+/** A place in the history at which the room is there. */
+function cutOf(history: readonly RoomEvent[], cut: number): number {
+  const begun = history.findIndex((_, n) => folded(history.slice(0, n + 1)).room !== null) + 1;
+  return begun + (cut % (history.length - begun + 1));
+}
+
 function headOf(events: readonly RoomEvent[]): number {
   return events.at(-1)?.sequence ?? 0;
 }
 
 /** As REST tells it, but for HTML and the order of emojis, which a view may not know. */
 function comparable(message: MessageResponse | RoomMessage): unknown {
-  const { content_html: _, logged: __, pending: ___, ...same } = { logged: 1, pending: 1, ...message };
+  const all = { logged: true, pending: [], ...message };
+  const { content_html: _, logged: __, pending: ___, ...same } = all;
   return { ...same, reactions: [...same.reactions].sort((a, b) => (a.emoji < b.emoji ? -1 : 1)) };
 }
 
@@ -34,8 +41,7 @@ describe("a page and the events after it are the room as a fold has it", () => {
     fc.assert(
       fc.property(place, ({ nth, cut, ahead, limit }) => {
         const history = histories[nth] ?? [];
-        const begun = history.findIndex((_, n) => folded(history.slice(0, n + 1)).room !== null) + 1;
-        const at = begun + (cut % (history.length - begun + 1));
+        const at = cutOf(history, cut);
         const read = history.slice(0, Math.min(history.length, at + ahead));
         const loaded = loadedFrom(folded(read), headOf(history.slice(0, at)), limit);
         const view = new RoomView({ ...loaded, unread: { count: 0, head: headOf(read) } });
@@ -62,8 +68,7 @@ describe("a page and the events after it are the room as a fold has it", () => {
     fc.assert(
       fc.property(place, fc.nat(60), ({ nth, cut, limit }, later) => {
         const history = histories[nth] ?? [];
-        const begun = history.findIndex((_, n) => folded(history.slice(0, n + 1)).room !== null) + 1;
-        const at = begun + (cut % (history.length - begun + 1));
+        const at = cutOf(history, cut);
         const view = new RoomView(
           loadedFrom(folded(history.slice(0, at)), headOf(history.slice(0, at)), limit),
         );
@@ -107,7 +112,8 @@ function logged(sequence: number, event: RoomEvent["event"]): RoomEvent {
 }
 
 function busyRoom(count: number): RoomEvent[] {
-  const created = { type: "room.created", id: "c", actor: "ada", name: "r", status: "open" } as const;
+  const named = { name: "r", status: "open" } as const;
+  const created = { type: "room.created", id: "c", actor: "ada", ...named } as const;
   const told = { message_type: "text", content: "hi" } as const;
   const sent = { type: "message.sent", id: "m", actor: "ada", message_id: "m", ...told } as const;
   return [

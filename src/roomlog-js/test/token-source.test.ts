@@ -38,7 +38,7 @@ test("the current token is the last one, until it is about to end", async () => 
   expect(await source.current()).toBe(second);
 });
 
-test("a token that the user brings is the next answer, and for a fixed one all that follow", async () => {
+test("a token that the user brings is the next answer, and replaces a fixed one", async () => {
   const asked = new TokenSource(() => "from the function");
   expect(asked.bring("brought").token).toBe("brought");
   expect((await asked.fetch()).token).toBe("brought");

@@ -77,7 +77,7 @@ test("messages show live, with edits, reactions and deletions", async () => {
   await until(() => expect(page.current.messages.at(-1)?.deleted_at).not.toBeNull());
 });
 
-test("what is typed offline shows at once, keeps its id, and is sent when there is a way", async () => {
+test("what is typed offline shows at once, keeps its id, and is sent later", async () => {
   const page = hook(() => ({ ...useMessages(room_id), connection: useConnection() }));
   await until(() => expect(page.current.status).toBe("ready"));
   await until(() => expect(page.current.connection.state).toBe("live"));
@@ -184,7 +184,7 @@ test("what others say is unread until it is seen, in the room and in the list", 
   await vi.waitFor(async () => expect(await ada.room(room_id).unread()).toBe(0), DEADLINE_MS);
 });
 
-test("a room tells its name, members, role and whether it is live; one that may not be read, why", async () => {
+test("a room tells what it is and whether it is live; one that may not be read, why", async () => {
   const page = hook(() => useRoom(room_id));
   await until(() => expect(page.current.live).toBe(true));
   expect(page.current).toMatchObject({ status: "ready", role: "commander" });
