@@ -10,12 +10,14 @@ from tests.stack import Stack
 HISTORIES_S = 45
 
 
-def test_after_any_history_the_client_has_what_the_log_has_and_hooks_show_it(stack: Stack):
+def test_client_hooks_and_documentation_hold_against_a_real_server(stack: Stack):
     users = ("ada", "bob", "cyd")
     server = {
         "url": stack.base_url,
         "tokens": {user: stack.token(f"{user}@example.org") for user in users},
     }
+    built = npm(PACKAGE, "run", "build")
+    assert built.returncode == 0, built.stdout[-4000:]
     told = npm(
         *(PACKAGE, "run", "test:real"),
         ROOMLOG_TEST_SERVER=json.dumps(server),
