@@ -9,10 +9,13 @@ from roomlog_client.core import effects as ef
 from roomlog_client.core import inputs as inp
 from roomlog_client.errors import RefusedError, UnsentError
 from roomlog_contract.errors import ErrorCode
+from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX
 
 COMMAND_BYTES_MAX = 1_000_000
 
 Name = tuple[str, str]
+
+_decoder = msgspec.json.Decoder(inp.Command)
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -46,10 +49,7 @@ class Waiters:
 
         Where the caller is cancelled, it is taken back, unless it may have been sent.
         """
-        size_bytes = len(msgspec.json.encode(command))
-        if size_bytes > COMMAND_BYTES_MAX:
-            detail = f"{size_bytes} bytes, of which {COMMAND_BYTES_MAX} can be sent"
-            raise RefusedError(ErrorCode.TOO_LARGE, detail)
+        command = _sendable(name[1], command)
         waiter = self._waiters.get(name)
         if waiter is None:
             self._post(inp.Enqueue(*name, command))
@@ -80,6 +80,26 @@ class Waiters:
         """No answer is to come any more."""
         for name in list(self._waiters):
             self.settle(ef.Unsent(*name, code, detail, maybe_sent=True, kept=False))
+
+
+def _sendable(key: str, command: inp.Command) -> inp.Command:
+    """The command as it will be sent, whatever the caller does to its metadata meanwhile. Raises
+    RefusedError for what no server could take."""
+    try:
+        encoded = msgspec.json.encode(command)
+        key_bytes = len(key.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RefusedError(ErrorCode.INVALID, str(error)) from error
+    if not 1 <= key_bytes <= IDEMPOTENCY_KEY_BYTES_MAX:
+        detail = f"must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes"
+        raise RefusedError(ErrorCode.INVALID, detail, field="idempotency_key")
+    if len(encoded) > COMMAND_BYTES_MAX:
+        detail = f"{len(encoded)} bytes, of which {COMMAND_BYTES_MAX} can be sent"
+        raise RefusedError(ErrorCode.TOO_LARGE, detail)
+    try:
+        return _decoder.decode(encoded)
+    except msgspec.DecodeError as error:
+        raise RefusedError(ErrorCode.INVALID, str(error)) from error
 
 
 def _outcome(settled: ef.Settlement) -> Sent:
