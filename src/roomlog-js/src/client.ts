@@ -273,13 +273,12 @@ export class RoomlogClient {
     if (store?.isActive !== true) {
       return room;
     }
-    const { room: now, unread, role, position, status } = store.getSnapshot();
+    const { room: now, unread, role, status } = store.getSnapshot();
     if (now === null || status !== "ready") {
       return room;
     }
     const { title, severity, status: stands } = now;
-    const head = Math.max(room.head, position ?? 0);
-    return { ...room, title, severity, status: stands, role: role ?? room.role, unread, head };
+    return { ...room, title, severity, status: stands, role: role ?? room.role, unread };
   }
 
   #roomHost(): RoomHost {
@@ -293,6 +292,7 @@ export class RoomlogClient {
       userId: () => machine.queue.user_id,
       give: (input) => this.#driver.give(input),
       place: (room_id): Place | null => machine.rooms.get(room_id) ?? null,
+      changed: () => this.roomList.amended(),
       command: (room_id, command, options) => this.#command(room_id, command, options),
     };
   }

@@ -60,6 +60,8 @@ export interface RoomStoreHost {
   follow(after: number, epoch: string): void;
   /** The store begins to need the room's events, or does not need them any more. */
   storeWants(wanted: boolean): void;
+  /** The snapshot is another one. */
+  changed(): void;
 }
 
 const NO_MEMBERS: ReadonlyMap<string, MemberState> = new Map();
@@ -91,6 +93,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   readonly #refreshing = new Map<string, number>();
   readonly #overlay = new Overlay();
   #error: RoomlogError | null = null;
+  #retryNow = (): void => {};
   #ended = false;
 
   constructor(host: RoomStoreHost) {
@@ -200,7 +203,9 @@ export class RoomStore extends Store<RoomSnapshot> {
   }
 
   connectionChanged(connected: boolean): void {
-    if (!connected) {
+    if (connected) {
+      this.#retryNow();
+    } else {
       this.#presence.connectionLost();
     }
     this.changed();
@@ -243,6 +248,7 @@ export class RoomStore extends Store<RoomSnapshot> {
     this.#view = this.#error = this.#stash = null;
     this.#presence = new Presence();
     this.#refreshing.clear();
+    this.#retryNow();
     this.changed();
     this.#host.storeWants(false);
   }
@@ -273,11 +279,17 @@ export class RoomStore extends Store<RoomSnapshot> {
     };
   }
 
+  protected override changed(): void {
+    super.changed();
+    this.#host.changed();
+  }
+
   // Loading and folding
 
   async #load(): Promise<void> {
     this.#generation += 1;
     const generation = this.#generation;
+    this.#retryNow();
     this.#reloading = true;
     this.#ended = false;
     for (let attempt = 0; generation === this.#generation; attempt += 1) {
@@ -304,8 +316,12 @@ export class RoomStore extends Store<RoomSnapshot> {
     }
     this.#error = error;
     this.changed();
-    await new Promise((resolve) => {
-      setTimeout(resolve, pauseBeforeRetry(attempt, error));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pauseBeforeRetry(attempt, error));
+      this.#retryNow = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 

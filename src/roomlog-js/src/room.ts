@@ -76,8 +76,12 @@ export interface RoomHost {
   userId(): string | null;
   give(input: Input): void;
   place(room_id: string): Place | null;
+  /** Something that the list of rooms shows may be different. */
+  changed(): void;
   command(room_id: string, command: Command, options: CommandOptions): Promise<Ack>;
 }
+
+const TYPING_MS = 1000;
 
 /** One room, as its client follows it. Got by `client.room(id)`. */
 export class Room implements AsyncIterable<RoomEvent> {
@@ -86,6 +90,7 @@ export class Room implements AsyncIterable<RoomEvent> {
   readonly store: RoomStore;
   readonly #host: RoomHost;
   #reader: Reader | null = null;
+  #typed_ms = 0;
 
   constructor(host: RoomHost, id: string) {
     this.#host = host;
@@ -99,6 +104,7 @@ export class Room implements AsyncIterable<RoomEvent> {
       items: () => host.items.of(id),
       place: () => this.#place(),
       follow: (after, epoch) => this.#follow(after, epoch),
+      changed: () => host.changed(),
       storeWants: (wanted) => (wanted ? this.#storeBegins() : this.#leaveIfUnused()),
     });
   }
@@ -198,9 +204,16 @@ export class Room implements AsyncIterable<RoomEvent> {
     this.#host.items.dismiss(this.id, key);
   }
 
-  /** The user types, or does no more. Told while connected, and worth nothing more. */
+  /**
+   * The user types, or does no more. Call it as often as you like; it is told once a second, while
+   * connected.
+   */
   typing(active: boolean): void {
-    this.#host.give({ type: "typing", room_id: this.id, active });
+    const now_ms = Date.now();
+    if (!active || now_ms - this.#typed_ms >= TYPING_MS) {
+      this.#typed_ms = active ? now_ms : 0;
+      this.#host.give({ type: "typing", room_id: this.id, active });
+    }
   }
 
   /** The user has seen everything up to here: moves the read marker, never back. */
