@@ -282,10 +282,14 @@ export class RoomStore extends Store<RoomSnapshot> {
       online,
       typing,
       unread: view === null ? 0 : this.#unread.count(logged, userId),
-      live: begun === "ready" && !this.#ended && !this.#reloading && this.#host.place()?.phase === "live",
+      live: begun === "ready" && this.#isLive,
       position: view === null ? null : this.#covered,
       epoch: this.#epoch,
     };
+  }
+
+  get #isLive(): boolean {
+    return !this.#ended && !this.#reloading && this.#host.place()?.phase === "live";
   }
 
   protected override changed(): void {
