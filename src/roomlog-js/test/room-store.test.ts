@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { MessageResponse } from "../src/contract.gen.js";
+import type { MessageResponse, RoomEvent } from "../src/contract.gen.js";
 import { RoomlogError } from "../src/errors.js";
 import { asRest, bySequence, comparable, cutOf, folded, histories } from "./fold-cases.js";
 import { RoomWorld } from "./room-world.js";
@@ -43,6 +43,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("append"), count: fc.nat(4) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("deliver"), count: fc.nat(4) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("answer"), count: fc.nat(2) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("read"), count: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("refuse"), count: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("load more"), count: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("live"), count: fc.nat(2) }) },
@@ -57,11 +58,14 @@ async function take(world: RoomWorld, { do: what, count }: { do: string; count: 
     case "deliver":
       world.deliver(count);
       break;
+    case "read":
+      world.questions[count % world.questions.length]?.read();
+      break;
     case "answer":
-      world.questions.splice(count, 1)[0]?.answer();
+      world.questions.splice(count % world.questions.length, 1)[0]?.answer();
       break;
     case "refuse":
-      world.questions.splice(count, 1)[0]?.refuse();
+      world.questions.splice(count % world.questions.length, 1)[0]?.refuse();
       break;
     case "load more":
       void world.store.loadMore(count + 1).catch(() => {});
@@ -80,7 +84,8 @@ const begin = fc.record({
   cut: fc.nat(60),
   pageSize: fc.integer({ min: 1, max: 6 }),
   // Whether the room is followed before the store begins, and from how far back.
-  followed: fc.option(fc.option(fc.nat(10))),
+  followed: fc.oneof(fc.constant("not"), fc.constant("live"), fc.nat(10)),
+  loaded: fc.boolean(),
 });
 
 test("whenever events and answers come, the store shows what the fold of the log says", async () => {
@@ -88,10 +93,14 @@ test("whenever events and answers come, the store shows what the fold of the log
   const property = fc.asyncProperty(begin, steps, async (begun, taken) => {
     const history = histories[begun.nth] ?? [];
     const world = new RoomWorld(history, cutOf(history, begun.cut), begun.pageSize);
-    if (begun.followed !== null) {
-      const back = begun.followed ?? null;
-      const place = back === null ? null : (world.log.at(-1 - back)?.sequence ?? 0);
-      world.follow(place);
+    if (typeof begun.followed === "number") {
+      world.follow(world.log.at(-1 - begun.followed)?.sequence ?? 0);
+    } else if (begun.followed === "live") {
+      world.follow(null);
+    }
+    await settle();
+    while (begun.loaded && world.questions.length > 0) {
+      await take(world, { do: "answer", count: 0 });
     }
     for (const one of taken) {
       await take(world, one);
@@ -114,6 +123,36 @@ async function ready(count = 20): Promise<RoomWorld> {
   }
   return world;
 }
+
+const AT = "2026-01-31T09:15:00.000Z";
+
+function logged(sequence: number, event: object): RoomEvent {
+  const place = { sequence, prev_sequence: sequence - 1, room_id: "r", at: AT };
+  return { ...place, event: { id: `e${sequence}`, actor: "ada", ...event } } as RoomEvent;
+}
+
+test("an edit that comes while an older page is on its way is not lost on that page", async () => {
+  const said = { message_type: "text", content: "slow" };
+  const events = [
+    logged(1, { type: "room.created", name: "incident", status: "open" }),
+    ...[2, 3, 4, 5].map((n) => logged(n, { type: "message.sent", message_id: `e${n}`, ...said })),
+    logged(6, { type: "message.edited", message_id: "e2", content: "fast" }),
+  ];
+  const world = new RoomWorld(events, 5, 2);
+  await settle();
+  while (world.questions.length > 0) {
+    world.questions.shift()?.answer();
+    await settle();
+  }
+  const page = world.store.loadMore();
+  world.questions[0]?.read();
+  world.append(1);
+  world.deliver(1);
+  world.questions.shift()?.answer();
+  await page;
+
+  expect(world.store.message("e2")).toMatchObject({ content: "fast", version: 6 });
+});
 
 test("a room that may not be read ends, and can be loaded again", async () => {
   const world = await ready();

@@ -11,13 +11,16 @@ import { type Place, RoomStore } from "../src/room-store.js";
 import { asRest, folded, loadedFrom, pageOf } from "./fold-cases.js";
 
 interface Question {
+  /** Answer with what there is now, and let the answer travel. */
+  read(): void;
+  /** The answer arrives: what was read, else what there is now. */
   answer(): void;
   refuse(): void;
 }
 
 /**
  * A room whose log grows, whose events are delivered, and whose questions by REST are answered,
- * each when the test says so. Answers show the room as it is when they are given.
+ * each when the test says so.
  */
 export class RoomWorld implements RoomReads {
   readonly store: RoomStore;
@@ -25,6 +28,7 @@ export class RoomWorld implements RoomReads {
   readonly #history: readonly RoomEvent[];
   #appended: number;
   #delivered: number | null = null;
+  #followed = false;
   #position: number | null = null;
 
   /** `begun`: how many events there are at first. */
@@ -52,17 +56,17 @@ export class RoomWorld implements RoomReads {
   }
 
   #place(): Place | null {
-    return this.#delivered === null
-      ? null
-      : { phase: "live", position: this.#position, epoch: "e" };
+    return this.#followed ? { phase: "live", position: this.#position, epoch: "e" } : null;
   }
 
-  /** Somebody follows the room from here (null: from now on, which is known only later). */
+  /** Somebody follows the room from here (null: from where it is when that is taken in). */
   follow(after: number | null): void {
-    if (this.#delivered === null) {
-      this.#delivered =
-        after === null ? this.#appended : this.log.filter((one) => one.sequence <= after).length;
+    if (!this.#followed) {
+      this.#followed = true;
       this.#position = after;
+      if (after !== null) {
+        this.#delivered = this.log.filter((one) => one.sequence <= after).length;
+      }
     }
   }
 
@@ -83,6 +87,9 @@ export class RoomWorld implements RoomReads {
 
   /** All was delivered, and the server says so. */
   live(): void {
+    if (this.#followed) {
+      this.#delivered ??= this.#appended;
+    }
     if (this.#delivered === this.#appended) {
       this.#position = this.head;
       this.store.roomLive(this.head);
@@ -119,13 +126,20 @@ export class RoomWorld implements RoomReads {
 
   #ask<T>(answer: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
+      let tell: (() => void) | null = null;
+      const read = (): void => {
+        try {
+          const told = answer();
+          tell ??= () => resolve(told);
+        } catch (error) {
+          tell ??= () => reject(error);
+        }
+      };
       this.questions.push({
+        read,
         answer: () => {
-          try {
-            resolve(answer());
-          } catch (error) {
-            reject(error);
-          }
+          read();
+          tell?.();
         },
         refuse: () => reject(new RoomlogError("no_answer", "the network is away")),
       });
