@@ -13,6 +13,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from roomlog.collector import spare_what_stays
 from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
 from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots
@@ -275,6 +276,7 @@ async def _serve(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
+        spare_what_stays()
         try:
             await server.serve(sockets=[listener])
         finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from roomlog.http.newest_pages import NewestPages
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_feed import OpenFeeds
@@ -68,3 +69,4 @@ class HttpParts:
     stopping: Callable[[], bool] = _never
     feeds: OpenFeeds = field(default_factory=OpenFeeds)
     denials: DenialLog = field(default_factory=DenialLog)
+    newest: NewestPages = field(default_factory=NewestPages)

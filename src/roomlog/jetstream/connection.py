@@ -226,6 +226,29 @@ class Connection:
         finally:
             self.forget(reply)
 
+    async def echo(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Send a message to itself and return when it is back: what NATS had sent on this
+        connection before it heard of this has been handed on. Raises LogUnavailableError."""
+        back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_back(_headers: bytes, _data: bytes) -> None:
+            if not back.done():
+                back.set_result(None)
+
+        def on_lost() -> None:
+            if not back.done():
+                back.set_exception(LogUnavailableError("the connection to NATS was lost"))
+
+        reply = self.expect(on_back, on_lost)
+        try:
+            self.write(pub(reply, b""))
+            async with asyncio.timeout(timeout_s):
+                await back
+        except TimeoutError:
+            raise LogUnavailableError(f"no answer from NATS within {timeout_s} s") from None
+        finally:
+            self.forget(reply)
+
     async def close(self) -> None:
         """Send what waits, disconnect, and stay so."""
         if self._client is not None:

@@ -69,6 +69,10 @@ class Pool:
                 attempt += 1
 
 
+async def _leave_as_it_is(_connection: object) -> None:
+    """Reads change nothing of a session: resetting it would be a round trip for each of them."""
+
+
 @contextlib.asynccontextmanager
 async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
     """A pool of at most `size` connections for the length of the block.
@@ -83,6 +87,7 @@ async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
         command_timeout=READ_TIMEOUT_S,
         max_inactive_connection_lifetime=_IDLE_S,
         server_settings=server_settings(),
+        reset=_leave_as_it_is,
     )
     try:
         yield Pool(pool)

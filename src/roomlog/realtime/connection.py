@@ -29,7 +29,6 @@ ONLINE_USERS_MAX = 1000
 _LINES_PER_TURN = 64
 _SETTLE_S = 4.0
 _EXPIRY_CHECK_MAX_S = 3600.0
-_INTERNAL_ERROR = 1011
 
 _logger = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ class Connection:
         refusal = refusal_of(error)
         if refusal is None:
             _logger.error("a room could not be opened", exc_info=error)
-            self.close(_INTERNAL_ERROR)
+            self.close(CloseCode.INTERNAL_ERROR)
         elif refusal.code is ErrorCode.FORBIDDEN:
             self.close(CloseCode.NOT_A_MEMBER, refusal.detail)
         elif refusal.code is ErrorCode.NOT_FOUND:
@@ -263,7 +262,7 @@ class Connection:
             refusal = refusal_of(error)
             if refusal is None:
                 _logger.exception("a command failed")
-                self.close(_INTERNAL_ERROR)
+                self.close(CloseCode.INTERNAL_ERROR)
             else:
                 self._say(error_frame(refusal, ref, room_id))
 

@@ -38,6 +38,8 @@ def up(
         text=True,
         env=clean_environment(**environment),
         start_new_session=True,
+        # Under nohup the tests themselves ignore it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
     try:
         if ready:

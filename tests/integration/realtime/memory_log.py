@@ -31,6 +31,9 @@ class MemoryFeed:
     async def check(self) -> None:
         self.deliver()
 
+    async def settled(self) -> bool:
+        return self.position == self.log.head(self.room_id)
+
     async def close(self) -> None:
         self.log.feeds[self.room_id].remove(self)
 

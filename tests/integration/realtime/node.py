@@ -39,6 +39,7 @@ from roomlog.services.writer import Writer
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.types import MessageType, RoomRole
+from tests.asyncapi.conformance import server_frame_problems
 from tests.integration.realtime.memory_bus import MemoryBus
 from tests.integration.realtime.memory_log import MemoryLog, MemoryMarkers, NoSnapshots
 
@@ -179,6 +180,8 @@ class Client:
             assert isinstance(text, str)
             self.lines = [json.loads(line) for line in reversed(text.split("\n"))]
         frame = self.lines.pop()
+        # Whatever a test is about, it only ever sees frames that are documented as they are.
+        assert server_frame_problems(frame) == []
         if frame["type"] == "event":
             self.events.append(frame)
         return frame
