@@ -25,7 +25,7 @@ class Stack:
         self.data = data
         self.process = process
         self.base_url = base_url
-        self._secret = (data / "secrets" / "jwt_secret").read_text().strip()
+        self.secret = (data / "secrets" / "jwt_secret").read_text().strip()
 
     @property
     def run(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Stack:
         payload = {"sub": user, "exp": time.time() + ttl_s, **claims}
         if roles:
             payload["roles"] = list(roles)
-        return jwt.encode(payload, self._secret, algorithm="HS256")
+        return jwt.encode(payload, self.secret, algorithm="HS256")
 
     def headers(self, user: str, *roles: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(user, *roles)}"}
