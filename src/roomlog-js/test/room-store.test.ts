@@ -88,7 +88,7 @@ const begin = fc.record({
   loaded: fc.boolean(),
 });
 
-test("whenever events and answers come, the store shows what the fold of the log says", async () => {
+test("whenever events and answers come, the store shows what the fold says", async () => {
   const steps = fc.array(step, { maxLength: 60 });
   const property = fc.asyncProperty(begin, steps, async (begun, taken) => {
     const history = histories[begun.nth] ?? [];
