@@ -243,18 +243,6 @@ class SnapshotStore(Protocol):
         ...
 
 
-class ReadMarkers(Protocol):
-    """How far each user has read each room: neither conversation nor projection."""
-
-    async def get(self, user_id: str) -> Mapping[str, int]:
-        """All of a user's markers: room id to sequence."""
-        ...
-
-    async def put(self, user_id: str, room_id: str, sequence: int) -> None:
-        """Move a marker."""
-        ...
-
-
 class Clock(Protocol):
     """The wall clock, to be replaced where time itself is under test."""
 

@@ -164,7 +164,7 @@ def _routes() -> list[str]:
         **dict.fromkeys(
             (
                 *("messages", "reactions", "rooms", "events", "presence", "notices"),
-                *("tokens", "health"),
+                *("names", "tokens", "health"),
             ),
             nothing,
         )

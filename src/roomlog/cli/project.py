@@ -60,7 +60,7 @@ async def _project(settings: Settings) -> None:
         await log.close()
 
 
-async def _connected(nats_url: str, partitions: int) -> JetStreamLog:
+async def _connected(nats_url: str, partitions: int | None) -> JetStreamLog:
     while True:
         try:
             return await JetStreamLog.connect(

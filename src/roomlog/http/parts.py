@@ -18,6 +18,7 @@ from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.user_names import UserNames
 
 BODY_BYTES_MAX = 1024 * 1024
 
@@ -60,6 +61,7 @@ class HttpParts:
     events: EventService
     presence: PresenceService
     notices: NoticeService
+    names: UserNames
     tokens: TokenVerifier
     health: Health
     body_bytes_max: int = BODY_BYTES_MAX

@@ -198,9 +198,14 @@ class Connection:
         self._replies.pop(reply[len(self._inbox) :].encode(), None)
 
     async def request(
-        self, subject: str, data: bytes = b"", *, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        subject: str,
+        data: bytes = b"",
+        *,
+        headers: bytes = b"",
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> Reply:
-        """Ask and return the first answer.
+        """Ask and return the first answer. `headers` are lines that each end in CR LF.
 
         Waits for the connection if need be. Raises LogUnavailableError where none comes; the
         request may have been heard nevertheless.
@@ -218,7 +223,7 @@ class Connection:
 
         reply = self.expect(on_reply, on_lost)
         try:
-            self.write(pub(subject, data, reply=reply))
+            self.write(pub(subject, data, reply=reply, headers=headers))
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:

@@ -79,6 +79,11 @@ class MessageService:
         self._limits = limits
         self._notices = notices
 
+    def sends_at_once(self, actor: Actor, key: str | None) -> bool:
+        """Whether a message under this key, to a room that is open, is appended in the first step
+        of `create_message`."""
+        return self._writer.appends_at_once(actor, key)
+
     async def create_message(
         self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
     ) -> Receipt:

@@ -221,6 +221,13 @@ def test_the_development_key_is_made_once_and_kept(folder):
     assert len(keys) == 1
 
 
+def test_beside_a_key_set_there_is_no_development_key(folder):
+    with up(folder, HAS_KEY_SET="1"):
+        given = psutil.Process(run_file(folder)["pids"]["api"][0]).environ()
+        assert given["ROOMLOG_JWT_SECRET"] == ""
+        assert not (folder / "secrets" / "jwt_secret").exists()
+
+
 def test_a_directory_that_cannot_be_made_is_named(folder):
     (folder / "file").write_text("")
     with pytest.raises(EmbeddedError, match=r"cannot create the data directory .*--data"):
