@@ -645,7 +645,9 @@ export interface BroadcastResponse {
   content: string;
 }
 
-/** Somebody who is online or types; `role` and `name` are null for who is no member. */
+/**
+ * Somebody who is online or types; `role` is null for who is no member, `name` where none is known.
+ */
 export interface PresentUser {
   user_id: string;
   name: string | null;
@@ -671,6 +673,7 @@ export interface RoomResponse {
   unread: number;
 }
 
+/** `name` is the one that the member's tokens bore last, null where none did. */
 export interface MemberResponse {
   user_id: string;
   name: string | null;
