@@ -159,8 +159,12 @@ class EventLog(Protocol):
         """The sequence of the room's newest event (at or below `up_to`), 0 where there is none."""
         ...
 
+    async def sequence_at(self, room_id: str, moment: datetime) -> int:
+        """The sequence of the room's last event appended at or before that time, 0 for none."""
+        ...
+
     async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
-        """The same for many rooms; rooms without events are left out."""
+        """The newest events of many rooms; rooms without events are left out."""
         ...
 
     async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
@@ -287,7 +291,8 @@ class EventRecord(msgspec.Struct, frozen=True):
 class MessageQuery(msgspec.Struct, frozen=True):
     """A page of a room's messages: newest first, or with `after` oldest first.
 
-    `before` and `after` are exclusive sequences; `limit` rows at most are returned.
+    `before` and `after` are exclusive sequences; `limit` rows at most are returned. `as_of`: the
+    messages as they stood right after that sequence; of redacted ones, their tombstones.
     """
 
     room_id: str
@@ -297,6 +302,7 @@ class MessageQuery(msgspec.Struct, frozen=True):
     before_timestamp: datetime | None = None
     message_type: MessageType | None = None
     sender_id: str | None = None
+    as_of: int | None = None
 
 
 class SearchPlace(msgspec.Struct, frozen=True):

@@ -40,7 +40,9 @@ READS = {
     "message_as_of": [MESSAGE, 30_000],
     "message_state": [MESSAGE],
     "messages_after": [ROOM, 2**63 - 1, 10, NOW, "text", "user1", 50],
+    "messages_after_as_of": [ROOM, 2**63 - 1, 10, NOW, "text", "user1", 50, 30_000],
     "messages_before": [ROOM, 30_000, -1, NOW, "text", "user1", 50],
+    "messages_before_as_of": [ROOM, 30_000, -1, NOW, "text", "user1", 50, 30_000],
     "position": [0],
     "room": ["user1", ROOM, 30_000, None],
     "room_stats": [ROOM, 100],
@@ -132,6 +134,33 @@ def test_every_named_query_is_tried() -> None:
 @pytest.mark.parametrize("name", READS)
 async def test_a_named_read_uses_indexes(filled: str, name: str) -> None:
     assert scanned(await plan(filled, query(name), READS[name])) == []
+
+
+@pytest.mark.parametrize("name", ["messages_before_as_of", "messages_after_as_of"])
+@pytest.mark.parametrize("depth", [0.01, 0.5, 0.99])
+async def test_a_page_of_the_past_reads_no_more_than_itself_at_any_depth(
+    filled: str, name: str, depth: float
+) -> None:
+    as_of = 100_000 + int(40_000 * depth)
+    values = [LARGE_ROOM, 2**63 - 1, as_of - 60, None, None, None, 50, as_of]
+    found = await plan(filled, query(name), values)
+    assert scanned(found) == []
+    assert {
+        "ix_messages_room_id_sequence_number",
+        "ix_message_edit_history_message_id",
+        "ix_message_reactions_message_id",
+        "ix_message_reaction_spans_message_id",
+    } <= {
+        index.replace(
+            "uq_message_reactions_message_id_user_id_emoji", "ix_message_reactions_message_id"
+        )
+        for index in indexes(found)
+    }
+    assert not [
+        node
+        for node in nodes(found)
+        if node["Node Type"] == "Bitmap Heap Scan" and node["Relation Name"] == "messages"
+    ]
 
 
 @pytest.mark.parametrize("ascending", [False, True])

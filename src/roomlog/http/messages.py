@@ -13,6 +13,7 @@ from roomlog.http.answers import answer, etag, message_answer, page_answer, writ
 from roomlog.http.cursors import MessagesCursor, SearchCursor, VersionsCursor, decode_cursor
 from roomlog.http.requests import (
     ApiRequest,
+    AsOf,
     Cursor,
     IdempotencyKey,
     IfMatch,
@@ -25,6 +26,7 @@ from roomlog.http.requests import (
     header_text,
     invalid,
     moment,
+    moment_of_room,
     path_uuid,
 )
 from roomlog.ports import SearchPlace
@@ -87,10 +89,12 @@ class RoomMessagesController(Controller):
         before_timestamp: _Time = None,
         message_type: _Type = None,
         sender: _Sender = None,
+        as_of: AsOf = None,
         cursor: Cursor = None,
         min_sequence: MinSequence = None,
     ) -> Response[rs.RoomPage[rs.MessageResponse]]:
         """A room's messages, newest first; with `after` oldest first."""
+        then = None if as_of is None else moment_of_room(as_of, "as_of")
         if cursor is None:
             if sender is not None:
                 user_id(sender, "sender")
@@ -99,13 +103,19 @@ class RoomMessagesController(Controller):
             )
         else:
             at = decode_cursor(cursor, MessagesCursor)
+            then = at.as_of
         size = limit or at.limit
+        asked = msgspec.structs.replace(_filter(at, size + 1), as_of=then)
         page = await request.parts.messages.get_messages(
-            request.user, path_uuid(room_id, "room"), _filter(at, size + 1), min_sequence
+            request.user, path_uuid(room_id, "room"), asked, min_sequence
         )
         more = len(page.items) > size
         del page.items[size:]
-        return page_answer(request, page, _following(at, size, page.items[-1]) if more else None)
+        if not more:
+            return page_answer(request, page, None)
+        # A time is a sequence from here on: pages that follow each other are of one moment.
+        following = _following(at, size, page.items[-1], None if then is None else page.head)
+        return page_answer(request, page, following)
 
     @get("/search")
     async def search_messages(
@@ -159,14 +169,16 @@ class RoomMessagesController(Controller):
         request: ApiRequest,
         room_id: RoomId,
         message_id: MessageId,
+        as_of: AsOf = None,
         min_sequence: MinSequence = None,
     ) -> Response[rs.MessageResponse]:
-        """One message as it stands."""
+        """One message as it stands, or as it stood then."""
         message = await request.parts.messages.get_message(
             request.user,
             path_uuid(room_id, "room"),
             path_uuid(message_id, "message in this room"),
             min_sequence,
+            None if as_of is None else moment_of_room(as_of, "as_of"),
         )
         return message_answer(message)
 
@@ -256,7 +268,9 @@ def _filter(at: MessagesCursor | SearchCursor, limit: int) -> MessageFilter:
     )
 
 
-def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> MessagesCursor:
+def _following(
+    at: MessagesCursor, size: int, last: rs.MessageResponse, as_of: int | None
+) -> MessagesCursor:
     """Where the next page begins: at a sequence, so that what is sent meanwhile moves nothing."""
     forward = at.after is not None
     return MessagesCursor(
@@ -266,6 +280,7 @@ def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> Messa
         at.before_timestamp,
         at.message_type,
         at.sender,
+        as_of,
     )
 
 

@@ -37,6 +37,19 @@ MinSequence = Annotated[
         description="The answer reflects at least the room's event at this sequence.",
     ),
 ]
+AsOf = Annotated[
+    str | None,
+    QueryParameter(
+        description="A sequence, or an RFC 3339 time, which means the room's last event appended "
+        "by then: the messages, edits, deletions and reactions as they stood.",
+        schema_extra={
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": SEQUENCE_MAX},
+                {"type": "string", "format": "date-time"},
+            ]
+        },
+    ),
+]
 Cursor = Annotated[
     str | None,
     QueryParameter(
@@ -221,6 +234,15 @@ def moment(value: str, field: str) -> datetime:
         return parsed.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError, ValueError) as error:
         raise invalid(field, "must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from error
+
+
+def moment_of_room(value: str, field: str) -> int | datetime:
+    """A sequence or an RFC 3339 time. Raises RefusedError `invalid`."""
+    if not value.isascii() or not value.isdigit():
+        return moment(value, field)
+    if len(value) > TIME_CHARS_MAX or int(value) > SEQUENCE_MAX:
+        raise invalid(field, f"must be at most {SEQUENCE_MAX}")
+    return int(value)
 
 
 def request_id(scope: Scope) -> str:

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Self
 
-from roomlog.jetstream import stream, subjects
+from roomlog.jetstream import stream, subjects, wire
 from roomlog.jetstream.append import Committer
 from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots, ensure_buckets
 from roomlog.jetstream.connection import Connection
@@ -130,6 +131,10 @@ class JetStreamLog:
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
         """See EventLog.last_sequence."""
         return await self._reader.last_sequence(room_id, up_to=up_to)
+
+    async def sequence_at(self, room_id: str, moment: datetime) -> int:
+        """See EventLog.sequence_at."""
+        return await self._reader.sequence_at(room_id, wire.unix_ns(moment))
 
     async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
         """See EventLog.last_sequences."""

@@ -81,9 +81,10 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(query_.room_id):
             return []
-        newest_first = query_.after is None
+        name = "messages_before" if query_.after is None else "messages_after"
+        then = [] if query_.as_of is None else [min(query_.as_of, SEQUENCE_MAX)]
         rows = await self._pool.fetch(
-            query("messages_before" if newest_first else "messages_after"),
+            query(f"{name}_as_of" if then else name),
             query_.room_id,
             SEQUENCE_MAX if query_.before is None else min(query_.before, SEQUENCE_MAX),
             -1 if query_.after is None else min(query_.after, SEQUENCE_MAX),
@@ -91,6 +92,7 @@ class PostgresReadModel:
             query_.message_type and query_.message_type.value,
             query_.sender_id,
             query_.limit,
+            *then,
         )
         return [message_response(row) for row in rows]
 
