@@ -1,0 +1,715 @@
+// Made from the contract's structs by tests/javascript/contract_types.py: never edited by hand.
+
+/** What kind of thing a message says. */
+export const MESSAGE_TYPE_VALUES = [
+  "text",
+  "image_ref",
+  "file_ref",
+  "incident_data",
+  "system",
+] as const;
+export type MessageType = (typeof MESSAGE_TYPE_VALUES)[number];
+
+/** `metadata.event` of a system message. */
+export const SYSTEM_EVENT_TYPE_VALUES = [
+  "user_joined",
+  "user_left",
+  "status_changed",
+  "member_added",
+  "member_removed",
+  "role_changed",
+  "notice",
+  "imported",
+] as const;
+export type SystemEventType = (typeof SYSTEM_EVENT_TYPE_VALUES)[number];
+
+/** Where an incident stands; a closed room takes no more messages. */
+export const ROOM_STATUS_VALUES = [
+  "open",
+  "mitigated",
+  "resolved",
+  "closed",
+] as const;
+export type RoomStatus = (typeof ROOM_STATUS_VALUES)[number];
+
+/** What a member may do in one room. */
+export const ROOM_ROLE_VALUES = [
+  "commander",
+  "responder",
+  "observer",
+] as const;
+export type RoomRole = (typeof ROOM_ROLE_VALUES)[number];
+
+/** In which order a search gives what it found. */
+export const SEARCH_ORDER_VALUES = [
+  "newest",
+  "relevance",
+] as const;
+export type SearchOrder = (typeof SEARCH_ORDER_VALUES)[number];
+
+/** What a token's bearer may do everywhere (`roles` claim). */
+export const GLOBAL_ROLE_VALUES = [
+  "admin",
+  "auditor",
+  "service",
+] as const;
+export type GlobalRole = (typeof GLOBAL_ROLE_VALUES)[number];
+
+/** What a notification tells its user of. */
+export const NOTIFICATION_KIND_VALUES = [
+  "mention",
+  "added",
+  "removed",
+] as const;
+export type NotificationKind = (typeof NOTIFICATION_KIND_VALUES)[number];
+
+/** Stable names of everything that can be refused. Clients switch on these, never on prose. */
+export const ERROR_CODE_VALUES = [
+  "unauthenticated",
+  "forbidden",
+  "not_found",
+  "method_not_allowed",
+  "not_acceptable",
+  "room_closed",
+  "already_deleted",
+  "edit_window_closed",
+  "version_mismatch",
+  "too_large",
+  "unsupported_media_type",
+  "invalid",
+  "idempotency_mismatch",
+  "unknown_type",
+  "rate_limited",
+  "spam",
+  "log_unavailable",
+  "projection_behind",
+  "database_unavailable",
+] as const;
+export type ErrorCode = (typeof ERROR_CODE_VALUES)[number];
+
+/** Why an event changed nothing. */
+export const NO_EFFECT_REASON_VALUES = [
+  "repeated_id",
+  "unknown_room",
+  "room_exists",
+  "unchanged",
+  "unknown_message",
+  "message_deleted",
+  "version_mismatch",
+  "reaction_repeated",
+  "reaction_unknown",
+] as const;
+export type NoEffectReason = (typeof NO_EFFECT_REASON_VALUES)[number];
+
+export const NAME_CHARS_MAX = 200;
+
+export const TITLE_CHARS_MAX = 500;
+
+export const SEVERITY_CHARS_MAX = 32;
+
+export const USER_ID_BYTES_MAX = 254;
+
+export const REASON_CHARS_MAX = 1000;
+
+export const EMOJI_BYTES_MAX = 64;
+
+export const IDEMPOTENCY_KEY_BYTES_MAX = 200;
+
+export const MEMBERS_PER_CREATE_MAX = 200;
+
+export const PAGE_LIMIT_DEFAULT = 50;
+
+export const PAGE_LIMIT_MAX = 500;
+
+export const REF_BYTES_MAX = 200;
+
+export const TOKEN_BYTES_MAX = 8192;
+
+/** WebSocket close codes: 4000-4499 reconnect and resume, 4500-4999 do not. */
+export const CLOSE_CODE = {
+  GOING_AWAY: 1001,
+  RESTART: 1012,
+  TOO_LARGE: 1009,
+  TOO_SLOW: 4000,
+  POSITION_LOST: 4001,
+  HEARTBEAT: 4008,
+  RATE_LIMITED: 4029,
+  MALFORMED: 4500,
+  UNAUTHENTICATED: 4501,
+  ORIGIN: 4502,
+  NOT_A_MEMBER: 4503,
+  NO_SUCH_ROOM: 4504,
+} as const;
+
+/** The types of events that there are. */
+export const EVENT_TYPE_VALUES = [
+  "room.created",
+  "room.updated",
+  "member.added",
+  "member.role_changed",
+  "member.removed",
+  "message.sent",
+  "message.edited",
+  "message.deleted",
+  "message.redacted",
+  "reaction.added",
+  "reaction.removed",
+] as const;
+
+/** The room began; its actor is its first commander. */
+export interface RoomCreated {
+  type: "room.created";
+  id: string;
+  actor: string;
+  name: string;
+  title?: string | null;
+  severity?: string | null;
+  status: RoomStatus;
+}
+
+/** The fields that are set were changed; null clears one. */
+export interface RoomUpdated {
+  type: "room.updated";
+  id: string;
+  actor: string;
+  title?: string | null;
+  severity?: string | null;
+  status?: RoomStatus;
+}
+
+export interface MemberAdded {
+  type: "member.added";
+  id: string;
+  actor: string;
+  user_id: string;
+  role: RoomRole;
+  name?: string | null;
+}
+
+export interface MemberRoleChanged {
+  type: "member.role_changed";
+  id: string;
+  actor: string;
+  user_id: string;
+  role: RoomRole;
+}
+
+/** `role` is the one that was lost, where known. */
+export interface MemberRemoved {
+  type: "member.removed";
+  id: string;
+  actor: string;
+  user_id: string;
+  role?: RoomRole | null;
+}
+
+/** `content_html` is there only for who asked for it. */
+export interface MessageSent {
+  type: "message.sent";
+  id: string;
+  actor: string;
+  message_id: string;
+  message_type: MessageType;
+  content: string;
+  content_html?: string;
+  metadata?: Record<string, unknown>;
+  reply_to?: string | null;
+}
+
+/** `metadata` left out leaves the message's as it was. */
+export interface MessageEdited {
+  type: "message.edited";
+  id: string;
+  actor: string;
+  message_id: string;
+  content: string;
+  content_html?: string;
+  metadata?: Record<string, unknown> | null;
+  reason?: string | null;
+  expected_version?: number | null;
+}
+
+export interface MessageDeleted {
+  type: "message.deleted";
+  id: string;
+  actor: string;
+  message_id: string;
+  reason?: string | null;
+  expected_version?: number | null;
+}
+
+/** What the event at `redacted_sequence` said is gone; its envelope is kept here. */
+export interface MessageRedacted {
+  type: "message.redacted";
+  id: string;
+  actor: string;
+  message_id: string;
+  redacted_sequence: number;
+  redacted_envelope: string;
+  reason?: string | null;
+}
+
+export interface ReactionAdded {
+  type: "reaction.added";
+  id: string;
+  actor: string;
+  message_id: string;
+  emoji: string;
+}
+
+export interface ReactionRemoved {
+  type: "reaction.removed";
+  id: string;
+  actor: string;
+  message_id: string;
+  emoji: string;
+}
+
+/** Any event, flattened for readers. */
+export type AnyEvent =
+  | RoomCreated
+  | RoomUpdated
+  | MemberAdded
+  | MemberRoleChanged
+  | MemberRemoved
+  | MessageSent
+  | MessageEdited
+  | MessageDeleted
+  | MessageRedacted
+  | ReactionAdded
+  | ReactionRemoved;
+
+/** An event at its place in a room's log, over REST (JSON, NDJSON, SSE). `at` is RFC 3339. */
+export interface RoomEvent {
+  sequence: number;
+  prev_sequence: number;
+  room_id: string;
+  at: string;
+  event: AnyEvent;
+}
+
+/** What a redaction keeps of an event, as far as the fold reads it. */
+export interface Envelope {
+  id: string;
+  type: string;
+  actor: string;
+  at: string;
+}
+
+/** `after`: everything after that sequence is replayed; `html` adds `content_html`. */
+export interface SubscribeFrame {
+  type: "subscribe";
+  room_id?: string | null;
+  ref?: string | null;
+  after?: number | null;
+  epoch?: string | null;
+  html?: boolean;
+}
+
+export interface UnsubscribeFrame {
+  type: "unsubscribe";
+  room_id?: string | null;
+  ref?: string | null;
+}
+
+export interface SendFrame {
+  type: "send";
+  ref: string;
+  room_id?: string | null;
+  content: string;
+  message_type?: MessageType;
+  metadata?: Record<string, unknown>;
+  reply_to?: string | null;
+  idempotency_key?: string | null;
+}
+
+export interface EditFrame {
+  type: "edit";
+  ref: string;
+  room_id?: string | null;
+  message_id: string;
+  content: string;
+  metadata?: Record<string, unknown> | null;
+  reason?: string | null;
+  expected_version?: number | null;
+  idempotency_key?: string | null;
+}
+
+export interface DeleteFrame {
+  type: "delete";
+  ref: string;
+  room_id?: string | null;
+  message_id: string;
+  reason?: string | null;
+  expected_version?: number | null;
+  idempotency_key?: string | null;
+}
+
+export interface ReactFrame {
+  type: "react";
+  ref: string;
+  room_id?: string | null;
+  message_id: string;
+  emoji: string;
+  idempotency_key?: string | null;
+}
+
+export interface UnreactFrame {
+  type: "unreact";
+  ref: string;
+  room_id?: string | null;
+  message_id: string;
+  emoji: string;
+  idempotency_key?: string | null;
+}
+
+export interface TypingFrame {
+  type: "typing";
+  room_id?: string | null;
+  ref?: string | null;
+  active: boolean;
+}
+
+export interface SeenFrame {
+  type: "seen";
+  room_id?: string | null;
+  ref?: string | null;
+  sequence: number;
+}
+
+export interface PingFrame {
+  type: "ping";
+  ref?: string | null;
+}
+
+export interface AuthFrame {
+  type: "auth";
+  ref?: string | null;
+  token: string;
+}
+
+/** What a client may say. */
+export type ClientFrame =
+  | SubscribeFrame
+  | UnsubscribeFrame
+  | SendFrame
+  | EditFrame
+  | DeleteFrame
+  | ReactFrame
+  | UnreactFrame
+  | TypingFrame
+  | SeenFrame
+  | PingFrame
+  | AuthFrame;
+
+export interface HelloFrame {
+  type: "hello";
+  connection_id: string;
+  user_id: string;
+  server_time: string;
+  heartbeat_seconds: number;
+  limits: Record<string, number>;
+}
+
+/** A renewed token was taken; the answer to an `auth` with a `ref`. */
+export interface AuthenticatedFrame {
+  type: "authenticated";
+  ref: string;
+  expires_at: string;
+}
+
+export interface SubscribedFrame {
+  type: "subscribed";
+  room_id: string;
+  epoch: string;
+  head: number;
+  role: RoomRole | null;
+  resumed: boolean;
+  online: string[];
+  ref?: string;
+}
+
+export interface UnsubscribedFrame {
+  type: "unsubscribed";
+  room_id: string;
+  code: string;
+  detail: string;
+  ref?: string | null;
+}
+
+/** An event at its place in the room: what everyone who is connected receives. */
+export interface MessageBroadcastFrame {
+  type: "event";
+  room_id: string;
+  sequence: number;
+  prev_sequence: number;
+  at: string;
+  event: AnyEvent;
+}
+
+export interface LiveFrame {
+  type: "live";
+  room_id: string;
+  sequence: number;
+}
+
+/** The command's event is fsynced in the log at `sequence`. */
+export interface AckFrame {
+  type: "ack";
+  ref: string;
+  room_id: string;
+  sequence: number;
+  message_id: string;
+  at: string;
+  duplicate: boolean;
+}
+
+export interface ErrorFrame {
+  type: "error";
+  ref?: string | null;
+  room_id?: string | null;
+  code: ErrorCode;
+  detail: string;
+  field?: string | null;
+  retry_after?: number | null;
+}
+
+export interface PresenceFrame {
+  type: "presence";
+  room_id: string;
+  joined?: string | null;
+  left?: string | null;
+}
+
+export interface TypingUsersFrame {
+  type: "typing";
+  room_id: string;
+  users: string[];
+}
+
+export interface NotificationFrame {
+  type: "notification";
+  kind: NotificationKind;
+  room_id: string;
+  sequence: number;
+}
+
+export interface NoticeFrame {
+  type: "notice";
+  content: string;
+}
+
+export interface PongFrame {
+  type: "pong";
+  heads: Record<string, number>;
+  ref?: string;
+}
+
+/** What a server may say. */
+export type ServerFrame =
+  | HelloFrame
+  | AuthenticatedFrame
+  | SubscribedFrame
+  | UnsubscribedFrame
+  | MessageBroadcastFrame
+  | LiveFrame
+  | AckFrame
+  | ErrorFrame
+  | PresenceFrame
+  | TypingUsersFrame
+  | NotificationFrame
+  | NoticeFrame
+  | PongFrame;
+
+export interface NewMember {
+  user_id: string;
+  role: RoomRole;
+}
+
+export interface RoomCreate {
+  name: string;
+  title?: string | null;
+  severity?: string | null;
+  members?: NewMember[];
+}
+
+/** What is left out stays; null clears title or severity. */
+export interface RoomUpdate {
+  title?: string | null;
+  severity?: string | null;
+  status?: RoomStatus;
+}
+
+export interface MemberUpdate {
+  role: RoomRole;
+}
+
+export interface ReadMarkerUpdate {
+  sequence: number;
+}
+
+export interface MessageCreate {
+  content: string;
+  message_type?: MessageType;
+  metadata?: Record<string, unknown>;
+  reply_to?: string | null;
+}
+
+export interface MessageEdit {
+  content: string;
+  metadata?: Record<string, unknown> | null;
+  reason?: string | null;
+}
+
+export interface MessageDelete {
+  reason?: string | null;
+}
+
+export interface ReactionRequest {
+  emoji: string;
+}
+
+export interface BroadcastRequest {
+  content: string;
+}
+
+/** A notice on its way to every connection. */
+export interface BroadcastResponse {
+  notice_id: string;
+  content: string;
+}
+
+/** Somebody who is online or types; `role` and `name` are null for who is no member. */
+export interface PresentUser {
+  user_id: string;
+  name: string | null;
+  role: RoomRole | null;
+}
+
+export interface PresenceResponse {
+  users: PresentUser[];
+}
+
+/** `role` is the caller's own, null for auditors and admins who are no members. */
+export interface RoomResponse {
+  room_id: string;
+  name: string;
+  title: string | null;
+  severity: string | null;
+  status: RoomStatus;
+  created_by: string;
+  created_at: string;
+  role: RoomRole | null;
+  head: number;
+  epoch: string;
+  unread: number;
+}
+
+export interface MemberResponse {
+  user_id: string;
+  name: string | null;
+  role: RoomRole;
+  since: string;
+}
+
+/** One emoji on one message; `users` in the order in which they reacted. */
+export interface ReactionCount {
+  emoji: string;
+  count: number;
+  users: string[];
+}
+
+export interface ReactionResponse {
+  reactions: ReactionCount[];
+}
+
+/**
+ * A message as it stands. `version` is the sequence of the event that last changed what it says; a
+ * deleted one is a tombstone with empty content.
+ */
+export interface MessageResponse {
+  message_id: string;
+  room_id: string;
+  sequence_number: number;
+  sender_id: string;
+  message_type: MessageType;
+  content: string;
+  content_html: string;
+  metadata: Record<string, unknown>;
+  reply_to: string | null;
+  created_at: string;
+  edited_at: string | null;
+  deleted_at: string | null;
+  version: number;
+  reactions: ReactionCount[];
+}
+
+/**
+ * A message that was found; `highlight` is a part of its text as HTML, safe for a page, whose only
+ * element is `mark`.
+ */
+export interface SearchHit {
+  message: MessageResponse;
+  highlight: string;
+}
+
+export interface UserCount {
+  user_id: string;
+  messages: number;
+}
+
+/**
+ * A room in numbers. Deleted messages count as deletions only; `by_user` names the busiest, `users`
+ * counts all who sent what stands.
+ */
+export interface RoomStats {
+  room_id: string;
+  messages: number;
+  by_type: Partial<Record<MessageType, number>>;
+  by_user: UserCount[];
+  users: number;
+  edits: number;
+  deletions: number;
+  reactions: number;
+  head: number;
+  epoch: string;
+}
+
+/** What a message said from `version` (a sequence) on. */
+export interface MessageVersion {
+  version: number;
+  content: string;
+  edited_by: string;
+  edited_at: string;
+  reason: string | null;
+}
+
+/** A page outside a room; `next` goes back as `cursor=`. */
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+/** A page within a room, with the room's head and the log's epoch. */
+export interface RoomPage<T> {
+  items: T[];
+  next: string | null;
+  head: number;
+  epoch: string;
+}
+
+/** What is wrong with one field of a request; `field` is a dotted path. */
+export interface FieldError {
+  field: string;
+  detail: string;
+}
+
+/** An RFC 9457 problem with roomlog's stable `code`. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ErrorCode;
+  detail: string;
+  errors?: FieldError[];
+}

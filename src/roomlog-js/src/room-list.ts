@@ -1,0 +1,105 @@
+import type { RoomResponse } from "./contract.gen.js";
+import type { RoomlogError } from "./errors.js";
+import { isVisible } from "./network.js";
+import type { Rest } from "./rest.js";
+import { asError } from "./room-loader.js";
+import { Store } from "./store.js";
+
+export interface RoomListSnapshot {
+  readonly status: "loading" | "ready";
+  readonly rooms: readonly RoomResponse[];
+  /** Why reading them failed last; null where it did not. */
+  readonly error: RoomlogError | null;
+}
+
+const PAGE_ROOMS = 500;
+const PAGES_MAX = 20;
+const REFRESH_MS = 30_000;
+const SOON_MS = 200;
+
+/**
+ * The user's rooms with what is unread in each. While somebody watches, it is read again when the
+ * connection comes back, when a notification tells of something, and every 30 s. A room whose
+ * store is watched tells of itself at once, by `amend`.
+ */
+export class RoomList extends Store<RoomListSnapshot> {
+  readonly #rest: Rest;
+  readonly #amend: (room: RoomResponse) => RoomResponse;
+  #rooms: readonly RoomResponse[] = [];
+  #status: "loading" | "ready" = "loading";
+  #error: RoomlogError | null = null;
+  #reading: Promise<void> | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(rest: Rest, amend: (room: RoomResponse) => RoomResponse) {
+    super();
+    this.#rest = rest;
+    this.#amend = amend;
+  }
+
+  /** Read the list now. Never rejects: `error` tells. */
+  refresh(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+      this.#later(REFRESH_MS);
+    });
+    return this.#reading;
+  }
+
+  /** Something happened that the list shows: read it soon, if anybody watches. */
+  outdated(): void {
+    this.#later(SOON_MS);
+  }
+
+  /** A room tells something else of itself. */
+  amended(): void {
+    this.changed();
+  }
+
+  protected override watched(): void {
+    void this.refresh();
+  }
+
+  protected override unwatched(): void {
+    clearTimeout(this.#timer);
+  }
+
+  protected override take(): RoomListSnapshot {
+    return { status: this.#status, rooms: this.#rooms.map(this.#amend), error: this.#error };
+  }
+
+  #later(after_ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.isWatched) {
+      this.#timer = setTimeout(() => {
+        if (isVisible()) {
+          void this.refresh();
+        } else {
+          this.#later(REFRESH_MS);
+        }
+      }, after_ms);
+    }
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const rooms: RoomResponse[] = [];
+      let cursor: string | null = null;
+      for (let pages = 0; pages < PAGES_MAX; pages += 1) {
+        const limit = PAGE_ROOMS;
+        const page = await this.#rest.rooms(cursor === null ? { limit } : { limit, cursor });
+        rooms.push(...page.items);
+        cursor = page.next;
+        if (cursor === null) {
+          break;
+        }
+      }
+      this.#rooms = rooms;
+      this.#status = "ready";
+      this.#error = null;
+    } catch (error) {
+      this.#error = asError(error);
+    }
+    this.changed();
+  }
+}

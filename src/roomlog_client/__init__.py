@@ -1,0 +1,1 @@
+"""A client of roomlog that is whole again by itself after any outage."""
