@@ -20,7 +20,7 @@ export default defineConfig({
   build: {
     outDir: place("../roomlog/http/console"),
     emptyOutDir: true,
-    target: "es2022",
+    target: ["chrome125", "edge125", "firefox128", "safari18"],
     // The page's policy takes no data: addresses but for pictures, and no inline scripts at all.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -1,10 +1,13 @@
 /** Times, names and sizes as people read them. Times are shown in the reader's own zone. */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+// All around the clock: during an outage nobody should have to ask which half of the day it was.
+const hourCycle = "h23";
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle });
 const clockWithSeconds = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
+  hourCycle,
 });
 const day = new Intl.DateTimeFormat(undefined, {
   weekday: "long",
@@ -19,6 +22,7 @@ const dayAndTime = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
+  hourCycle,
   timeZoneName: "short",
 });
 

@@ -30,7 +30,14 @@ function said(n: number, minute: number, sender = "ana@example.org"): RoomMessag
 describe("rows", () => {
   it("begin with the day, and each day anew", () => {
     const rows = rowsOf([said(1, 0), said(2, 1), said(3, 24 * 60)], null);
-    expect(rows.map((row) => row.kind)).toEqual(["day", "message", "message", "day", "message"]);
+    expect(rows.map((row) => row.kind)).toEqual([
+      "top",
+      "day",
+      "message",
+      "message",
+      "day",
+      "message",
+    ]);
   });
 
   it("go on where the same sender goes on within five minutes", () => {
@@ -42,12 +49,12 @@ describe("rows", () => {
 
   it("have the line above the first that is unread, whose sender is named again", () => {
     const rows = rowsOf([said(1, 0), said(2, 0)], "m2");
-    expect(rows.map((row) => row.key)).toEqual(["day m1", "m1", "unread", "m2"]);
-    expect(rows[3]).toMatchObject({ goesOn: false });
+    expect(rows.map((row) => row.key)).toEqual(["top", "day m1", "m1", "unread", "m2"]);
+    expect(rows[4]).toMatchObject({ goesOn: false });
   });
 
   it("are expected to be taller the more they say", () => {
-    const [, short, long] = rowsOf([said(1, 0), { ...said(2, 1), content: "x\n".repeat(9) }], null);
+    const [, , short, long] = rowsOf([said(1, 0), { ...said(2, 1), content: "x\n".repeat(9) }], null);
     expect(short && long && estimatedHeight(long) > estimatedHeight(short)).toBe(true);
   });
 });

@@ -1,8 +1,10 @@
 import type { RoomMessage } from "roomlog-js";
 import { isSameDay } from "../format";
 
-/** What stands in the list: messages, the days that they fall on, and where the unread begin. */
+/** What stands in the list: messages, the days that they fall on, where the unread begin, and at
+ * the top that there is more, or that there is none. */
 export type Row =
+  | { readonly kind: "top"; readonly key: "top" }
   | { readonly kind: "day"; readonly key: string; readonly at: string }
   | { readonly kind: "unread"; readonly key: string }
   | {
@@ -24,7 +26,7 @@ const CARD_PX = 92;
  * the line stands.
  */
 export function rowsOf(messages: readonly RoomMessage[], firstUnread: string | null): Row[] {
-  const rows: Row[] = [];
+  const rows: Row[] = [{ kind: "top", key: "top" }];
   let before: RoomMessage | null = null;
   for (const message of messages) {
     const isNewDay = before === null || !isSameDay(before.created_at, message.created_at);
