@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as s
 
 from roomlog.services import identity
+from roomlog_contract.ids import keyed_event_id
 from tests.core.examples import NOW, ROOM
 
 
@@ -48,24 +49,24 @@ def test_two_writes_have_the_same_event_id_only_as_the_same_user_and_key(
     actor: str, key: str, other_actor: str, other_key: str
 ):
     try:
-        one = identity.keyed_event_id(ROOM, actor, key)
-        other = identity.keyed_event_id(ROOM, other_actor, other_key)
+        one = keyed_event_id(ROOM, actor, key)
+        other = keyed_event_id(ROOM, other_actor, other_key)
     except UnicodeEncodeError:
         return
     assert (one == other) == ((actor, key) == (other_actor, other_key))
-    assert one == identity.keyed_event_id(ROOM, actor, key)
+    assert one == keyed_event_id(ROOM, actor, key)
 
 
 def test_an_event_id_is_another_in_another_room_and_never_changes():
-    here = identity.keyed_event_id(ROOM, "ada@example.org", "k1")
+    here = keyed_event_id(ROOM, "ada@example.org", "k1")
 
     assert here == "c8614cd6-e8b1-5107-b98e-afbe9082fffe"
     assert UUID(here).version == 5
-    assert here != identity.keyed_event_id(ROOM[:-1] + "9", "ada@example.org", "k1")
+    assert here != keyed_event_id(ROOM[:-1] + "9", "ada@example.org", "k1")
 
 
 def test_a_users_key_cannot_be_shifted_into_anothers_name():
-    assert identity.keyed_event_id(ROOM, "a", "bc") != identity.keyed_event_id(ROOM, "ab", "c")
+    assert keyed_event_id(ROOM, "a", "bc") != keyed_event_id(ROOM, "ab", "c")
     assert identity.keyed_room_id("a", "bc") != identity.keyed_room_id("ab", "c")
 
 

@@ -4,7 +4,7 @@ import { Driver, type ToldEffect } from "./driver.js";
 import { RoomlogError } from "./errors.js";
 import { Http } from "./http.js";
 import { uuid7 } from "./ids.js";
-import { type Ack, Items } from "./items.js";
+import { type Ack, Items, type PendingItem } from "./items.js";
 import type { Command, Effect, Settlement } from "./machine/types.js";
 import { isOffline, watchNetwork } from "./network.js";
 import { type ClientOptions, type Configuration, configured } from "./options.js";
@@ -29,6 +29,8 @@ export interface ClientEvents {
   readonly settled: Settlement & { readonly command: Command | null };
   readonly report: Report;
 }
+
+const COMMAND_BYTES_MAX = 1_000_000;
 
 type Listeners = { [Name in keyof ClientEvents]: Set<(told: ClientEvents[Name]) => void> };
 
@@ -148,6 +150,7 @@ export class RoomlogClient {
     if (signal?.aborted === true) {
       throw new RoomlogError("withdrawn", "never sent");
     }
+    refuseUnsendable(command, this.#items.get(room_id, key));
     const answer = this.#items.wait(room_id, key, command);
     this.#driver.give({ type: "enqueue", room_id, key, command });
     if (signal === undefined) {
@@ -221,7 +224,7 @@ export class RoomlogClient {
         void this.#rooms.get(effect.room_id)?.load(effect);
         return;
       case "reset":
-        return this.#rooms.get(effect.room_id)?.reset(effect.position);
+        return this.#rooms.get(effect.room_id)?.reset(effect);
       case "report": {
         const { code, detail, room_id } = effect;
         return this.#tell("report", { code, detail, room_id });
@@ -270,13 +273,12 @@ export class RoomlogClient {
     if (store?.isActive !== true) {
       return room;
     }
-    const { room: now, unread, role, position, status } = store.getSnapshot();
+    const { room: now, unread, role, status } = store.getSnapshot();
     if (now === null || status !== "ready") {
       return room;
     }
     const { title, severity, status: stands } = now;
-    const head = Math.max(room.head, position ?? 0);
-    return { ...room, title, severity, status: stands, role: role ?? room.role, unread, head };
+    return { ...room, title, severity, status: stands, role: role ?? room.role, unread };
   }
 
   #roomHost(): RoomHost {
@@ -285,10 +287,27 @@ export class RoomlogClient {
       rest: this.rest,
       items: this.#items,
       lingerMs: this.#configuration.lingerMs,
+      html: this.#configuration.html,
+      pageSize: this.#configuration.pageSize,
       userId: () => machine.queue.user_id,
       give: (input) => this.#driver.give(input),
       place: (room_id): Place | null => machine.rooms.get(room_id) ?? null,
+      changed: () => this.roomList.amended(),
       command: (room_id, command, options) => this.#command(room_id, command, options),
     };
+  }
+}
+
+/** Throws a `RoomlogError` for what the server would not even read, or not take as meant. */
+function refuseUnsendable(command: Command, there: PendingItem | undefined): void {
+  const size_bytes = new TextEncoder().encode(JSON.stringify(command)).length;
+  if (size_bytes > COMMAND_BYTES_MAX) {
+    const detail = `${size_bytes} bytes, of which ${COMMAND_BYTES_MAX} can be sent`;
+    throw new RoomlogError("too_large", detail);
+  }
+  const underWay = there !== undefined && there.status !== "refused";
+  if (underWay && JSON.stringify(there.command) !== JSON.stringify(command)) {
+    const detail = "another command is on its way under this key";
+    throw new RoomlogError("idempotency_mismatch", detail);
   }
 }

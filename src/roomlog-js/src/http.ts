@@ -30,7 +30,7 @@ const TRY_MS_MAX = 30_000;
 const PAUSE_MS_MIN = 250;
 const PAUSE_MS_MAX = 5000;
 const UNAUTHENTICATED = 401;
-const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 
 /**
  * Asks the server by REST. What failed for now is tried again for a while; so every write must
@@ -56,7 +56,7 @@ export class Http {
     let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await this.#try(request);
-      if (outcome instanceof Response) {
+      if (!(outcome instanceof RoomlogError)) {
         return outcome;
       }
       request.signal?.throwIfAborted();

@@ -10,6 +10,7 @@ export { uuid7 } from "./ids.js";
 export type { Ack, PendingItem } from "./items.js";
 export type { Command, Reason, Settlement, State, StoredItem } from "./machine/types.js";
 export type { ClientOptions } from "./options.js";
+export type { OnReset, Reset } from "./reader.js";
 export { MemoryQueue, type QueueStore, WebStorageQueue } from "./queue-store.js";
 export type * from "./rest.js";
 export type {

@@ -18,17 +18,26 @@ export class Presence {
         this.online = frame.online;
         this.typing = NOBODY;
         return true;
-      case "presence": {
-        const others = this.online.filter((user) => user !== frame.left && user !== frame.joined);
-        this.online = frame.joined == null ? others : [...others, frame.joined];
-        return true;
-      }
+      case "presence":
+        return this.#changed(frame.joined ?? null, frame.left ?? null);
       case "typing":
         this.typing = frame.users;
         return true;
       default:
         return false;
     }
+  }
+
+  #changed(joined: string | null, left: string | null): boolean {
+    if (joined !== null && !this.online.includes(joined)) {
+      this.online = [...this.online, joined];
+      return true;
+    }
+    if (left !== null && this.online.includes(left)) {
+      this.online = this.online.filter((user) => user !== left);
+      return true;
+    }
+    return false;
   }
 
   /** Who types is told by a connection, and not kept beyond it. */

@@ -11,6 +11,15 @@ export interface ReaderRoom {
   events(after: number, min_sequence: number): Promise<RoomPage<RoomEvent>>;
 }
 
+/** The room began anew: this log is not the continuation of what the loop has seen. */
+export interface Reset {
+  readonly epoch: string;
+  readonly position: number;
+}
+
+/** Called in the loop's order; the events after `position` follow when it is done. */
+export type OnReset = (reset: Reset) => void | Promise<void>;
+
 const FULL = 1000;
 const LOW = 250;
 
@@ -32,12 +41,20 @@ export class Reader implements AsyncIterableIterator<RoomEvent, undefined> {
   #paused = false;
   #behind = false;
   #resets = 0;
+  #reset: Reset | null = null;
+  readonly #onReset: OnReset | null;
   #failure: RoomlogError | null = null;
   #done = false;
 
-  constructor(room: ReaderRoom, after: number | null) {
+  constructor(room: ReaderRoom, after: number | null, onReset: OnReset | null) {
     this.#room = room;
     this.#cursor = after;
+    this.#onReset = onReset;
+  }
+
+  /** The sequence of the last event that the loop was given; null where nothing is known. */
+  get position(): number | null {
+    return this.#cursor;
   }
 
   [Symbol.asyncIterator](): this {
@@ -73,13 +90,21 @@ export class Reader implements AsyncIterableIterator<RoomEvent, undefined> {
     }
   }
 
-  /** The room began anew at this sequence: the loop ends by an error, and may be begun again. */
-  reset(position: number): void {
+  /** The room began anew. Without `onReset` the loop ends by an error, and may be begun again. */
+  reset(reset: Reset): void {
     this.#resets += 1;
     this.#buffer = [];
     this.#behind = false;
-    this.#cursor = position;
-    this.fail(new RoomlogError("reset", "the log is another one: read the room anew"));
+    this.#cursor = reset.position;
+    if (this.#onReset === null) {
+      this.fail(new RoomlogError("reset", "the log is another one: read the room anew"));
+      return;
+    }
+    this.#reset = reset;
+    const waiting = this.#waiting.splice(0);
+    for (const one of waiting) {
+      this.next().then(one.resolve, one.reject);
+    }
   }
 
   /** The loop ends by this error when it has taken what there is. */
@@ -101,6 +126,11 @@ export class Reader implements AsyncIterableIterator<RoomEvent, undefined> {
   }
 
   async next(): Promise<IteratorResult<RoomEvent, undefined>> {
+    while (this.#reset !== null) {
+      const reset = this.#reset;
+      this.#reset = null;
+      await this.#onReset?.(reset);
+    }
     while (this.#behind && this.#buffer.length === 0 && !this.#done) {
       await this.#catchUp();
     }

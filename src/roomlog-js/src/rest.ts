@@ -66,7 +66,10 @@ export interface VersionedWriteOptions extends WriteOptions {
   readonly expected_version?: number;
 }
 
-/** Every path of the REST interface. All methods reject with a `RoomlogError`. */
+/**
+ * Every path of the REST interface. All methods reject with a `RoomlogError`, or with the reason of
+ * the `signal` that ended them.
+ */
 export class Rest {
   readonly #http: Http;
 

@@ -12,6 +12,10 @@ export interface RoomListSnapshot {
   readonly error: RoomlogError | null;
 }
 
+function same<T extends object>(one: T, other: T): boolean {
+  return Object.entries(one).every(([name, value]) => other[name as keyof T] === value);
+}
+
 const PAGE_ROOMS = 500;
 const PAGES_MAX = 20;
 const REFRESH_MS = 30_000;
@@ -26,6 +30,7 @@ export class RoomList extends Store<RoomListSnapshot> {
   readonly #rest: Rest;
   readonly #amend: (room: RoomResponse) => RoomResponse;
   #rooms: readonly RoomResponse[] = [];
+  #shown: RoomListSnapshot = { status: "loading", rooms: [], error: null };
   #status: "loading" | "ready" = "loading";
   #error: RoomlogError | null = null;
   #reading: Promise<void> | null = null;
@@ -51,9 +56,12 @@ export class RoomList extends Store<RoomListSnapshot> {
     this.#later(SOON_MS);
   }
 
-  /** A room tells something else of itself. */
+  /** A room may tell something else of itself. */
   amended(): void {
-    this.changed();
+    const before = this.#shown;
+    if (this.isWatched && this.take() !== before) {
+      this.changed();
+    }
   }
 
   protected override watched(): void {
@@ -64,8 +72,21 @@ export class RoomList extends Store<RoomListSnapshot> {
     clearTimeout(this.#timer);
   }
 
+  /** Rooms, and the whole, are the same objects as long as they say the same. */
   protected override take(): RoomListSnapshot {
-    return { status: this.#status, rooms: this.#rooms.map(this.#amend), error: this.#error };
+    const before = this.#shown;
+    const rooms = this.#rooms.map((room, n) => {
+      const amended = this.#amend(room);
+      const then = before.rooms[n];
+      return then !== undefined && same(amended, then) ? then : amended;
+    });
+    const unchanged = same(rooms, before.rooms) && rooms.length === before.rooms.length;
+    const status = this.#status;
+    const error = this.#error;
+    if (!unchanged || status !== before.status || error !== before.error) {
+      this.#shown = { status, error, rooms: unchanged ? before.rooms : rooms };
+    }
+    return this.#shown;
   }
 
   #later(after_ms: number): void {

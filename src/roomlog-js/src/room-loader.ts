@@ -4,17 +4,17 @@ import type { Rest } from "./rest.js";
 import type { LoadedRoom } from "./room-view.js";
 
 const MEMBERS_PER_PAGE = 500;
-export const PAGE_MESSAGES = 100;
+const UNREAD_TRIES_MAX = 3;
 
 /**
  * The room, its members and its newest page, as of the event at `position` at least (null: as they
  * are). In this order: what tells of a member that is here is on the page then, or still to come.
  */
 export async function loadRoom(
-  rest: Rest,
-  room_id: string,
+  asked: { readonly rest: Rest; readonly room_id: string; readonly pageSize: number },
   position: number | null,
 ): Promise<LoadedRoom> {
+  const { rest, room_id, pageSize } = asked;
   const at = position === null ? {} : { min_sequence: position };
   const room = await rest.room(room_id, at);
   const members: MemberResponse[] = [];
@@ -25,11 +25,31 @@ export async function loadRoom(
     members.push(...page.items);
     cursor = page.next;
   } while (cursor !== null);
-  const page = await rest.messages(room_id, { limit: PAGE_MESSAGES, ...at });
+  const page = await rest.messages(room_id, { limit: pageSize, ...at });
   if (page.epoch !== room.epoch) {
     throw new RoomlogError("internal", "the log changed while it was read");
   }
-  return { room, members, page };
+  return { room, members, page, unread: await unreadAsOf(rest, room_id, page.head) };
+}
+
+/**
+ * What is unread, and as of which sequence. A room's count and its head are read one after the
+ * other: they belong together where nothing was appended meanwhile, which in all but the busiest
+ * rooms is so by the third time.
+ */
+async function unreadAsOf(
+  rest: Rest,
+  room_id: string,
+  head: number,
+): Promise<{ count: number; head: number }> {
+  let asked = head;
+  for (let tries = 1; ; tries += 1) {
+    const room = await rest.room(room_id, { min_sequence: asked });
+    if (room.head === asked || tries === UNREAD_TRIES_MAX) {
+      return { count: room.unread, head: room.head };
+    }
+    asked = room.head;
+  }
 }
 
 const PAUSE_MS_BASE = 1000;

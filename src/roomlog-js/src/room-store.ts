@@ -6,7 +6,7 @@ import { Overlay } from "./overlay.js";
 import { Presence } from "./presence.js";
 import { Recording } from "./recording.js";
 import type { Rest } from "./rest.js";
-import { asError, isFinal, loadRoom, PAGE_MESSAGES, pauseBeforeRetry } from "./room-loader.js";
+import { asError, isFinal, loadRoom, pauseBeforeRetry } from "./room-loader.js";
 import { type LoadedRoom, type RoomMessage, RoomView } from "./room-view.js";
 import type { MemberState, RoomState } from "./states.js";
 import { Store } from "./store.js";
@@ -51,14 +51,17 @@ export interface RoomStoreHost {
   readonly room_id: string;
   readonly rest: Rest;
   readonly lingerMs: number;
+  readonly pageSize: number;
   userId(): string | null;
   items(): readonly PendingItem[];
   /** null where the room is not followed. */
   place(): Place | null;
-  /** Follow the room, with HTML, unless it is so already. */
+  /** Follow the room, unless that is done already. */
   follow(after: number, epoch: string): void;
   /** The store begins to need the room's events, or does not need them any more. */
   storeWants(wanted: boolean): void;
+  /** The snapshot is another one. */
+  changed(): void;
 }
 
 const NO_MEMBERS: ReadonlyMap<string, MemberState> = new Map();
@@ -90,6 +93,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   readonly #refreshing = new Map<string, number>();
   readonly #overlay = new Overlay();
   #error: RoomlogError | null = null;
+  #retryNow = (): void => {};
   #ended = false;
 
   constructor(host: RoomStoreHost) {
@@ -110,7 +114,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   }
 
   /** Get older messages. Rejects with a `RoomlogError`; one call at a time asks. */
-  loadMore(limit = PAGE_MESSAGES): Promise<void> {
+  loadMore(limit = this.#host.pageSize): Promise<void> {
     this.#loadingMore ??= this.#loadMore(limit).finally(() => {
       this.#loadingMore = null;
       this.changed();
@@ -175,7 +179,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   /** Read the page that `reset` will show. Rejects with a `RoomlogError`. */
   async loadForReset(position: number, epoch: string): Promise<void> {
     this.#stash = null;
-    const loaded = await loadRoom(this.#host.rest, this.#host.room_id, position);
+    const loaded = await loadRoom(this.#host, position);
     if (loaded.page.epoch === epoch) {
       this.#stash = loaded;
     }
@@ -199,7 +203,9 @@ export class RoomStore extends Store<RoomSnapshot> {
   }
 
   connectionChanged(connected: boolean): void {
-    if (!connected) {
+    if (connected) {
+      this.#retryNow();
+    } else {
       this.#presence.connectionLost();
     }
     this.changed();
@@ -242,6 +248,7 @@ export class RoomStore extends Store<RoomSnapshot> {
     this.#view = this.#error = this.#stash = null;
     this.#presence = new Presence();
     this.#refreshing.clear();
+    this.#retryNow();
     this.changed();
     this.#host.storeWants(false);
   }
@@ -272,18 +279,23 @@ export class RoomStore extends Store<RoomSnapshot> {
     };
   }
 
+  protected override changed(): void {
+    super.changed();
+    this.#host.changed();
+  }
+
   // Loading and folding
 
   async #load(): Promise<void> {
     this.#generation += 1;
     const generation = this.#generation;
+    this.#retryNow();
     this.#reloading = true;
     this.#ended = false;
     for (let attempt = 0; generation === this.#generation; attempt += 1) {
       try {
         const position = this.#host.place()?.position ?? null;
-        const { rest, room_id } = this.#host;
-        const read = await this.#recorded(() => loadRoom(rest, room_id, position));
+        const read = await this.#recorded(() => loadRoom(this.#host, position));
         if (generation === this.#generation) {
           this.#begin(read.result, read.recording.events);
           this.#host.follow(read.result.page.head, read.result.page.epoch);
@@ -304,8 +316,12 @@ export class RoomStore extends Store<RoomSnapshot> {
     }
     this.#error = error;
     this.changed();
-    await new Promise((resolve) => {
-      setTimeout(resolve, pauseBeforeRetry(attempt, error));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pauseBeforeRetry(attempt, error));
+      this.#retryNow = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 
@@ -315,7 +331,7 @@ export class RoomStore extends Store<RoomSnapshot> {
     this.#reloading = false;
     this.#covered = loaded.page.head;
     this.#epoch = loaded.page.epoch;
-    this.#unread = new Unread(loaded.room.unread, loaded.room.head);
+    this.#unread = new Unread(loaded.unread.count, loaded.unread.head);
     this.#error = null;
     this.#refreshing.clear();
     for (const event of recent) {
@@ -349,10 +365,15 @@ export class RoomStore extends Store<RoomSnapshot> {
     const running = this.#refreshing.has(message_id);
     this.#refreshing.set(message_id, sequence);
     if (!running) {
-      void this.#refreshOnce(message_id, this.#generation).catch((error: unknown) => {
+      const generation = this.#generation;
+      void this.#refreshOnce(message_id, generation).catch((error: unknown) => {
+        const refusal = asError(error);
+        // An event that had no effect made no message.
+        if (generation === this.#generation && refusal.code !== "not_found") {
+          this.#error = refusal;
+          this.changed();
+        }
         this.#refreshing.delete(message_id);
-        this.#error = asError(error);
-        this.changed();
       });
     }
   }

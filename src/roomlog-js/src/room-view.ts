@@ -22,12 +22,17 @@ export interface RoomMessage extends MessageResponse {
   readonly pending: readonly PendingItem[];
 }
 
-/** A room as REST said that it is: members first, then the page, so that nothing lies between. */
+/** A room as REST said that it is, read in the order of these fields. */
 export interface LoadedRoom {
   readonly room: RoomResponse;
   readonly members: readonly MemberResponse[];
   /** Newest first. */
   readonly page: RoomPage<MessageResponse>;
+  /**
+   * What the user had not seen, as of a sequence; nothing of what was read before shows an event
+   * above it.
+   */
+  readonly unread: { readonly count: number; readonly head: number };
 }
 
 interface Entry {
@@ -56,10 +61,13 @@ export class RoomView {
   #order: string[] = [];
   #listed: RoomMessage[] | null = null;
   #hasMore: boolean;
+  /** Up to here the room may have been loaded as it is only later. */
+  readonly #certainFrom: number;
 
   constructor(loaded: LoadedRoom) {
     this.#fold = new Fold(roomState(loaded.room, loaded.members));
     this.#hasMore = loaded.page.next !== null;
+    this.#certainFrom = loaded.unread.head;
     this.#add(loaded.page);
   }
 
@@ -108,11 +116,14 @@ export class RoomView {
     this.#add(page);
   }
 
-  /** Take in a message that was loaded again. */
+  /** Take in a message that was loaded because `apply` named it. */
   replace(message: MessageResponse, as_of: number): void {
-    const entry = this.#entries.get(message.message_id);
-    if (entry !== undefined && as_of >= entry.as_of) {
-      this.#put(message.message_id, { ...entryOf(message, as_of) });
+    const entry = entryOf(message, as_of);
+    if (!this.#entries.has(message.message_id)) {
+      this.#insert(entry.state, entry.html, as_of);
+    }
+    if (as_of >= (this.#entries.get(message.message_id)?.as_of ?? Number.POSITIVE_INFINITY)) {
+      this.#put(message.message_id, entry);
     }
   }
 
@@ -128,8 +139,8 @@ export class RoomView {
   }
 
   /**
-   * Take in the room's next event. The answer names a message that must be loaded again, because
-   * only the server knows whether the event changed it.
+   * Take in the room's next event. The answer names a message that must be loaded (again), because
+   * only the server knows whether the event changed it, or made it.
    */
   apply(logged: RoomEvent): string | null {
     const event = logged.event;
@@ -139,29 +150,35 @@ export class RoomView {
     if (isAboutMessage(event)) {
       const entry = this.#entries.get(event.message_id);
       // What is not here will show the event when it is loaded.
-      if (entry === undefined || logged.sequence <= entry.as_of) {
+      if (entry === undefined ? !isRedaction(event) : logged.sequence <= entry.as_of) {
         return null;
       }
-      if (isUnsure(entry, event)) {
+      if (entry !== undefined && isUnsure(entry, event)) {
         return event.message_id;
       }
     } else if (this.#entries.has(event.id)) {
-      this.#foldOnly(logged);
+      this.#foldRoom(logged);
       return null;
+    } else if (event.type !== "message.sent" && logged.sequence <= this.#certainFrom) {
+      this.#foldRoom(logged);
+      return event.id;
     }
     this.#take(this.#fold.apply(logged), logged);
     this.#forgetIds();
     return null;
   }
 
-  /** The room changes; the message that tells of it was loaded already. */
-  #foldOnly(logged: RoomEvent): void {
-    const there = this.#fold.messages.get(logged.event.id);
-    if (logged.event.type !== "message.sent") {
+  /** The room changes; the message that tells of it is not judged here. */
+  #foldRoom(logged: RoomEvent): void {
+    const { id, type } = logged.event;
+    const there = this.#fold.messages.get(id);
+    if (type !== "message.sent") {
       this.#fold.apply(logged);
     }
-    if (there !== undefined) {
-      this.#fold.messages.set(there.message_id, there);
+    if (there === undefined) {
+      this.#fold.messages.delete(id);
+    } else {
+      this.#fold.messages.set(id, there);
     }
   }
 
@@ -171,14 +188,19 @@ export class RoomView {
       case "room_changed":
       case "member_changed":
         if (effect.message !== null) {
-          this.#append(effect.message, htmlOf(event, effect.message.content), sequence);
+          this.#insert(effect.message, htmlOf(event, effect.message.content), sequence);
         }
         break;
       case "message_changed":
         this.#change(effect.after, htmlOf(event, effect.after.content));
         break;
-      case "message_removed":
       case "message_erased":
+        if (effect.before === null) {
+          this.#insert(effect.after, "", sequence);
+        }
+        this.#change(effect.after, "", NONE_HIDDEN);
+        break;
+      case "message_removed":
         this.#change(effect.after, "", NONE_HIDDEN);
         break;
       case "reacted":
@@ -191,8 +213,17 @@ export class RoomView {
     }
   }
 
-  #append(state: MessageState, html: string, as_of: number): void {
-    this.#order.push(state.message_id);
+  #insert(state: MessageState, html: string, as_of: number): void {
+    if (this.#hasMore && state.sequence < this.oldest) {
+      // It is one of those that are not here, and comes when they are read.
+      this.#fold.messages.delete(state.message_id);
+      return;
+    }
+    const after = this.#order.findLastIndex((id) => {
+      const there = this.#entries.get(id);
+      return there !== undefined && there.state.sequence < state.sequence;
+    });
+    this.#order.splice(after + 1, 0, state.message_id);
     const entry = { state, html, hidden: NONE_HIDDEN, as_of, shown: null };
     this.#put(state.message_id, entry);
   }
@@ -246,6 +277,11 @@ type AboutMessage = Extract<
 
 function isAboutMessage(event: AnyEvent): event is AboutMessage {
   return "message_id" in event && event.type !== "message.sent";
+}
+
+/** A redaction makes a tombstone also of what is not there any more. */
+function isRedaction(event: AnyEvent): boolean {
+  return event.type === "message.redacted";
 }
 
 /** Whether the reaction may be one of those that were counted without their users. */

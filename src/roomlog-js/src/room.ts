@@ -18,7 +18,7 @@ import { isKnown } from "./events.js";
 import type { RequestOptions } from "./http.js";
 import type { Ack, Items } from "./items.js";
 import type { Command, Effect, Input, PassedFrame } from "./machine/types.js";
-import { Reader } from "./reader.js";
+import { type OnReset, Reader } from "./reader.js";
 import type {
   EventsQuery,
   HistoryQuery,
@@ -31,10 +31,12 @@ import type {
 import { asError } from "./room-loader.js";
 import { type Place, RoomStore } from "./room-store.js";
 
-/** Where a room's events begin: after a sequence, seen in this epoch; else live only. */
+/** Where a room's events begin: after a sequence, seen in this epoch. */
 export interface FollowOptions {
   readonly after?: number;
   readonly epoch?: string;
+  /** What to do where the log is another one; without it, the loop ends by an error. */
+  readonly onReset?: OnReset;
 }
 
 /**
@@ -67,11 +69,19 @@ export interface RoomHost {
   readonly rest: Rest;
   readonly items: Items;
   readonly lingerMs: number;
+  /** How many messages are read at once. */
+  readonly pageSize: number;
+  /** Whether events are to bring `content_html`. */
+  readonly html: boolean;
   userId(): string | null;
   give(input: Input): void;
   place(room_id: string): Place | null;
+  /** Something that the list of rooms shows may be different. */
+  changed(): void;
   command(room_id: string, command: Command, options: CommandOptions): Promise<Ack>;
 }
+
+const TYPING_MS = 1000;
 
 /** One room, as its client follows it. Got by `client.room(id)`. */
 export class Room implements AsyncIterable<RoomEvent> {
@@ -80,7 +90,7 @@ export class Room implements AsyncIterable<RoomEvent> {
   readonly store: RoomStore;
   readonly #host: RoomHost;
   #reader: Reader | null = null;
-  #html = false;
+  #typed_ms = 0;
 
   constructor(host: RoomHost, id: string) {
     this.#host = host;
@@ -89,10 +99,12 @@ export class Room implements AsyncIterable<RoomEvent> {
       room_id: id,
       rest: host.rest,
       lingerMs: host.lingerMs,
+      pageSize: host.pageSize,
       userId: () => host.userId(),
       items: () => host.items.of(id),
       place: () => this.#place(),
-      follow: (after, epoch) => this.#follow(after, epoch, true),
+      follow: (after, epoch) => this.#follow(after, epoch),
+      changed: () => host.changed(),
       storeWants: (wanted) => (wanted ? this.#storeBegins() : this.#leaveIfUnused()),
     });
   }
@@ -103,12 +115,12 @@ export class Room implements AsyncIterable<RoomEvent> {
    * Begin to follow the room after a sequence. Throws a `RoomlogError` `already_followed` where it
    * is followed already. `client.room(id, { after })` calls this.
    */
-  follow({ after, epoch }: FollowOptions): void {
+  follow({ after, epoch, onReset }: FollowOptions): void {
     if (this.#place() !== null) {
       throw new RoomlogError("already_followed", "leave the room before following it elsewhere");
     }
-    this.#reader = this.#newReader(after ?? null);
-    this.#follow(after ?? null, epoch ?? null, false);
+    this.#reader = this.#newReader(after ?? null, onReset ?? null);
+    this.#follow(after ?? null, epoch ?? null);
   }
 
   /**
@@ -118,10 +130,22 @@ export class Room implements AsyncIterable<RoomEvent> {
    */
   [Symbol.asyncIterator](): AsyncIterator<RoomEvent, undefined> {
     if (this.#reader === null) {
-      this.#reader = this.#newReader(null);
-      this.#follow(null, null, false);
+      this.#reader = this.#newReader(null, null);
+      this.#follow(null, null);
     }
     return this.#reader;
+  }
+
+  /**
+   * How far a loop has come, and in which log: keep both when an event is handled, and follow from
+   * there next time. null where no event came yet.
+   */
+  get position(): number | null {
+    return this.#reader?.position ?? null;
+  }
+
+  get epoch(): string | null {
+    return this.#place()?.epoch ?? null;
   }
 
   /** Follow it no longer: loops end, and the store begins anew when it is next subscribed to. */
@@ -180,9 +204,16 @@ export class Room implements AsyncIterable<RoomEvent> {
     this.#host.items.dismiss(this.id, key);
   }
 
-  /** The user types, or does no more. Told while connected, and worth nothing more. */
+  /**
+   * The user types, or does no more. Call it as often as you like; it is told once a second, while
+   * connected.
+   */
   typing(active: boolean): void {
-    this.#host.give({ type: "typing", room_id: this.id, active });
+    const now_ms = Date.now();
+    if (!active || now_ms - this.#typed_ms >= TYPING_MS) {
+      this.#typed_ms = active ? now_ms : 0;
+      this.#host.give({ type: "typing", room_id: this.id, active });
+    }
   }
 
   /** The user has seen everything up to here: moves the read marker, never back. */
@@ -290,8 +321,8 @@ export class Room implements AsyncIterable<RoomEvent> {
   }
 
   /** @internal */
-  reset(position: number): void {
-    this.#reader?.reset(position);
+  reset({ epoch, position }: Extract<Effect, { type: "reset" }>): void {
+    this.#reader?.reset({ epoch, position });
     this.store.reset();
   }
 
@@ -311,7 +342,7 @@ export class Room implements AsyncIterable<RoomEvent> {
     return this.#host.command(this.id, command, given({ key, signal }));
   }
 
-  #newReader(after: number | null): Reader {
+  #newReader(after: number | null, onReset: OnReset | null): Reader {
     return new Reader(
       {
         pause: () => this.#pause(),
@@ -320,6 +351,7 @@ export class Room implements AsyncIterable<RoomEvent> {
         events: (from, min_sequence) => this.events({ after: from, limit: 500, min_sequence }),
       },
       after,
+      onReset,
     );
   }
 
@@ -336,18 +368,10 @@ export class Room implements AsyncIterable<RoomEvent> {
     return place === null || place.phase === "ended" ? null : place;
   }
 
-  #follow(after: number | null, epoch: string | null, html: boolean): void {
-    const room_id = this.id;
-    const place = this.#place();
-    if (place !== null && html && !this.#html && place.position !== null) {
-      // The same from the same place on, but with HTML.
-      this.#host.give({ type: "leave", room_id });
-      const { position, epoch: seen } = place;
-      this.#host.give({ type: "join", room_id, after: position, epoch: seen, html });
-      this.#html = true;
-    } else if (place === null) {
-      this.#host.give({ type: "join", room_id, after, epoch, html });
-      this.#html = html;
+  #follow(after: number | null, epoch: string | null): void {
+    if (this.#place() === null) {
+      const { html } = this.#host;
+      this.#host.give({ type: "join", room_id: this.id, after, epoch, html });
     }
   }
 

@@ -34,7 +34,7 @@ export class TokenSource {
 
   /** Take one that the user brings: it is what the next `fetch` answers with. */
   bring(token: string): Token {
-    const brought = { token, expires_at_ms: expiryOf(token) };
+    const brought = { token, expires_at_ms: claimsOf(token).expires_at_ms };
     if (typeof this.#option === "string") {
       this.#option = token;
     } else {
@@ -52,7 +52,7 @@ export class TokenSource {
     }
     const token =
       typeof this.#option === "string" ? this.#option : await inTime(this.#option(), FETCH_MS_MAX);
-    this.#latest = { token, expires_at_ms: expiryOf(token) };
+    this.#latest = { token, expires_at_ms: claimsOf(token).expires_at_ms };
     return this.#latest;
   }
 }
@@ -69,14 +69,18 @@ async function inTime<T>(work: T | Promise<T>, limit_ms: number): Promise<T> {
   }
 }
 
-/** When a JWT says that it ends, in milliseconds since 1970; null where it does not say. */
-export function expiryOf(token: string): number | null {
+/** What a JWT says of itself, unverified; null where it says nothing, or is none. */
+export function claimsOf(token: string): { sub: string | null; expires_at_ms: number | null } {
   try {
     const payload = token.split(".")[1] ?? "";
-    const text = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
-    const { exp } = JSON.parse(text) as { exp?: unknown };
-    return typeof exp === "number" ? Math.floor(exp * 1000) : null;
+    const bytes = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
+    const text = new TextDecoder().decode(Uint8Array.from(bytes, (one) => one.charCodeAt(0)));
+    const { sub, exp } = JSON.parse(text) as { sub?: unknown; exp?: unknown };
+    return {
+      sub: typeof sub === "string" ? sub : null,
+      expires_at_ms: typeof exp === "number" ? Math.floor(exp * 1000) : null,
+    };
   } catch {
-    return null;
+    return { sub: null, expires_at_ms: null };
   }
 }

@@ -1,32 +1,14 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { RoomEvent } from "../src/contract.gen.js";
 import { Fold } from "../src/fold.js";
-import type { Effect, MessageState, RoomState } from "../src/states.js";
-
-type Json<T> = Omit<T, "members"> & { members: Record<string, unknown> };
-
-interface Case {
-  name: string;
-  events: RoomEvent[];
-  effects: { kind: string; reason?: string; sequence?: number | null }[];
-  room: Json<RoomState> | null;
-  messages: MessageState[];
-}
-
-const file = new URL("../../../tests/contracts/fold_cases.json", import.meta.url);
-const cases = JSON.parse(readFileSync(file, "utf8")) as Case[];
+import type { Effect } from "../src/states.js";
+import { bySequence, foldCases } from "./fold-cases.js";
 
 function told(effect: Effect): unknown {
   return effect.kind === "no_effect" ? effect : { kind: effect.kind };
 }
 
-function bySequence(messages: Iterable<MessageState>): MessageState[] {
-  return [...messages].sort((a, b) => a.sequence - b.sequence);
-}
-
 describe("the fold comes to what the log's own fold comes to", () => {
-  test.each(cases)("$name", ({ events, effects, room, messages }) => {
+  test.each(foldCases)("$name", ({ events, effects, room, messages }) => {
     const fold = new Fold();
 
     expect(events.map((event) => told(fold.apply(event)))).toEqual(effects);
@@ -37,7 +19,7 @@ describe("the fold comes to what the log's own fold comes to", () => {
 });
 
 test("a state that was handed out is never changed by what comes after", () => {
-  for (const { events } of cases) {
+  for (const { events } of foldCases) {
     const fold = new Fold();
     const kept: [unknown, string][] = [];
     for (const event of events) {
@@ -53,7 +35,7 @@ test("a state that was handed out is never changed by what comes after", () => {
 });
 
 test("an event that comes again changes nothing", () => {
-  for (const { events } of cases) {
+  for (const { events } of foldCases) {
     const fold = new Fold();
     for (const event of events) {
       fold.apply(event);

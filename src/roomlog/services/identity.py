@@ -22,11 +22,6 @@ def new_id() -> str:
     return str(uuid7())
 
 
-def keyed_event_id(room_id: str, actor: str, key: str) -> str:
-    """The UUIDv5 of room, actor and idempotency key: the same request is the same event."""
-    return str(uuid5(UUID(room_id), f"{len(actor)}:{actor}{key}"))
-
-
 def keyed_room_id(actor: str, key: str) -> str:
     """The id of the room that this actor creates under this key."""
     return str(uuid5(_ROOM_NAMESPACE, f"key:{len(actor)}:{actor}{key}"))

@@ -31,6 +31,7 @@ from roomlog.services.limiter import Grant, Limited, Limiter, Rates
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import RoomState
+from roomlog_contract.ids import keyed_event_id
 from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX
 
 _RETRY_AFTER_S = 1.0
@@ -113,7 +114,7 @@ class Writer:
             event_id, digest = identity.new_id(), None
         else:
             check_key(key)
-            event_id = identity.keyed_event_id(command.room_id, command.actor.user_id, key)
+            event_id = keyed_event_id(command.room_id, command.actor.user_id, key)
             digest = identity.request_digest(command.request)
             if not command.first and not identity.is_fresh(key, now):
                 await self._progress.require_memory_of_ids(command.room_id)

@@ -159,6 +159,9 @@ class Seen(_Input, frozen=True, tag="seen"):
     sequence: int
 
 
+WantedOfRoom = Join | Leave | Pause | Unpause | Seen | Typing
+RoomInput = WantedOfRoom | Loaded | LoadFailed
+
 Input = (
     Connect
     | Close
@@ -171,15 +174,8 @@ Input = (
     | Frame
     | UnreadableFrame
     | Timer
-    | Join
-    | Leave
-    | Pause
-    | Unpause
-    | Loaded
-    | LoadFailed
+    | RoomInput
     | Restore
     | Enqueue
     | Withdraw
-    | Typing
-    | Seen
 )

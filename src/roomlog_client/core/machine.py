@@ -15,9 +15,9 @@ from typing import Any, assert_never
 
 import msgspec
 
+from roomlog_client.core import command_queue, rooms, tokens
 from roomlog_client.core import effects as ef
 from roomlog_client.core import inputs as inp
-from roomlog_client.core import queue, rooms, tokens
 from roomlog_client.core.states import Reason, ReasonCode, State
 from roomlog_client.core.turn import Refs, Turn, oldest
 from roomlog_contract import frames as fr
@@ -37,7 +37,7 @@ class Config(msgspec.Struct, frozen=True):
     """`persistent`: the shell keeps a persistent queue. `user_id`: who the user is, where that is
     known before the first `hello`."""
 
-    queue_max: int = queue.QUEUE_MAX
+    queue_max: int = command_queue.QUEUE_MAX
     persistent: bool = False
     user_id: str | None = None
 
@@ -52,7 +52,7 @@ class Machine:
         self.reason: Reason | None = Reason(ReasonCode.NOT_STARTED, None, "")
         self.attempt = 0
         self.rooms = rooms.Rooms(refs)
-        self.queue = queue.Queue(
+        self.queue = command_queue.CommandQueue(
             refs,
             items_max=config.queue_max,
             persistent=config.persistent,
@@ -167,33 +167,8 @@ class Machine:
             case inp.Withdraw():
                 self.queue.withdraw(turn, given)
 
-    def _room(
-        self,
-        turn: Turn,
-        given: inp.Join
-        | inp.Leave
-        | inp.Pause
-        | inp.Unpause
-        | inp.Loaded
-        | inp.LoadFailed
-        | inp.Typing
-        | inp.Seen,
-    ) -> None:
-        connected = self._connected
+    def _room(self, turn: Turn, given: inp.RoomInput) -> None:
         match given:
-            case inp.Join():
-                self.rooms.join(turn, given, connected=connected)
-            case inp.Leave():
-                self.rooms.leave(turn, given.room_id, connected=connected)
-            case inp.Pause():
-                self.rooms.pause(turn, given.room_id, connected=connected)
-            case inp.Unpause():
-                self.rooms.unpause(turn, given.room_id, connected=connected)
-            case inp.Seen():
-                self.rooms.seen(turn, given, connected=connected)
-            case inp.Typing():
-                if connected:
-                    self.rooms.typing(turn, given)
             case inp.Loaded():
                 room_id = self.rooms.loaded(turn, given)
                 if room_id is not None:
@@ -202,7 +177,7 @@ class Machine:
             case inp.LoadFailed():
                 self.rooms.load_failed(turn, given)
             case _:
-                assert_never(given)
+                self.rooms.wanted(turn, given, connected=self._connected)
 
     # Timers
 
@@ -222,8 +197,8 @@ class Machine:
             self._tokens.fetch(turn)
         elif timer.startswith(rooms.TIMER):
             self.rooms.timer(turn, timer.removeprefix(rooms.TIMER))
-        elif timer.startswith(queue.TIMER):
-            self.queue.timer(turn, timer.removeprefix(queue.TIMER))
+        elif timer.startswith(command_queue.TIMER):
+            self.queue.timer(turn, timer.removeprefix(command_queue.TIMER))
 
     def _heartbeat(self, turn: Turn) -> None:
         asked_ms = oldest([*self.queue.asked_ms(), *self.rooms.asked_ms()])
@@ -251,24 +226,16 @@ class Machine:
 
     def _frame(self, turn: Turn, frame: fr.ServerFrame | inp.UnreadableEvent) -> None:
         if not self._connected:
-            if self.state is State.CONNECTING and self._socket:
-                self._first_frame(turn, frame)
+            self._first_frame(turn, frame)
             return
         self._heard = True
         match frame:
             case fr.MessageBroadcast() | inp.UnreadableEvent():
                 self._event(turn, frame)
-            case fr.Ack():
-                awaited = self.rooms.awaits(frame.room_id, frame.sequence)
-                self.queue.acked(turn, frame, awaited=awaited)
-            case fr.Error():
-                self._error(turn, frame)
-            case fr.Subscribed():
-                self.rooms.subscribed(turn, frame)
-            case fr.Live():
-                self.rooms.live(turn, frame)
-            case fr.Unsubscribed():
-                self.rooms.unsubscribed(turn, frame)
+            case fr.Ack() | fr.Error():
+                self._answer(turn, frame)
+            case fr.Subscribed() | fr.Live() | fr.Unsubscribed():
+                self.rooms.told(turn, frame)
             case fr.Pong():
                 self._pinged = False
                 turn.emit(ef.CancelTimer("pong"))
@@ -283,6 +250,8 @@ class Machine:
                 assert_never(frame)
 
     def _first_frame(self, turn: Turn, frame: fr.ServerFrame | inp.UnreadableEvent) -> None:
+        if not self._socket:
+            return
         if isinstance(frame, fr.Error):
             turn.emit(ef.Report(frame.code.value, frame.detail, frame.room_id))
         if not isinstance(frame, fr.Hello):
@@ -310,11 +279,13 @@ class Machine:
             mine = isinstance(frame, fr.MessageBroadcast)
             turn.emit(ef.Deliver(frame, self.queue.event(frame.event.id) if mine else None))
 
-    def _error(self, turn: Turn, frame: fr.Error) -> None:
-        if self.queue.refused(turn, frame) or self.rooms.refused(turn, frame):
-            return
-        self._tokens.refused(frame)
-        turn.emit(ef.Report(frame.code.value, frame.detail, frame.room_id))
+    def _answer(self, turn: Turn, frame: fr.Ack | fr.Error) -> None:
+        if isinstance(frame, fr.Ack):
+            awaited = self.rooms.awaits(frame.room_id, frame.sequence)
+            self.queue.acked(turn, frame, awaited=awaited)
+        elif not (self.queue.refused(turn, frame) or self.rooms.refused(turn, frame)):
+            self._tokens.refused(frame)
+            turn.emit(ef.Report(frame.code.value, frame.detail, frame.room_id))
 
     # Transitions
 

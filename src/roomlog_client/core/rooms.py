@@ -83,46 +83,54 @@ class Rooms:
 
     # What the user wants
 
-    def join(self, turn: Turn, joined: inp.Join, *, connected: bool) -> None:
-        room = self._rooms.get(joined.room_id)
-        if room is not None and room.phase is not Phase.ENDED:
-            return
+    def wanted(self, turn: Turn, given: inp.WantedOfRoom, *, connected: bool) -> None:
+        """Take it in, and tell the server where there is a connection."""
+        room = self._rooms.get(given.room_id)
+        if isinstance(given, inp.Join):
+            if room is None or room.phase is Phase.ENDED:
+                self._join(turn, given, connected=connected)
+        elif room is None:
+            pass
+        elif isinstance(given, inp.Seen | inp.Typing):
+            self._say(turn, room, given, hears=connected and room.phase in _HEARS)
+        else:
+            self._change(turn, room, given, connected=connected)
+
+    def _join(self, turn: Turn, joined: inp.Join, *, connected: bool) -> None:
         room = self._rooms[joined.room_id] = Room(joined)
         if connected:
             self._subscribe(turn, room)
 
-    def leave(self, turn: Turn, room_id: str, *, connected: bool) -> None:
-        room = self._rooms.pop(room_id, None)
-        if room is not None and connected:
-            self._unsubscribe(turn, room)
+    def _change(
+        self,
+        turn: Turn,
+        room: Room,
+        given: inp.Leave | inp.Pause | inp.Unpause,
+        *,
+        connected: bool,
+    ) -> None:
+        match given:
+            case inp.Leave():
+                del self._rooms[room.room_id]
+                self._stop(turn, room, connected=connected)
+            case inp.Pause():
+                if room.followed:
+                    self._stop(turn, room, connected=connected)
+                    room.phase = Phase.PAUSED
+            case inp.Unpause():
+                if room.phase is Phase.PAUSED:
+                    room.phase = Phase.IDLE
+                    if connected:
+                        self._subscribe(turn, room)
 
-    def pause(self, turn: Turn, room_id: str, *, connected: bool) -> None:
-        room = self._rooms.get(room_id)
-        if room is not None and room.followed:
-            if connected:
-                self._unsubscribe(turn, room)
-            room.phase = Phase.PAUSED
-
-    def unpause(self, turn: Turn, room_id: str, *, connected: bool) -> None:
-        room = self._rooms.get(room_id)
-        if room is not None and room.phase is Phase.PAUSED:
-            room.phase = Phase.IDLE
-            if connected:
-                self._subscribe(turn, room)
-
-    def seen(self, turn: Turn, given: inp.Seen, *, connected: bool) -> None:
-        room = self._rooms.get(given.room_id)
-        if room is None or (room.seen is not None and given.sequence <= room.seen):
-            return
-        room.seen = given.sequence
-        if connected and room.phase in _HEARS:
-            self._tell_seen(turn, room)
-
-    def typing(self, turn: Turn, given: inp.Typing) -> None:
-        """On a connection that stands."""
-        room = self._rooms.get(given.room_id)
-        if room is not None and room.phase in _HEARS:
-            turn.emit(ef.Send(fr.Typing(room_id=room.room_id, active=given.active)))
+    def _say(self, turn: Turn, room: Room, given: inp.Seen | inp.Typing, *, hears: bool) -> None:
+        if isinstance(given, inp.Typing):
+            if hears:
+                turn.emit(ef.Send(fr.Typing(room_id=room.room_id, active=given.active)))
+        elif room.seen is None or given.sequence > room.seen:
+            room.seen = given.sequence
+            if hears:
+                self._tell_seen(turn, room)
 
     # The connection
 
@@ -160,10 +168,24 @@ class Rooms:
 
     # What the server says of a room
 
-    def subscribed(self, turn: Turn, frame: fr.Subscribed) -> None:
+    def told(self, turn: Turn, frame: fr.Subscribed | fr.Live | fr.Unsubscribed) -> None:
+        """Take in what is no event."""
         room = self._rooms.get(frame.room_id)
-        if room is None or room.phase is not Phase.SUBSCRIBING or frame.ref != room.ref:
+        if room is None:
             return
+        match frame:
+            case fr.Subscribed():
+                if room.phase is Phase.SUBSCRIBING and frame.ref == room.ref:
+                    self._subscribed(turn, room, frame)
+            case fr.Live():
+                if room.phase is Phase.REPLAYING and room.position is not None:
+                    room.position = max(room.position, frame.sequence)
+                    self._live(turn, room)
+            case fr.Unsubscribed():
+                if frame.ref is None and room.phase in _SUBSCRIBED:
+                    self._end(turn, room, frame.code, frame.detail)
+
+    def _subscribed(self, turn: Turn, room: Room, frame: fr.Subscribed) -> None:
         turn.emit(ef.Pass(frame))
         if frame.resumed:
             room.epoch = frame.epoch
@@ -192,17 +214,6 @@ class Rooms:
             return False
         room.position = frame.sequence
         return True
-
-    def live(self, turn: Turn, frame: fr.Live) -> None:
-        room = self._rooms.get(frame.room_id)
-        if room is not None and room.phase is Phase.REPLAYING and room.position is not None:
-            room.position = max(room.position, frame.sequence)
-            self._live(turn, room)
-
-    def unsubscribed(self, turn: Turn, frame: fr.Unsubscribed) -> None:
-        room = self._rooms.get(frame.room_id)
-        if frame.ref is None and room is not None and room.phase in _SUBSCRIBED:
-            self._end(turn, room, frame.code, frame.detail)
 
     def refused(self, turn: Turn, frame: fr.Error) -> bool:
         """Whether the error answers a `subscribe`; where it does, it is taken in."""
@@ -240,7 +251,7 @@ class Rooms:
         if room is None or room.load is None or room.load.load != given.load or room.retrying:
             return
         if given.code in {ErrorCode.FORBIDDEN, ErrorCode.NOT_FOUND}:
-            self._unsubscribe(turn, room)
+            self._stop(turn, room, connected=True)
             self._end(turn, room, given.code, given.detail)
         else:
             wait_ms = given.retry_after_ms
@@ -261,7 +272,9 @@ class Rooms:
         )
         turn.emit(ef.Send(frame))
 
-    def _unsubscribe(self, turn: Turn, room: Room) -> None:
+    def _stop(self, turn: Turn, room: Room, *, connected: bool) -> None:
+        if not connected:
+            return
         if room.retrying:
             room.retrying = False
             turn.emit(ef.CancelTimer(TIMER + room.room_id))

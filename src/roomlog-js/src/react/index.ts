@@ -171,7 +171,7 @@ export function usePresence(room_id: string): readonly string[] {
   return useRoomPart(room_id, (now) => now.online);
 }
 
-/** The user ids of all others who type, and `setTyping`: say it each second or two while so. */
+/** The user ids of all others who type, and `setTyping`, to be called with each key. */
 export function useTyping(room_id: string): {
   readonly users: readonly string[];
   readonly setTyping: (active: boolean) => void;

@@ -68,7 +68,7 @@ class Item:
         return keyed_event_id(self.room_id, user_id, self.name[1])
 
 
-class Queue:
+class CommandQueue:
     """All commands that are not in the log, and those whose events have not come yet."""
 
     def __init__(
@@ -138,9 +138,7 @@ class Queue:
             elif item.user_id != user_id:
                 self._remove(item)
                 detail = "a command of another user's"
-                turn.emit(
-                    ef.Unsent(*item.name, "user_changed", detail, item.maybe_sent, kept=True)
-                )
+                turn.emit(ef.Unsent(*item.name, "user_changed", detail, item.maybe_sent, kept=True))
 
     # The connection
 
@@ -155,9 +153,7 @@ class Queue:
         for item in list(self._items.values()):
             if not self._persistent:
                 self._remove(item)
-            turn.emit(
-                ef.Unsent(*item.name, code, detail, item.maybe_sent, kept=self._persistent)
-            )
+            turn.emit(ef.Unsent(*item.name, code, detail, item.maybe_sent, kept=self._persistent))
 
     def send(self, turn: Turn, may_be_sent_to: Callable[[str], bool]) -> None:
         """Send what may be sent: one for each room at a time, in order."""
