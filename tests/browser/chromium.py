@@ -5,6 +5,7 @@ is for conditions in the page, each with a deadline.
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 START_TIMEOUT_S = 60
@@ -59,8 +61,8 @@ def find() -> str | None:
 class Wire:
     """The one connection to the browser; sessions are told apart by their id."""
 
-    def __init__(self, url: str) -> None:
-        self._socket: ClientConnection = connect(url, max_size=None, compression=None)
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
         self._numbers = itertools.count(1)
         self._answers: dict[int, Future[dict[str, Any]]] = {}
         self._listeners: dict[tuple[str | None, str], Callable[[dict[str, Any]], None]] = {}
@@ -85,19 +87,15 @@ class Wire:
         self._listeners[session, method] = listener
 
     def _read(self) -> None:
-        try:
+        with contextlib.suppress(ConnectionClosed):
             for text in self._socket:
                 told = json.loads(text)
                 if "id" in told:
                     self._answers.pop(told["id"]).set_result(told)
                 elif listener := self._listeners.get((told.get("sessionId"), told["method"])):
                     listener(told["params"])
-        except Exception as error:  # the browser is gone: whoever waits is told
-            for answer in self._answers.values():
-                answer.set_exception(error)
-
-    def close(self) -> None:
-        self._socket.close()
+        for answer in list(self._answers.values()):
+            answer.set_exception(ConnectionError("Chromium is gone"))
 
 
 class Page:
@@ -220,9 +218,7 @@ class Page:
         self.click_at(*self.place(button))
 
     def wheel(self, x: float, y: float, delta_y: float) -> None:
-        self.call(
-            "Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=delta_y
-        )
+        self.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=delta_y)
 
     def type(self, text: str) -> None:
         """Write into what has the focus."""
@@ -288,10 +284,12 @@ def running_browser(program: str, folder: Path) -> Generator[Browser]:
             stdin=subprocess.DEVNULL,
         )
     try:
-        wire = Wire(_address(process, profile, log))
-        yield Browser(wire)
-        wire.call("Browser.close")
-        wire.close()
+        address = _address(process, profile, log)
+        # Chromium answers no pings here.
+        with connect(address, max_size=None, compression=None, ping_interval=None) as socket:
+            wire = Wire(socket)
+            yield Browser(wire)
+            wire.call("Browser.close")
         process.wait(STOP_TIMEOUT_S)
     finally:
         process.terminate()

@@ -4,6 +4,8 @@ import { nameOf } from "./format";
 import { useRoomView } from "./room-context";
 
 const CHARS_MAX = 300;
+/** Then it is taken away: what was deleted must not be left standing here. */
+const SAID_MS = 5000;
 
 /** Says what others say as it comes, for who does not see it. */
 export function Announcer(props: { readonly messages: readonly RoomMessage[] }): React.ReactNode {
@@ -22,6 +24,10 @@ export function Announcer(props: { readonly messages: readonly RoomMessage[] }):
       setSaid(`${nameOf(newest.sender_id, members)}: ${text}`);
     }
   }, [newest, members, userId]);
+  useEffect(() => {
+    const timer = setTimeout(() => setSaid(""), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
   return (
     <div className="visually-hidden" aria-live="polite">
       {said}

@@ -55,6 +55,9 @@ export function isSameDay(one: string | number, other: string | number): boolean
 /** A length of time in its two largest units: `2 h 05 min`. */
 export function duration(ms: number): string {
   const whole = Math.max(0, ms);
+  if (whole < 10 * SECOND_MS) {
+    return `${(whole / SECOND_MS).toFixed(1)} s`;
+  }
   if (whole < MINUTE_MS) {
     return `${Math.round(whole / SECOND_MS)} s`;
   }

@@ -28,10 +28,14 @@ export function Composer(props: {
   const { roomId, writing, draft, onDraft, onSend, onCancel, onEditLast } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const [caret, setCaret] = useState(0);
-  const { members } = useRoomView();
+  const { members, userId } = useRoomView();
   const id = useId();
   const isTyping = useTypingTold(roomId);
-  const mentions = useMentions(members, draft, caret);
+  const all = useMemo(
+    () => mentionables(members).filter((one) => one.id !== userId),
+    [members, userId],
+  );
+  const mentions = useMentions(all, draft, caret);
 
   useLayoutEffect(() => {
     const element = field.current;
@@ -162,12 +166,7 @@ interface Mentions {
   readonly onKey: (key: React.KeyboardEvent, take: (chosen: Mentionable) => void) => boolean;
 }
 
-function useMentions(
-  members: ReadonlyMap<string, { readonly name: string | null }>,
-  text: string,
-  caret: number,
-): Mentions {
-  const all = useMemo(() => mentionables(members), [members]);
+function useMentions(all: readonly Mentionable[], text: string, caret: number): Mentions {
   const begun = mentionAt(text, caret);
   const found = useMemo(() => (begun === null ? [] : matching(all, begun)), [all, begun]);
   const [chosen, setChosen] = useState(0);
@@ -231,7 +230,8 @@ function MentionList(props: {
             onChosen(one);
           }}
         >
-          <b>@{one.written}</b> <span className="quiet">{one.name}</span>
+          <b>@{one.written}</b>{" "}
+          <span className="quiet">{one.name === one.written ? one.id : one.name}</span>
         </li>
       ))}
     </ul>

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
 const EMOJI = [
   ["👍", "thumbs up"],
@@ -42,6 +42,13 @@ export function EmojiPicker(props: {
 }): React.ReactNode {
   const { onPicked, onClose } = props;
   const place = useRef<HTMLDivElement>(null);
+  const [isAbove, setAbove] = useState(false);
+
+  useLayoutEffect(() => {
+    const bottom = place.current?.getBoundingClientRect().bottom ?? 0;
+    const end = place.current?.closest(".scroller")?.getBoundingClientRect().bottom ?? bottom;
+    setAbove(bottom > end);
+  }, []);
 
   useEffect(() => {
     const element = place.current;
@@ -77,7 +84,13 @@ export function EmojiPicker(props: {
     }
   };
   return (
-    <div ref={place} className="emoji" role="group" aria-label="Reactions" onKeyDown={onKeyDown}>
+    <div
+      ref={place}
+      className={isAbove ? "emoji above" : "emoji"}
+      role="group"
+      aria-label="Reactions"
+      onKeyDown={onKeyDown}
+    >
       {EMOJI.map(([emoji, name]) => (
         <button
           key={emoji}

@@ -15,7 +15,10 @@ export interface SeenMessages {
 }
 
 const ROWS_BEFORE_MORE = 25;
-const MORE_MESSAGES = 250;
+const MORE_MESSAGES = 200;
+/** Whoever has gone back so far goes further: fewer, larger pages. */
+const FAR_BACK = 1000;
+const FAR_MESSAGES = 500;
 
 /** A room's messages, of which only those in sight exist; older ones are loaded on the way up. */
 export function MessageList(props: {
@@ -40,7 +43,7 @@ export function MessageList(props: {
   const seen = useCallback(
     ({ isAtEnd, first, end }: Seen) => {
       if (first < ROWS_BEFORE_MORE && hasMore && !loadingMore) {
-        void loadMore(MORE_MESSAGES);
+        void loadMore(rows.length > FAR_BACK ? FAR_MESSAGES : MORE_MESSAGES);
       }
       const shown = rows.slice(first, end);
       const last = shown.findLast((row) => row.kind === "message" && row.message.logged);

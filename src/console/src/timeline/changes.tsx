@@ -45,7 +45,7 @@ export function Changes(props: {
               onClick={() => onMark(mark)}
             >
               <Icon name={ICONS[mark.kind]} />
-              <span>{told(mark, nameOf(mark.actor, members))}</span>
+              <span>{told(mark, (user) => nameOf(user, members))}</span>
               <time title={exactTime(mark.at_ms)}>{timeWithSeconds(mark.at_ms)}</time>
             </button>
             {(mark.kind === "edit" || mark.kind === "delete") && (
@@ -62,7 +62,8 @@ export function Changes(props: {
 
 const CHARS_MAX = 90;
 
-function told({ kind, detail }: Mark, actor: string): string {
+function told({ kind, detail, actor: by, about }: Mark, name: (user: string) => string): string {
+  const actor = name(by);
   const text = detail.length > CHARS_MAX ? `${detail.slice(0, CHARS_MAX)}…` : detail;
   switch (kind) {
     case "edit":
@@ -74,6 +75,6 @@ function told({ kind, detail }: Mark, actor: string): string {
     case "status":
       return `${actor} set ${STATUS_NAMES[detail as keyof typeof STATUS_NAMES] ?? detail}`;
     case "member":
-      return text;
+      return `${name(about)} ${detail} by ${actor}`;
   }
 }

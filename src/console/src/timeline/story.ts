@@ -1,4 +1,4 @@
-import { Fold, type RoomEvent, type RoomStatus } from "roomlog-js";
+import { type AnyEvent, Fold, type RoomEvent, type RoomStatus } from "roomlog-js";
 
 /** What kind of thing a mark stands for. */
 export type MarkKind = "edit" | "delete" | "redact" | "status" | "member";
@@ -163,7 +163,7 @@ export class Story {
         }
         return;
       case "member_changed":
-        mark("member", effect.user_id, effect.message.content);
+        mark("member", effect.user_id, memberChange(event.event));
         return;
       case "message_added": {
         const { message_id, content } = effect.message;
@@ -192,6 +192,17 @@ export class Story {
     const versions = this.#versions.get(message_id) ?? [];
     versions.push({ sequence, at, by: event.actor, content, deleted, reason });
     this.#versions.set(message_id, versions);
+  }
+}
+
+function memberChange(event: AnyEvent): string {
+  switch (event.type) {
+    case "member.added":
+      return `added as ${event.role}`;
+    case "member.role_changed":
+      return `made ${event.role}`;
+    default:
+      return "removed";
   }
 }
 

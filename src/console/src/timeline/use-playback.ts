@@ -79,6 +79,15 @@ export function usePlayback(story: Story, at: number | null, head: number): Play
     return () => cancelAnimationFrame(frame);
   }, [isPlaying, story]);
 
+  // Whoever follows a link to another moment of this room goes there.
+  const asked = useRef(at);
+  useEffect(() => {
+    if (at !== null && at !== asked.current) {
+      goTo(at);
+    }
+    asked.current = at;
+  }, [at, goTo]);
+
   const isOver = place !== null && place.time_ms >= story.ends_ms;
   useEffect(() => {
     if (isPlaying && isOver) {
