@@ -1,5 +1,6 @@
-"""Node packages for tests: their own tools, installed as their lock says."""
+"""Packages of npm that tests need: each in a folder of its own, with a lock."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,38 +8,68 @@ from pathlib import Path
 
 import pytest
 
-TIMEOUT_S = 280
+INSTALL_TIMEOUT_S = 240
 
 
-def npm(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run npm in a package's folder, to its end; stdout and stderr come together.
+def node_with_packages(folder: Path) -> str:
+    """The path of node, with the packages of `folder`'s lock installed beside it.
 
-    The package is installed first where it isn't yet as its lock says. The test is skipped where
-    there is no npm, but in CI it fails.
+    `.ci/run` installs them; elsewhere the first test that asks does. What is missing fails in CI,
+    and skips elsewhere.
     """
-    program = shutil.which("npm")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("npm is not installed: .ci/run installs it")
-        pytest.skip("npm is not installed: it runs what is written in TypeScript")
-    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        done = _run(program, folder, "ci")
-        assert done.returncode == 0, done.stdout[-4000:]
-    return _run(program, folder, *arguments, **environment)
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        _give_up("node and npm are not installed")
+    if not _is_installed(folder):
+        done = subprocess.run(
+            [npm, "ci"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            _give_up(f"npm ci in {folder.name} failed: {done.stderr[-2000:]}")
+    return node
 
 
-def _run(
-    program: str, folder: Path, *arguments: str, **environment: str
+def npm_run(
+    folder: Path, script: str, *, timeout_s: float, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
+    """Run a script of the package in `folder` to its end; stdout and stderr come together."""
+    node_with_packages(folder)
     return subprocess.run(
-        [program, *arguments],
+        ["npm", "run", script],
         cwd=folder,
         env={**os.environ, "NO_COLOR": "1", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
+
+
+def _is_installed(folder: Path) -> bool:
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    return all(
+        _version(folder / place) == package["version"]
+        for place, package in locked.items()
+        if place and not package.get("optional")
+    )
+
+
+def _version(package: Path) -> str | None:
+    try:
+        return json.loads((package / "package.json").read_text())["version"]
+    except FileNotFoundError:
+        return None
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (see .ci/run)")
+    pytest.skip(reason)

@@ -99,6 +99,12 @@ class Feed(Protocol):
         """Compare with the log now, and deliver what was missed."""
         ...
 
+    async def settled(self) -> bool:
+        """Wait until what the log took before this call has come, at the price of a round trip
+        that all feeds share; false where something is known to be missing still, and while the
+        log is away."""
+        ...
+
     async def close(self) -> None:
         """End the subscription; the listener is not called again."""
         ...
@@ -237,18 +243,6 @@ class SnapshotStore(Protocol):
         ...
 
 
-class ReadMarkers(Protocol):
-    """How far each user has read each room: neither conversation nor projection."""
-
-    async def get(self, user_id: str) -> Mapping[str, int]:
-        """All of a user's markers: room id to sequence."""
-        ...
-
-    async def put(self, user_id: str, room_id: str, sequence: int) -> None:
-        """Move a marker."""
-        ...
-
-
 class Clock(Protocol):
     """The wall clock, to be replaced where time itself is under test."""
 
@@ -366,6 +360,10 @@ class RoomRow(msgspec.Struct, frozen=True):
 
 class ReadModel(Protocol):
     """The tables, read only. Every method raises DatabaseUnavailableError within a few seconds."""
+
+    async def answers(self) -> None:
+        """Return when the tables answer, by a round trip that all who ask share."""
+        ...
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         """The partition's checkpoint; None before anything was projected."""

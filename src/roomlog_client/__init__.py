@@ -8,7 +8,7 @@
 `docs/client/python.md` is the guide, `docs/client/specification.md` says what it does.
 """
 
-from roomlog_client.client import OnSignal, RoomlogClient, Signal
+from roomlog_client.client import RoomlogClient
 from roomlog_client.core.states import Reason, ReasonCode, State
 from roomlog_client.errors import (
     ClosedError,
@@ -21,6 +21,7 @@ from roomlog_client.errors import (
 )
 from roomlog_client.rest import Reload
 from roomlog_client.room import Pending, Room
+from roomlog_client.signals import OnSignal, Signal
 from roomlog_client.tokens import TokenSource
 from roomlog_client.view import RoomView
 from roomlog_client.waiters import Sent

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,28 +27,12 @@ from roomlog_client.keys import new_key
 from roomlog_client.queue_file import QueueFile
 from roomlog_client.rest import Rest, load
 from roomlog_client.room import OnReset, Pending, Room
+from roomlog_client.signals import OnSignal, Signal
 from roomlog_client.tokens import Tokens, TokenSource
 from roomlog_client.waiters import Sent, Waiters
 from roomlog_contract import frames as fr
 from roomlog_contract import resources as rs
 from roomlog_contract.types import RoomRole
-
-Signal = (
-    ef.StateChanged
-    | ef.RoomLive
-    | ef.RoomEnded
-    | ef.Held
-    | ef.Merged
-    | ef.Acked
-    | ef.Refused
-    | ef.Report
-    | fr.Subscribed
-    | fr.Presence
-    | fr.TypingUsers
-    | fr.Notification
-    | fr.Notice
-)
-OnSignal = Callable[[Signal], None]
 
 _logger = logging.getLogger(__name__)
 
@@ -130,6 +114,7 @@ class RoomlogClient:
             if self._queue_file is not None:
                 self.post(inp.Restore(list(self._queue_file.items.values())))
         self.post(inp.Connect())
+        await self._driver.settled()
 
     async def close(self) -> None:
         """End it for good. Who waits for a command is told UnsentError."""
@@ -162,6 +147,8 @@ class RoomlogClient:
     async def wait_for(self, *states: State) -> State:
         """Return when the connection is in one of these states. Raises ClosedError where it gets
         closed and that is none of them."""
+        if self._driver is not None:
+            await self._driver.settled()
         while self.state not in states:
             if self.state is State.CLOSED:
                 raise self._closed()
@@ -180,7 +167,9 @@ class RoomlogClient:
     async def set_token(self, token: TokenSource) -> None:
         """Go on with another token of the same user. Raises what its function raises."""
         self._tokens.replace(token)
-        self.post(await self._tokens.fetch())
+        if self._driver is not None:
+            self.post(await self._tokens.fetch())
+            await self._driver.settled()
 
     # Rooms
 
@@ -246,7 +235,7 @@ class RoomlogClient:
             severity=severity,
             members=[rs.NewMember(who, RoomRole(role)) for who, role in (members or {}).items()],
         )
-        key = idempotency_key or new_key()
+        key = new_key() if idempotency_key is None else idempotency_key
         return await self.rest.post("/api/rooms", rs.RoomResponse, body, key)
 
     # What rooms ask for
@@ -258,6 +247,11 @@ class RoomlogClient:
         if self._over is not None:
             raise self._over
         self._driver.post(*inputs)
+
+    def post_next(self, given: inp.Input) -> None:
+        """Have an input taken next, from within what the machine tells."""
+        assert self._driver is not None
+        self._driver.post_next(given)
 
     def forget(self, room: Room) -> None:
         """The room is not followed any more."""
@@ -271,8 +265,12 @@ class RoomlogClient:
                 yield Pending(item.name[1], item.status.value, item.command)
 
     async def command(self, room_id: str, key: str | None, command: inp.Command) -> Sent:
-        """Have a command carried out; returns at its ack. Raises as `Waiters.command`."""
-        return await self._waiters.command((room_id, key or new_key()), command)
+        """Have a command carried out; returns at its ack. Raises as `Waiters.command`, and
+        ClosedError where the client is closed already."""
+        if self.state is State.CLOSED:
+            raise self._closed()
+        name = (room_id, new_key() if key is None else key)
+        return await self._waiters.command(name, command)
 
     def _new_socket(self, token: str, take: Take) -> Socket:
         return Socket(self._ws_url, token, take, tls=self._tls)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -58,6 +59,7 @@ class Driver:
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[tuple[Sequence[inp.Input], Callable[[], bool]]] = asyncio.Queue()
+        self._next: deque[inp.Input] = deque()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._socket: Socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +74,10 @@ class Driver:
     def post(self, *inputs: inp.Input) -> None:
         """Have inputs taken, in order, after those that were posted before."""
         self._inbox.put_nowait((inputs, lambda: True))
+
+    def post_next(self, given: inp.Input) -> None:
+        """Have an input taken before any other: for `tell`, which is called in the midst of one."""
+        self._next.append(given)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside that ends with the driver; it must not raise."""
@@ -107,6 +113,8 @@ class Driver:
                 for given in inputs:
                     if still():
                         await self._turn(given)
+                    while self._next:
+                        await self._turn(self._next.popleft())
                 self._inbox.task_done()
         except Exception as error:
             _logger.exception("the client failed")

@@ -42,6 +42,10 @@ class RoomClient(Protocol):
         """Have inputs taken."""
         ...
 
+    def post_next(self, given: inp.Input) -> None:
+        """Have one taken before any other."""
+        ...
+
     async def command(self, room_id: str, key: str | None, command: inp.Command) -> Sent:
         """Have a command carried out."""
         ...
@@ -300,7 +304,7 @@ class Room:
             self._wake.set()
             if len(self._buffer) >= BUFFERED_EVENTS_MAX and not self._paused:
                 self._paused = True
-                self._client.post(inp.Pause(self.room_id))
+                self._client.post_next(inp.Pause(self.room_id))
 
     def hear(self, frame: fr.Subscribed | fr.Presence | fr.TypingUsers) -> None:
         """Something was told about the room."""

@@ -1,4 +1,4 @@
-"""The ids that client and server both know how to make."""
+"""The ids that clients know how to make as the server does."""
 
 from uuid import UUID, uuid5
 

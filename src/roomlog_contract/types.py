@@ -1,6 +1,35 @@
-"""The words that events, frames and resources share."""
+"""The words and kinds of field that events, frames and resources share."""
 
 from enum import StrEnum
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+RoomId = Annotated[str, Meta(description="A room's UUID.", extra_json_schema={"format": "uuid"})]
+MessageId = Annotated[
+    str, Meta(description="A message's UUID.", extra_json_schema={"format": "uuid"})
+]
+EventId = Annotated[
+    str, Meta(description="The event's own UUID.", extra_json_schema={"format": "uuid"})
+]
+Actor = Annotated[str, Meta(description="The id of the user who did it.")]
+Timestamp = Annotated[
+    str,
+    Meta(
+        description="RFC 3339, in UTC with milliseconds.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Metadata = Annotated[
+    dict[str, Any],
+    Meta(
+        description="Depends on `message_type`. `image_ref`: `url` (https), `content_type` "
+        "(image/*), optional `alt`, `width`, `height`, `size`. `file_ref`: `url` (https), "
+        "`filename`, `content_type`, optional `size`, `sha256`. `incident_data`: `kind` and an "
+        "object `data`. `system`: `event`. The sender's own fields may stand beside these. "
+        "`mentions` is set by the server: the ids of the members whom the text names."
+    ),
+]
 
 
 class MessageType(StrEnum):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from roomlog.services import identity
 from roomlog_client.core import inputs as inp
 from roomlog_client.core.machine import Config, Machine
 from roomlog_contract.ids import keyed_event_id
@@ -45,8 +46,10 @@ def test_the_machine_does_what_the_table_says(case: dict[str, Any]):
 
 
 @pytest.mark.parametrize("one", _TABLE["event_ids"], ids=lambda one: one["key"])
-def test_an_event_id_is_made_of_room_user_and_key(one: dict[str, str]):
-    assert keyed_event_id(one["room_id"], one["user_id"], one["key"]) == one["event_id"]
+def test_client_and_server_make_the_same_event_id_of_room_user_and_key(one: dict[str, str]):
+    named = (one["room_id"], one["user_id"], one["key"])
+
+    assert keyed_event_id(*named) == identity.keyed_event_id(*named) == one["event_id"]
 
 
 def _rows(heading: str) -> list[list[str]]:

@@ -14,6 +14,7 @@ import pytest
 
 from roomlog.core.search_query import parse_search
 from roomlog.embedded.postgres import run_postgres
+from roomlog.ports import MessageQuery
 from roomlog.postgres import search
 from roomlog.postgres.connection import server_settings
 from roomlog.postgres.migrate import migrate
@@ -53,7 +54,7 @@ READS = {
     "versions": [MESSAGE, 0, 50],
 }
 WRITES = {"add_dead", "count_dead", "first_position", "halt", "move_position"}
-SEARCHES = {"search_window", "search_rest"}
+SEARCHES = {"search_window", "search_range", "search_rest"}
 
 _FILL = f"""
 INSERT INTO incident_rooms SELECT lpad(to_hex(n), 32, '0')::uuid, 'room', NULL, NULL, 'open',
@@ -195,9 +196,10 @@ async def explained(
     url: str, name: str, text: str, *, ascending: bool = False, ranked_at: int | None = None
 ) -> dict[str, Any]:
     statement = search.Statement(parse_search(text), ranked_at=ranked_at)
-    span = search.Range(2**63 - 1, -1, ascending, name)
-    values = [LARGE_ROOM, span.below, span.above, None, None, None, 50, *statement.values]
-    return await plan(url, statement.text(span), values)
+    values = statement.parameters(
+        MessageQuery(LARGE_ROOM, 50), search.Range(2**63 - 1, -1, ascending), 50
+    )
+    return await plan(url, statement.text(name, ascending=ascending), values)
 
 
 def indexes(found: dict[str, Any]) -> set[str]:

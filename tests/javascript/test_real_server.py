@@ -3,23 +3,25 @@
 import json
 import re
 
-from tests.javascript.test_typescript import PACKAGE
-from tests.npm import npm
+import pytest
+
+from tests.javascript.test_typescript import PACKAGE, SCRIPT_TIMEOUT_S
+from tests.npm import npm_run
 from tests.stack import Stack
 
 HISTORIES_S = 45
+REAL_TIMEOUT_S = 400
 
 
+@pytest.mark.timeout(REAL_TIMEOUT_S + SCRIPT_TIMEOUT_S)
 def test_client_hooks_and_documentation_hold_against_a_real_server(stack: Stack):
-    users = ("ada", "bob", "cyd")
-    server = {
-        "url": stack.base_url,
-        "tokens": {user: stack.token(f"{user}@example.org") for user in users},
-    }
-    built = npm(PACKAGE, "run", "build")
+    server = {"url": stack.base_url, "secret": stack.secret}
+    built = npm_run(PACKAGE, "build", timeout_s=SCRIPT_TIMEOUT_S)
     assert built.returncode == 0, built.stdout[-4000:]
-    told = npm(
-        *(PACKAGE, "run", "test:real"),
+    told = npm_run(
+        PACKAGE,
+        "test:real",
+        timeout_s=REAL_TIMEOUT_S,
         ROOMLOG_TEST_SERVER=json.dumps(server),
         ROOMLOG_TEST_SECONDS=str(HISTORIES_S),
     )

@@ -7,10 +7,11 @@ import pytest
 
 from tests.house.repository import ROOT, tracked_files
 from tests.javascript import contract_types
-from tests.npm import npm
+from tests.npm import npm_run
 
 PACKAGE = ROOT / "src" / "roomlog-js"
 FILE_LINES_MAX = 450
+SCRIPT_TIMEOUT_S = 200
 LINE_CHARS_MAX = 100
 
 
@@ -22,7 +23,7 @@ def test_its_types_are_those_of_the_contract():
 
 @pytest.mark.parametrize("script", ["typecheck", "build", "test"])
 def test_the_package_is_sound(script: str):
-    told = npm(PACKAGE, "run", script)
+    told = npm_run(PACKAGE, script, timeout_s=SCRIPT_TIMEOUT_S)
 
     assert told.returncode == 0, told.stdout[-6000:]
 

@@ -5,7 +5,7 @@ import { RoomlogError } from "./errors.js";
 import { Http } from "./http.js";
 import { uuid7 } from "./ids.js";
 import { type Ack, Items, type PendingItem } from "./items.js";
-import type { Command, Effect, Settlement } from "./machine/types.js";
+import type { Command, Effect, Settlement, StoredItem } from "./machine/types.js";
 import { isOffline, watchNetwork } from "./network.js";
 import { type ClientOptions, type Configuration, configured } from "./options.js";
 import type { QueueStore } from "./queue-store.js";
@@ -55,7 +55,6 @@ export class RoomlogClient {
     report: new Set(),
   };
   #restoring: Promise<void> | null = null;
-  #restored = false;
   #unwatch: (() => void) | null = null;
 
   constructor(options: ClientOptions) {
@@ -78,9 +77,12 @@ export class RoomlogClient {
     this.connection = new Connection({ state, reason, userId, retryAt: null });
     this.roomList = new RoomList(this.rest, (room) => this.#amended(room));
     this.#host = this.#roomHost();
+    if (queue !== null) {
+      this.#restore(queue);
+    }
   }
 
-  /** Start, or try again now. What an earlier run left in the persistent queue is sent first. */
+  /** Start, or try again now. */
   connect(): void {
     this.#unwatch ??= watchNetwork(
       () => this.#driver.give({ type: "online" }),
@@ -147,47 +149,78 @@ export class RoomlogClient {
 
   async #command(room_id: string, command: Command, options: CommandOptions): Promise<Ack> {
     const { signal, key = uuid7(Date.now()) } = options;
+    if (this.#restoring !== null) {
+      await this.#restoring;
+    }
     if (signal?.aborted === true) {
       throw new RoomlogError("withdrawn", "never sent");
     }
     refuseUnsendable(command, this.#items.get(room_id, key));
     const answer = this.#items.wait(room_id, key, command);
     this.#driver.give({ type: "enqueue", room_id, key, command });
-    if (signal === undefined) {
-      return answer;
-    }
+    return signal === undefined ? answer : this.#unlessAborted(answer, room_id, key, signal);
+  }
+
+  #unlessAborted(
+    answer: Promise<Ack>,
+    room_id: string,
+    key: string,
+    signal: AbortSignal,
+  ): Promise<Ack> {
     return new Promise((resolve, reject) => {
       const giveUp = (): void => {
         this.#driver.give({ type: "withdraw", room_id, key });
-        // Where it was withdrawn, the answer said so already.
-        reject(new RoomlogError("abandoned", "on its way all the same", { maybeSent: true }));
+        this.#driver.afterwards(() => {
+          // Where it was withdrawn, the answer says so.
+          if (this.#items.get(room_id, key) !== undefined) {
+            reject(new RoomlogError("abandoned", "on its way all the same", { maybeSent: true }));
+          }
+        });
       };
       signal.addEventListener("abort", giveUp, { once: true });
       answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
     });
   }
 
-  /** At once, unless the persistent queue has still to be read. */
-  #afterRestoring(work: () => void): void {
-    const { queue } = this.#configuration;
-    if (queue === null || this.#restored) {
-      work();
-      return;
+  /** What an earlier run left goes before anything new. */
+  #restore(queue: QueueStore): void {
+    try {
+      const items = queue.load();
+      if (!(items instanceof Promise)) {
+        this.#restored(items);
+        return;
+      }
+      this.#restoring = items
+        .then(
+          (loaded) => this.#restored(loaded),
+          (error: unknown) => this.#notRestored(error),
+        )
+        .then(() => {
+          this.#restoring = null;
+        });
+    } catch (error) {
+      this.#notRestored(error);
     }
-    this.#restoring ??= this.#restore(queue);
-    void this.#restoring.then(work);
   }
 
-  async #restore(queue: QueueStore): Promise<void> {
-    try {
-      const items = await queue.load();
-      this.#items.restored(items);
-      this.#driver.give({ type: "restore", items });
-    } catch (error) {
-      const detail = `the persistent queue failed: ${String(error)}`;
-      this.#tell("report", { code: "internal", detail, room_id: null });
+  #restored(items: readonly StoredItem[]): void {
+    this.#items.restored(items);
+    this.#driver.give({ type: "restore", items });
+  }
+
+  #notRestored(error: unknown): void {
+    const detail = `the persistent queue failed: ${String(error)}`;
+    // Told when whoever made the client can have said that they listen.
+    queueMicrotask(() => this.#tell("report", { code: "internal", detail, room_id: null }));
+  }
+
+  /** At once, unless the persistent queue has still to be read. */
+  #afterRestoring(work: () => void): void {
+    if (this.#restoring === null) {
+      work();
+    } else {
+      void this.#restoring.then(work);
     }
-    this.#restored = true;
   }
 
   // What comes of it

@@ -125,11 +125,17 @@ export const REF_BYTES_MAX = 200;
 
 export const TOKEN_BYTES_MAX = 8192;
 
-/** WebSocket close codes: 4000-4499 reconnect and resume, 4500-4999 do not. */
+/**
+ * WebSocket close codes: 4000-4499 reconnect and resume, 4500-4999 do not. Those below 4000 are RFC
+ * 6455's.
+ */
 export const CLOSE_CODE = {
   GOING_AWAY: 1001,
-  RESTART: 1012,
+  PROTOCOL_ERROR: 1002,
+  NOT_UTF8: 1007,
   TOO_LARGE: 1009,
+  INTERNAL_ERROR: 1011,
+  RESTART: 1012,
   TOO_SLOW: 4000,
   POSITION_LOST: 4001,
   HEARTBEAT: 4008,
@@ -177,6 +183,7 @@ export interface RoomUpdated {
   status?: RoomStatus;
 }
 
+/** Somebody is a member now; `name` is the one that others see, where known. */
 export interface MemberAdded {
   type: "member.added";
   id: string;
@@ -186,6 +193,7 @@ export interface MemberAdded {
   name?: string | null;
 }
 
+/** A member has another role. */
 export interface MemberRoleChanged {
   type: "member.role_changed";
   id: string;
@@ -194,7 +202,7 @@ export interface MemberRoleChanged {
   role: RoomRole;
 }
 
-/** `role` is the one that was lost, where known. */
+/** Somebody is no member any more. `role` is the one that was lost, where known. */
 export interface MemberRemoved {
   type: "member.removed";
   id: string;
@@ -203,7 +211,10 @@ export interface MemberRemoved {
   role?: RoomRole | null;
 }
 
-/** `content_html` is there only for who asked for it. */
+/**
+ * A message was sent; its id is the event's own. `content` is as typed. `content_html`, the same
+ * rendered and safe to put into a page, is there only for who asked for it.
+ */
 export interface MessageSent {
   type: "message.sent";
   id: string;
@@ -216,7 +227,10 @@ export interface MessageSent {
   reply_to?: string | null;
 }
 
-/** `metadata` left out leaves the message's as it was. */
+/**
+ * A message says something else now. `metadata` left out leaves the message's as it was. With
+ * `expected_version`, the edit has no effect on a message at another version.
+ */
 export interface MessageEdited {
   type: "message.edited";
   id: string;
@@ -229,6 +243,7 @@ export interface MessageEdited {
   expected_version?: number | null;
 }
 
+/** A message was deleted: a tombstone is left. `expected_version` as of an edit. */
 export interface MessageDeleted {
   type: "message.deleted";
   id: string;
@@ -249,6 +264,7 @@ export interface MessageRedacted {
   reason?: string | null;
 }
 
+/** The actor reacted to a message with an emoji. */
 export interface ReactionAdded {
   type: "reaction.added";
   id: string;
@@ -257,6 +273,7 @@ export interface ReactionAdded {
   emoji: string;
 }
 
+/** The actor took a reaction back. */
 export interface ReactionRemoved {
   type: "reaction.removed";
   id: string;
@@ -296,7 +313,10 @@ export interface Envelope {
   at: string;
 }
 
-/** `after`: everything after that sequence is replayed; `html` adds `content_html`. */
+/**
+ * Subscribe to a room: live, or after a replay of everything after a sequence. Where there is a
+ * subscription already, this one takes its place.
+ */
 export interface SubscribeFrame {
   type: "subscribe";
   room_id?: string | null;
@@ -306,12 +326,17 @@ export interface SubscribeFrame {
   html?: boolean;
 }
 
+/** End a subscription. */
 export interface UnsubscribeFrame {
   type: "unsubscribe";
   room_id?: string | null;
   ref?: string | null;
 }
 
+/**
+ * Send a message; the answer comes when it is on disk. `content` is kept as typed. What `metadata`
+ * must hold depends on `message_type`.
+ */
 export interface SendFrame {
   type: "send";
   ref: string;
@@ -323,6 +348,7 @@ export interface SendFrame {
   idempotency_key?: string | null;
 }
 
+/** Change what a message of one's own says. `metadata` left out stays as it was. */
 export interface EditFrame {
   type: "edit";
   ref: string;
@@ -335,6 +361,7 @@ export interface EditFrame {
   idempotency_key?: string | null;
 }
 
+/** Leave a tombstone of a message. */
 export interface DeleteFrame {
   type: "delete";
   ref: string;
@@ -345,6 +372,7 @@ export interface DeleteFrame {
   idempotency_key?: string | null;
 }
 
+/** React to a message with one emoji of Unicode's list, as a character. */
 export interface ReactFrame {
   type: "react";
   ref: string;
@@ -354,6 +382,7 @@ export interface ReactFrame {
   idempotency_key?: string | null;
 }
 
+/** Take one's own reaction back. */
 export interface UnreactFrame {
   type: "unreact";
   ref: string;
@@ -363,6 +392,7 @@ export interface UnreactFrame {
   idempotency_key?: string | null;
 }
 
+/** Say that one types, again every second or two, or (`active` false) types no more. */
 export interface TypingFrame {
   type: "typing";
   room_id?: string | null;
@@ -370,6 +400,7 @@ export interface TypingFrame {
   active: boolean;
 }
 
+/** The last sequence that the client has handled; moves the read marker, never back. */
 export interface SeenFrame {
   type: "seen";
   room_id?: string | null;
@@ -377,11 +408,13 @@ export interface SeenFrame {
   sequence: number;
 }
 
+/** Ask for the head of every subscribed room. */
 export interface PingFrame {
   type: "ping";
   ref?: string | null;
 }
 
+/** Go on with a new token of the same user. Without a `ref`, only a refusal is answered. */
 export interface AuthFrame {
   type: "auth";
   ref?: string | null;
@@ -402,6 +435,11 @@ export type ClientFrame =
   | PingFrame
   | AuthFrame;
 
+/**
+ * The connection stands. Protocol pings come every `heartbeat_seconds`. `limits` tells what one
+ * message and one connection may hold (0: no limit): `text_bytes`, `structured_bytes`,
+ * `commands_in_flight`, `subscriptions`.
+ */
 export interface HelloFrame {
   type: "hello";
   connection_id: string;
@@ -418,6 +456,12 @@ export interface AuthenticatedFrame {
   expires_at: string;
 }
 
+/**
+ * A subscription has begun. `resumed`: everything after `after` follows, then `live`. Where it is
+ * false after an `after`, the log is another one than the client thinks: it goes on live from
+ * `head`, and the client starts anew from REST. `role` is null for who reads without being a
+ * member. `online` names the users who are connected to the room.
+ */
 export interface SubscribedFrame {
   type: "subscribed";
   room_id: string;
@@ -429,6 +473,10 @@ export interface SubscribedFrame {
   ref?: string;
 }
 
+/**
+ * A subscription has ended. `code` is `unsubscribed` where that was asked for, and `forbidden`
+ * where the membership ended.
+ */
 export interface UnsubscribedFrame {
   type: "unsubscribed";
   room_id: string;
@@ -437,7 +485,11 @@ export interface UnsubscribedFrame {
   ref?: string | null;
 }
 
-/** An event at its place in the room: what everyone who is connected receives. */
+/**
+ * An event at its place in the room: what everyone who is connected receives. `prev_sequence` is
+ * the sequence of the room's event before it. Whoever has last seen a lower one has missed
+ * something, and resumes.
+ */
 export interface MessageBroadcastFrame {
   type: "event";
   room_id: string;
@@ -447,13 +499,17 @@ export interface MessageBroadcastFrame {
   event: AnyEvent;
 }
 
+/** The replay is over, and nothing was missed up to `sequence`. */
 export interface LiveFrame {
   type: "live";
   room_id: string;
   sequence: number;
 }
 
-/** The command's event is fsynced in the log at `sequence`. */
+/**
+ * The command's event is fsynced in the log at `sequence`, and had its effect. `duplicate`: nothing
+ * new was appended, or what was asked for was so already.
+ */
 export interface AckFrame {
   type: "ack";
   ref: string;
@@ -464,6 +520,11 @@ export interface AckFrame {
   duplicate: boolean;
 }
 
+/**
+ * A command was refused, and changed nothing unless `detail` says that this is unknown. `ref` and
+ * `room_id` are the command's, where it had them. `field` is a dotted path. `retry_after` is in
+ * seconds.
+ */
 export interface ErrorFrame {
   type: "error";
   ref?: string | null;
@@ -474,6 +535,7 @@ export interface ErrorFrame {
   retry_after?: number | null;
 }
 
+/** A user came to the room (`joined`) or went (`left`): one of the two is there. */
 export interface PresenceFrame {
   type: "presence";
   room_id: string;
@@ -481,12 +543,14 @@ export interface PresenceFrame {
   left?: string | null;
 }
 
+/** The ids of all who type in the room now. */
 export interface TypingUsersFrame {
   type: "typing";
   room_id: string;
   users: string[];
 }
 
+/** To one user, in whichever rooms: mentioned, added or removed by the event at `sequence`. */
 export interface NotificationFrame {
   type: "notification";
   kind: NotificationKind;
@@ -494,11 +558,13 @@ export interface NotificationFrame {
   sequence: number;
 }
 
+/** To everybody, from an administrator or a service. Kept nowhere. */
 export interface NoticeFrame {
   type: "notice";
   content: string;
 }
 
+/** `heads`: every subscribed room's head, by the room's id. */
 export interface PongFrame {
   type: "pong";
   heads: Record<string, number>;
@@ -579,7 +645,9 @@ export interface BroadcastResponse {
   content: string;
 }
 
-/** Somebody who is online or types; `role` and `name` are null for who is no member. */
+/**
+ * Somebody who is online or types; `role` is null for who is no member, `name` where none is known.
+ */
 export interface PresentUser {
   user_id: string;
   name: string | null;
@@ -605,6 +673,7 @@ export interface RoomResponse {
   unread: number;
 }
 
+/** `name` is the one that the member's tokens bore last, null where none did. */
 export interface MemberResponse {
   user_id: string;
   name: string | null;

@@ -53,6 +53,14 @@ export class Driver {
     this.#giveLater(() => input);
   }
 
+  /** Do something when every effect of what was given before is carried out. */
+  afterwards(work: () => void): void {
+    this.#giveLater(() => {
+      work();
+      return null;
+    });
+  }
+
   /** `null` when its time has come: it does not count any more. */
   #giveLater(input: () => Input | null): void {
     this.#inputs.push(input);

@@ -43,10 +43,12 @@ export interface MessageFilter extends PageQuery, RoomQuery {
   readonly sender?: string;
 }
 
-export interface HistoryQuery extends MessageFilter {
-  /** A sequence or a time (RFC 3339): messages as they stood then. */
+export interface Moment {
+  /** A sequence or a time (RFC 3339): as it stood then. */
   readonly as_of?: number | string;
 }
+
+export type HistoryQuery = MessageFilter & Moment;
 
 export interface SearchQuery extends MessageFilter {
   readonly order?: SearchOrder;
@@ -126,7 +128,11 @@ export class Rest {
     return this.#get(`${roomPath(room_id)}/messages`, query);
   }
 
-  message(room_id: string, message_id: string, query: RoomQuery = {}): Promise<MessageResponse> {
+  message(
+    room_id: string,
+    message_id: string,
+    query: RoomQuery & Moment = {},
+  ): Promise<MessageResponse> {
     return this.#get(`${roomPath(room_id)}/messages/${encodeURIComponent(message_id)}`, query);
   }
 

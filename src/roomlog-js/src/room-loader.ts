@@ -3,6 +3,9 @@ import { RoomlogError } from "./errors.js";
 import type { Rest } from "./rest.js";
 import type { LoadedRoom } from "./room-view.js";
 
+/** What is read of a room by REST to show it. */
+export type RoomReads = Pick<Rest, "room" | "members" | "messages" | "message">;
+
 const MEMBERS_PER_PAGE = 500;
 const UNREAD_TRIES_MAX = 3;
 
@@ -11,7 +14,7 @@ const UNREAD_TRIES_MAX = 3;
  * are). In this order: what tells of a member that is here is on the page then, or still to come.
  */
 export async function loadRoom(
-  asked: { readonly rest: Rest; readonly room_id: string; readonly pageSize: number },
+  asked: { readonly rest: RoomReads; readonly room_id: string; readonly pageSize: number },
   position: number | null,
 ): Promise<LoadedRoom> {
   const { rest, room_id, pageSize } = asked;
@@ -38,7 +41,7 @@ export async function loadRoom(
  * rooms is so by the third time.
  */
 async function unreadAsOf(
-  rest: Rest,
+  rest: RoomReads,
   room_id: string,
   head: number,
 ): Promise<{ count: number; head: number }> {

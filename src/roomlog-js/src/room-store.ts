@@ -5,8 +5,7 @@ import type { PassedFrame, Phase } from "./machine/types.js";
 import { Overlay } from "./overlay.js";
 import { Presence } from "./presence.js";
 import { Recording } from "./recording.js";
-import type { Rest } from "./rest.js";
-import { asError, isFinal, loadRoom, pauseBeforeRetry } from "./room-loader.js";
+import { asError, isFinal, loadRoom, pauseBeforeRetry, type RoomReads } from "./room-loader.js";
 import { type LoadedRoom, type RoomMessage, RoomView } from "./room-view.js";
 import type { MemberState, RoomState } from "./states.js";
 import { Store } from "./store.js";
@@ -49,7 +48,7 @@ export interface Place {
 
 export interface RoomStoreHost {
   readonly room_id: string;
-  readonly rest: Rest;
+  readonly rest: RoomReads;
   readonly lingerMs: number;
   readonly pageSize: number;
   userId(): string | null;
@@ -115,10 +114,20 @@ export class RoomStore extends Store<RoomSnapshot> {
 
   /** Get older messages. Rejects with a `RoomlogError`; one call at a time asks. */
   loadMore(limit = this.#host.pageSize): Promise<void> {
-    this.#loadingMore ??= this.#loadMore(limit).finally(() => {
-      this.#loadingMore = null;
-      this.changed();
-    });
+    this.#loadingMore ??= this.#loadMore(limit)
+      .then(
+        () => {
+          this.#error = null;
+        },
+        (error: unknown) => {
+          this.#error = asError(error);
+          throw this.#error;
+        },
+      )
+      .finally(() => {
+        this.#loadingMore = null;
+        this.changed();
+      });
     this.changed();
     return this.#loadingMore;
   }
@@ -273,10 +282,14 @@ export class RoomStore extends Store<RoomSnapshot> {
       online,
       typing,
       unread: view === null ? 0 : this.#unread.count(logged, userId),
-      live: view !== null && !this.#reloading && this.#host.place()?.phase === "live",
+      live: begun === "ready" && this.#isLive,
       position: view === null ? null : this.#covered,
       epoch: this.#epoch,
     };
+  }
+
+  get #isLive(): boolean {
+    return !this.#ended && !this.#reloading && this.#host.place()?.phase === "live";
   }
 
   protected override changed(): void {

@@ -59,7 +59,10 @@ export class RoomView {
   readonly #fold: Fold;
   readonly #entries = new Map<string, Entry>();
   #order: string[] = [];
-  #listed: RoomMessage[] | null = null;
+  /** As it was listed last; null where it must be made anew. */
+  #listed: readonly RoomMessage[] | null = null;
+  /** What is not yet in that list as it is now. */
+  readonly #unlisted = new Set<Entry>();
   #hasMore: boolean;
   /** Up to here the room may have been loaded as it is only later. */
   readonly #certainFrom: number;
@@ -94,14 +97,19 @@ export class RoomView {
   /** All messages that are here, oldest first. */
   messages(): readonly RoomMessage[] {
     if (this.#listed === null) {
-      this.#listed = [];
-      for (const id of this.#order) {
-        const entry = this.#entries.get(id);
-        if (entry !== undefined) {
-          this.#listed.push(shown(entry));
-        }
+      const entries = this.#order.flatMap((id) => this.#entries.get(id) ?? []);
+      this.#listed = entries.map(shown);
+    } else if (this.#unlisted.size > 0) {
+      // Copying a long list is quick; making it anew is not.
+      const listed = this.#listed.slice();
+      for (const entry of this.#unlisted) {
+        const place = placeOf(listed, entry.state.sequence);
+        const there = listed[place]?.message_id === entry.state.message_id;
+        listed.splice(place, there ? 1 : 0, shown(entry));
       }
+      this.#listed = listed;
     }
+    this.#unlisted.clear();
     return this.#listed;
   }
 
@@ -235,7 +243,7 @@ export class RoomView {
       entry.html = html ?? entry.html;
       entry.hidden = hidden ?? entry.hidden;
       entry.shown = null;
-      this.#listed = null;
+      this.#unlisted.add(entry);
     }
   }
 
@@ -249,9 +257,13 @@ export class RoomView {
   }
 
   #put(message_id: string, entry: Entry): void {
+    const there = this.#entries.get(message_id);
+    if (there !== undefined) {
+      this.#unlisted.delete(there);
+    }
     this.#entries.set(message_id, entry);
     this.#fold.messages.set(message_id, entry.state);
-    this.#listed = null;
+    this.#unlisted.add(entry);
   }
 
   /** Ids are remembered as long as they may come again, which is for a moment. */
@@ -331,18 +343,42 @@ function entryOf(message: MessageResponse, as_of: number): Entry {
 function shown(entry: Entry): RoomMessage {
   const { state, html, hidden } = entry;
   if (entry.shown === null) {
-    const { sequence, reactions, metadata, ...same } = state;
+    // Field by field, because there are very many of them.
     entry.shown = {
-      ...same,
-      metadata: metadata as Record<string, unknown>,
-      sequence_number: sequence,
+      message_id: state.message_id,
+      room_id: state.room_id,
+      sequence_number: state.sequence,
+      sender_id: state.sender_id,
+      message_type: state.message_type,
+      content: state.content,
       content_html: html,
-      reactions: counted(reactions, hidden),
+      metadata: state.metadata as Record<string, unknown>,
+      reply_to: state.reply_to,
+      created_at: state.created_at,
+      edited_at: state.edited_at,
+      deleted_at: state.deleted_at,
+      version: state.version,
+      reactions: counted(state.reactions, hidden),
       logged: true,
       pending: NOTHING_PENDING,
     };
   }
   return entry.shown;
+}
+
+/** Where a message of this sequence is in a list, or would be. */
+function placeOf(messages: readonly RoomMessage[], sequence: number): number {
+  let low = 0;
+  let high = messages.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((messages[middle]?.sequence_number ?? 0) < sequence) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 function counted(

@@ -1,3 +1,5 @@
+import { CLOSE_CODE } from "./contract.gen.js";
+
 /** The parts of a WebSocket that are used: the platform's has them, and that of `ws`. */
 export interface WebSocketLike {
   addEventListener(type: "open", listener: () => void): void;
@@ -26,6 +28,8 @@ const SUBPROTOCOL = "roomlog.v1";
 const TOKEN_SUBPROTOCOL = "roomlog.bearer.";
 const CLOSING_MS_MAX = 3000;
 const ABNORMAL = 1006;
+/** What a subprotocol may hold (RFC 9110, section 5.6.2); a JWT is within it. */
+const TOKEN_SHAPE = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** One connection. After `close`, its listener hears nothing more. */
 export class Socket {
@@ -43,11 +47,16 @@ export class Socket {
   }
 
   #open(WebSocket: WebSocketConstructor, url: string, token: string): WebSocketLike | null {
+    if (!TOKEN_SHAPE.test(token)) {
+      // No server would take it, and no browser send it.
+      queueMicrotask(() => this.#ended(CLOSE_CODE.UNAUTHENTICATED, "the token is none"));
+      return null;
+    }
     let socket: WebSocketLike;
     try {
       socket = new WebSocket(url, [SUBPROTOCOL, TOKEN_SUBPROTOCOL + token]);
     } catch (error) {
-      // A token that no subprotocol can hold, or an address that is none.
+      // An address that is none, or that the page may not open.
       queueMicrotask(() => this.#ended(ABNORMAL, String(error)));
       return null;
     }

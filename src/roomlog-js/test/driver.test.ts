@@ -61,12 +61,15 @@ const HELLO: ServerFrame = {
   ...{ heartbeat_seconds: 30, limits: {} },
 };
 
-function driver(queue: QueueStore | null = null): { driver: Driver; told: ToldEffect[] } {
+function driver(
+  queue: QueueStore | null = null,
+  token = "t1",
+): { driver: Driver; told: ToldEffect[] } {
   const told: ToldEffect[] = [];
   const made = new Driver({
     socketUrl: () => "ws://server/ws",
     WebSocket: Wire,
-    tokens: new TokenSource("t1"),
+    tokens: new TokenSource(token),
     queue,
     config: { persistent: queue !== null },
     tell: (effect) => told.push(effect),
@@ -192,6 +195,15 @@ test("a connection that answers its ping is kept", async () => {
   await vi.advanceTimersByTimeAsync(10_000);
 
   expect(made.machine.state).toBe("live");
+});
+
+test("a token that is none closes the client, without asking the server", async () => {
+  const { driver: made } = driver(null, "no token, but words");
+  made.give({ type: "connect" });
+
+  await vi.waitFor(() => expect(made.machine.state).toBe("closed"));
+  expect(made.machine.reason).toMatchObject({ code: "unauthenticated" });
+  expect(Wire.all).toEqual([]);
 });
 
 test("a connection that cannot be opened is tried again", async () => {

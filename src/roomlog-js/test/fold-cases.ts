@@ -75,3 +75,24 @@ export function loadedFrom(fold: Fold, head: number, limit: number): LoadedRoom 
     unread: { count: 0, head },
   };
 }
+
+/** Histories in which a room began and no id comes again: a view does not know older ids. */
+export const histories = foldCases
+  .map(({ events }) => {
+    const ids = new Set<string>();
+    return events.filter(({ event }) => !ids.has(event.id) && ids.add(event.id));
+  })
+  .filter((events) => folded(events).room !== null && events.length > 5);
+
+/** A place in the history at which the room is there. */
+export function cutOf(history: readonly RoomEvent[], cut: number): number {
+  const begun = history.findIndex((_, n) => folded(history.slice(0, n + 1)).room !== null) + 1;
+  return begun + (cut % (history.length - begun + 1));
+}
+
+/** As REST tells it, but for HTML and the order of emojis, which a view may not know. */
+export function comparable(message: MessageResponse): unknown {
+  const all = { logged: true, pending: [], ...message };
+  const { content_html: _, logged: __, pending: ___, ...same } = all;
+  return { ...same, reactions: [...same.reactions].sort((a, b) => (a.emoji < b.emoji ? -1 : 1)) };
+}

@@ -1,32 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { MessageResponse, RoomEvent } from "../src/contract.gen.js";
-import { type RoomMessage, RoomView } from "../src/room-view.js";
-import { asRest, bySequence, foldCases, folded, loadedFrom, pageOf } from "./fold-cases.js";
-
-/** Histories in which a room began and no id comes again: a view does not know older ids. */
-const histories = foldCases
-  .map(({ events }) => {
-    const ids = new Set<string>();
-    return events.filter(({ event }) => !ids.has(event.id) && ids.add(event.id));
-  })
-  .filter((events) => folded(events).room !== null && events.length > 5);
-
-/** A place in the history at which the room is there. */
-function cutOf(history: readonly RoomEvent[], cut: number): number {
-  const begun = history.findIndex((_, n) => folded(history.slice(0, n + 1)).room !== null) + 1;
-  return begun + (cut % (history.length - begun + 1));
-}
+import { RoomView } from "../src/room-view.js";
+import {
+  asRest,
+  bySequence,
+  comparable,
+  cutOf,
+  folded,
+  histories,
+  loadedFrom,
+  pageOf,
+} from "./fold-cases.js";
 
 function headOf(events: readonly RoomEvent[]): number {
   return events.at(-1)?.sequence ?? 0;
-}
-
-/** As REST tells it, but for HTML and the order of emojis, which a view may not know. */
-function comparable(message: MessageResponse | RoomMessage): unknown {
-  const all = { logged: true, pending: [], ...message };
-  const { content_html: _, logged: __, pending: ___, ...same } = all;
-  return { ...same, reactions: [...same.reactions].sort((a, b) => (a.emoji < b.emoji ? -1 : 1)) };
 }
 
 const place = fc.record({

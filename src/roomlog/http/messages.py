@@ -1,9 +1,9 @@
 """Messages: sending, reading, editing, deleting."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, MediaType, Response, delete, get, patch, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
@@ -11,6 +11,7 @@ from roomlog.core.decide import user_id
 from roomlog.core.search_query import QUERY_BYTES_MAX, TERMS_MAX
 from roomlog.http.answers import answer, etag, message_answer, page_answer, written
 from roomlog.http.cursors import MessagesCursor, SearchCursor, VersionsCursor, decode_cursor
+from roomlog.http.newest_pages import KeptPage
 from roomlog.http.requests import (
     ApiRequest,
     AsOf,
@@ -51,6 +52,9 @@ _Query = Annotated[
     ),
 ]
 _Order = Annotated[SearchOrder | None, QueryParameter(description="`newest` unless given.")]
+
+
+_encoder = msgspec.json.Encoder()
 
 
 class RoomMessagesController(Controller):
@@ -94,6 +98,11 @@ class RoomMessagesController(Controller):
         min_sequence: MinSequence = None,
     ) -> Response[rs.RoomPage[rs.MessageResponse]]:
         """A room's messages, newest first; with `after` oldest first."""
+        room = path_uuid(room_id, "room")
+        narrowed = (before, after, before_timestamp, message_type, sender, as_of, cursor)
+        newest = all(one is None for one in narrowed)
+        if newest and (kept := await _kept(request, room, limit, min_sequence)) is not None:
+            return kept
         then = None if as_of is None else moment_of_room(as_of, "as_of")
         if cursor is None:
             if sender is not None:
@@ -106,16 +115,15 @@ class RoomMessagesController(Controller):
             then = at.as_of
         size = limit or at.limit
         asked = msgspec.structs.replace(_filter(at, size + 1), as_of=then)
-        page = await request.parts.messages.get_messages(
-            request.user, path_uuid(room_id, "room"), asked, min_sequence
-        )
+        page = await request.parts.messages.get_messages(request.user, room, asked, min_sequence)
         more = len(page.items) > size
         del page.items[size:]
-        if not more:
-            return page_answer(request, page, None)
-        # A time is a sequence from here on: pages that follow each other are of one moment.
-        following = _following(at, size, page.items[-1], None if then is None else page.head)
-        return page_answer(request, page, following)
+        following = None
+        if more:
+            # A time is a sequence from here on: pages that follow each other are of one moment.
+            following = _following(at, size, page.items[-1], None if then is None else page.head)
+        told = page_answer(request, page, following)
+        return _keep(request, room, size, told) if newest else told
 
     @get("/search")
     async def search_messages(
@@ -254,6 +262,30 @@ class MessageController(Controller):
             key=header_text(idempotency_key),
         )
         return await _changed(request, effect)
+
+
+async def _kept(
+    request: ApiRequest, room: str, limit: int | None, min_sequence: int | None
+) -> Response[Any] | None:
+    """The room's newest page as it was given before, if it is still that."""
+    page = request.parts.newest.find(room, limit or rs.PAGE_LIMIT_DEFAULT)
+    if page is None or (min_sequence or 0) > page.head:
+        return None
+    if not await request.parts.messages.still_at(request.user, room, page.head, page.epoch):
+        return None
+    return Response(page.body, media_type=MediaType.JSON, headers=page.headers)
+
+
+def _keep(
+    request: ApiRequest,
+    room: str,
+    size: int,
+    told: Response[rs.RoomPage[rs.MessageResponse]],
+) -> Response[Any]:
+    page, body = told.content, _encoder.encode(told.content)
+    headers = {name: value for name, value in told.headers.items() if value is not None}
+    request.parts.newest.keep(room, size, KeptPage(page.head, page.epoch, body, headers))
+    return Response(body, media_type=MediaType.JSON, headers=headers)
 
 
 def _filter(at: MessagesCursor | SearchCursor, limit: int) -> MessageFilter:

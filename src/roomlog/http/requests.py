@@ -15,6 +15,7 @@ from litestar.types import Scope
 from msgspec import Meta
 from uuid_utils import uuid7
 
+from roomlog.core.content import LONE_SURROGATE, lone_surrogate
 from roomlog.core.policy import Actor
 from roomlog.http.parts import HttpParts
 from roomlog.services.tokens import Identity
@@ -134,6 +135,8 @@ def decode_body(body: bytes, shape: Any) -> Any:
         detail, field = "is nested too deeply", "body"
     except msgspec.DecodeError as error:
         detail, field = f"is not valid JSON: {error}", "body"
+        if (place := lone_surrogate(body)) is not None:
+            detail, field = LONE_SURROGATE, place or "body"
     raise RefusedError(ErrorCode.INVALID, detail, field=field)
 
 
@@ -184,13 +187,16 @@ def path_uuid(value: str, what: str) -> str:
 
 
 def path_text(request: ApiRequest, field: str) -> str:
-    """The last segment of the path, decoded exactly; it may hold an encoded slash.
+    """The last segment of the path, decoded exactly; it may hold an encoded slash. As everywhere,
+    a slash at the path's end says nothing.
 
     Raises RefusedError `not_found` where the path has more segments than its route, `invalid`
     where this one is not UTF-8.
     """
     path = request.scope["raw_path"].split(b"?", 1)[0]
     segments = path.removeprefix(request.scope.get("root_path", "").encode()).split(b"/")
+    if not segments[-1]:
+        segments.pop()
     if len(segments) != request.scope["path_template"].count("/") + 1:
         raise RefusedError(ErrorCode.NOT_FOUND, "there is nothing at this path")
     try:

@@ -69,13 +69,14 @@ class JetStreamLog:
         cls,
         nats_url: str,
         *,
-        partitions: int = 1,
+        partitions: int | None = None,
         append_timeout_s: float = APPEND_TIMEOUT_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         name: str = "roomlog",
     ) -> Self:
         """Connect, make streams and buckets where there are none, check the streams.
 
+        `partitions` is how many the log must have; left out, as many as it has, 1 for a new one.
         `append_timeout_s` is each append's deadline. Raises LogUnavailableError where no server
         answers within `connect_timeout_s`, stream.LogMismatchError where the streams differ from
         what they should be. The caller closes what it got.
@@ -83,6 +84,7 @@ class JetStreamLog:
         connection = Connection(nats_url, name=name)
         await connection.open(timeout_s=connect_timeout_s)
         try:
+            partitions = partitions or await stream.find_partitions(connection) or 1
             epoch = await stream.ensure_log(connection, partitions)
             await ensure_buckets(connection)
         except BaseException:

@@ -17,6 +17,9 @@ SUBJECT: Final = b"\r\nNats-Subject: "
 NUM_PENDING: Final = b"\r\nNats-Num-Pending: "
 OPERATION: Final = b"\r\nKV-Operation: "
 
+WRONG_LAST_SEQUENCE: Final = (10071, 10164)
+"""The codes of a publish whose expectation of what stands there was wrong."""
+
 _LINE = b"NATS/1.0\r\n"
 _STATUS_AT = len(b"NATS/1.0 ")
 _NS = 1_000_000_000

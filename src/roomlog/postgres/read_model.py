@@ -18,6 +18,7 @@ from roomlog.postgres.pool import Pool
 from roomlog.postgres.queries import query
 from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
 from roomlog.postgres.search import search
+from roomlog.services.shared_trip import SharedTrip
 from roomlog_contract.fold import MessageState
 from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
 from roomlog_contract.types import RoomRole, RoomStatus, SearchOrder
@@ -33,6 +34,11 @@ class PostgresReadModel:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._ping = SharedTrip(lambda: pool.fetch("SELECT 1"))
+
+    async def answers(self) -> None:
+        """See ReadModel."""
+        await self._ping.take()
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         """See ReadModel."""

@@ -30,7 +30,6 @@ from roomlog.ports import EVENT_BYTES_MAX, EventLog, NewEvent, RoomNotEmptyError
 from roomlog.services import identity
 from roomlog.services.import_ledger import ImportLedger
 from roomlog_contract.fold import RoomState
-from roomlog_contract.ids import keyed_event_id
 from roomlog_contract.stored import MemberBody
 from roomlog_contract.types import RoomStatus
 
@@ -338,4 +337,4 @@ class _Run:
 
 def _event_id(room_id: str, key: str) -> str:
     # One actor for all: a reply names only the id of what it answers, not who had said that.
-    return keyed_event_id(room_id, IMPORTING_USER, key)
+    return identity.keyed_event_id(room_id, IMPORTING_USER, key)

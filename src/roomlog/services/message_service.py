@@ -1,5 +1,6 @@
 """Messages: load -> decide -> append, and the reads of them."""
 
+import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
@@ -77,6 +78,11 @@ class MessageService:
         self._clock = clock
         self._limits = limits
         self._notices = notices
+
+    def sends_at_once(self, actor: Actor, key: str | None) -> bool:
+        """Whether a message under this key, to a room that is open, is appended in the first step
+        of `create_message`."""
+        return self._writer.appends_at_once(actor, key)
 
     async def create_message(
         self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
@@ -293,6 +299,19 @@ class MessageService:
         await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
         return room
+
+    async def still_at(self, actor: Actor, room_id: str, head: int, epoch: str) -> bool:
+        """Whether nothing has come to be in the room since the sequence `head` of that epoch.
+
+        Raises RefusedError where the actor may not read the room, DatabaseUnavailableError where
+        the tables could not be read either.
+        """
+        room = await self._rooms.open(room_id)
+        await room.require(Act.READ, actor)
+        if room.position != head or epoch != self._log.epoch:
+            return False
+        settled, _ = await asyncio.gather(room.feed.settled(), self._read_model.answers())
+        return settled and room.position == head
 
     async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
         """The sequence of the room's last event up to there, once the tables have it.

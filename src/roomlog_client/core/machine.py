@@ -74,7 +74,7 @@ class Machine:
         self._take(turn, given)
         if self.queue.awaits_events:
             self.queue.merge(turn, self.rooms.awaits)
-        if self._connected:
+        if self._connected and not turn.quiet:
             self.queue.send(turn, self.rooms.may_be_sent_to)
             self._judge(turn)
         return turn.effects
@@ -275,6 +275,7 @@ class Machine:
             self._drop_socket(turn, CloseCode.POSITION_LOST, "a gap within a replay")
             self._wait(turn, Reason(ReasonCode.REPLAY_BROKEN, None, ""))
             return
+        turn.quiet = wanted
         if wanted:
             mine = isinstance(frame, fr.MessageBroadcast)
             turn.emit(ef.Deliver(frame, self.queue.event(frame.event.id) if mine else None))

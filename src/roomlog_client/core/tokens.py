@@ -13,7 +13,7 @@ _TOKEN_TIMER_MS_MIN = 1000
 
 
 class Tokens:
-    """What is known of tokens. `fetching`: `FetchToken` is on its way."""
+    """The connection's token, the one that is to replace it, and the one that was refused."""
 
     def __init__(self, refs: Refs) -> None:
         self._refs = refs
@@ -22,10 +22,8 @@ class Tokens:
         self._auth: tuple[str, inp.Token] | None = None
         self._refused: str | None = None
         self._refusals = 0
-        self.fetching = False
 
     def fetch(self, turn: Turn) -> None:
-        self.fetching = True
         turn.emit(ef.FetchToken())
 
     def was_refused(self, token: inp.Token) -> bool:
@@ -34,13 +32,11 @@ class Tokens:
 
     def opens(self, turn: Turn, token: inp.Token) -> None:
         """A socket is opened with it."""
-        self.fetching = False
         self._current, self._next, self._auth = token, None, None
         turn.emit(ef.OpenSocket(token.token))
 
     def keep(self, token: inp.Token) -> None:
         """To be sent once there is a `hello`."""
-        self.fetching = False
         self._next = token
 
     def connected(self, turn: Turn) -> None:
@@ -52,7 +48,7 @@ class Tokens:
 
     def renew(self, turn: Turn, token: inp.Token) -> None:
         """Send it where it is another than the connection's."""
-        self.fetching, self._next = False, None
+        self._next = None
         if self._current is not None and token.token == self._current.token:
             self._set_timer(turn)
             return
@@ -71,7 +67,6 @@ class Tokens:
 
     def failed(self, turn: Turn) -> None:
         """No token came while the connection stands."""
-        self.fetching = False
         turn.emit(ef.SetTimer(TIMER, TOKEN_RETRY_MS))
 
     def turned_away(self) -> bool:

@@ -17,12 +17,16 @@ RETRIED = frozenset(
 
 
 class Turn:
-    """What one input brings (`at_ms` since 1970, `chance` in [0, 1)) and what comes of it."""
+    """What one input brings (`at_ms` since 1970, `chance` in [0, 1)) and what comes of it.
+
+    `quiet`: it was one event more or less, which makes nothing sendable and no room whole.
+    """
 
     def __init__(self, at_ms: int, chance: float) -> None:
         self.at_ms = at_ms
         self.chance = chance
         self.effects: list[Effect] = []
+        self.quiet = False
 
     def emit(self, *effects: Effect) -> None:
         """Add to what the shell has to do."""

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import type { ComponentType } from "react";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ADA, DEADLINE_MS, newClient, newRoom, server } from "./server.js";
+import { ADA, BOB, DEADLINE_MS, newClient, newRoom, server, tokenOf } from "./server.js";
 
 const run = promisify(execFile);
 /** Tests run in the package's folder. */
@@ -43,7 +43,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function output(program: string, room = ""): Promise<string[]> {
   const env = {
     ...process.env,
-    ...{ ROOMLOG_URL: server.url, ROOMLOG_TOKEN: server.tokens.ada, ROOMLOG_ROOM: room },
+    ...{ ROOMLOG_URL: server.url, ROOMLOG_TOKEN: tokenOf(ADA), ROOMLOG_ROOM: room },
   };
   const path = join(folder, program.replace(/\.ts$/, ".js"));
   const { stdout, stderr } = await run(process.execPath, [path], { env, cwd: folder });
@@ -67,7 +67,7 @@ test("quickstart.ts", async () => {
 });
 
 test("follow.ts goes on where it was", async () => {
-  const client = newClient("ada");
+  const client = newClient(ADA);
   client.connect();
   const room_id = await newRoom(client);
   const room = client.room(room_id);
@@ -91,12 +91,12 @@ test("chat.tsx shows a room and sends into it, on a page of the server's origin"
   const { App } = (await import(join(folder, "chat.tsx"))) as {
     App: ComponentType<{ url: string; token: () => Promise<string>; room: string }>;
   };
-  const bob = newClient("bob");
+  const bob = newClient(BOB);
   bob.connect();
-  const room = await newRoom(newClient("ada"));
+  const room = await newRoom(newClient(ADA));
   await bob.room(room).send("p99 is at **4 s**");
 
-  render(<App url={server.url} token={async () => server.tokens.ada} room={room} />);
+  render(<App url={server.url} token={async () => tokenOf(ADA)} room={room} />);
   const found = { timeout: DEADLINE_MS };
   await screen.findByText("4 s", {}, found);
   await screen.findByText("1 online", {}, found);

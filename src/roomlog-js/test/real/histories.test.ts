@@ -14,7 +14,7 @@ import { withPages } from "./pages.js";
 const SECONDS_MAX = Number(process.env["ROOMLOG_TEST_SECONDS"] ?? 45);
 const given = process.env["ROOMLOG_TEST_SEED"];
 const seed = given === undefined ? Date.now() % 2 ** 31 : Number(given);
-const reader = newClient("ada");
+const reader = newClient(ADA);
 let proxy: Proxy;
 let tried = 0;
 
@@ -44,8 +44,8 @@ test("after any history the view is the fold of the log", { timeout: 180_000 }, 
 async function tryHistory(history: readonly Action[]): Promise<void> {
   const room_id = await newRoom(reader);
   const people = [
-    new Person(ADA, "ada", room_id, proxy.url),
-    new Person(BOB, "bob", room_id, proxy.url),
+    new Person(ADA, room_id, proxy.url),
+    new Person(BOB, room_id, proxy.url),
   ];
   try {
     for (const action of history) {

@@ -8,7 +8,7 @@ import {
   RoomlogError,
   type RoomSnapshot,
 } from "../../src/index.js";
-import { eventually, server } from "./server.js";
+import { eventually, tokenOf } from "./server.js";
 
 /**
  * Somebody who follows a room through a proxy, by the store and by a loop, writes into it, and now
@@ -21,16 +21,14 @@ export class Person {
   readonly #queue = new MemoryQueue();
   readonly #url: string;
   readonly #room_id: string;
-  readonly #user: keyof typeof server.tokens;
   readonly user_id: string;
   #client: RoomlogClient;
   #room: Room;
   #unsubscribe: () => void;
   #failure: unknown = null;
 
-  constructor(user_id: string, user: keyof typeof server.tokens, room_id: string, url: string) {
+  constructor(user_id: string, room_id: string, url: string) {
     this.user_id = user_id;
-    this.#user = user;
     this.#room_id = room_id;
     this.#url = url;
     [this.#client, this.#room, this.#unsubscribe] = this.#begin();
@@ -39,7 +37,7 @@ export class Person {
   #begin(): [RoomlogClient, Room, () => void] {
     const client = new RoomlogClient({
       url: this.#url,
-      token: server.tokens[this.#user],
+      token: tokenOf(this.user_id),
       WebSocket,
       queue: this.#queue,
       lingerMs: 0,

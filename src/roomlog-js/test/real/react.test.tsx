@@ -18,7 +18,7 @@ import {
   useUnread,
 } from "../../src/react/index.js";
 import { Proxy } from "./proxy.js";
-import { ADA, BOB, DEADLINE_MS, newClient, newRoom, server } from "./server.js";
+import { ADA, BOB, CYD, DEADLINE_MS, newClient, newRoom, server } from "./server.js";
 
 let ada: RoomlogClient;
 let bob: RoomlogClient;
@@ -28,10 +28,10 @@ let theirs: Room;
 
 beforeEach(async () => {
   proxy = await Proxy.start(server.url);
-  ada = newClient("ada", { url: proxy.url, lingerMs: 0, pageSize: 5 });
-  bob = newClient("bob", { lingerMs: 0 });
+  ada = newClient(ADA, { url: proxy.url, lingerMs: 0, pageSize: 5 });
+  bob = newClient(BOB, { lingerMs: 0 });
   bob.connect();
-  room_id = await newRoom(newClient("ada"));
+  room_id = await newRoom(newClient(ADA));
   theirs = bob.room(room_id);
 });
 
@@ -192,7 +192,7 @@ test("a room tells what it is and whether it is live; one that may not be read, 
   await act(() => page.current.room.update({ status: "mitigated" }));
   await until(() => expect(page.current.info?.status).toBe("mitigated"));
 
-  const cyd = newClient("cyd");
+  const cyd = newClient(CYD);
   const hidden = renderHook(() => useRoom(room_id), {
     wrapper: ({ children }) => <RoomlogProvider client={cyd}>{children}</RoomlogProvider>,
   }).result;
