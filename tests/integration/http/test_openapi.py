@@ -100,7 +100,7 @@ def test_every_route_of_the_application_is_in_it() -> None:
     routes = {
         (str(method), route.path_format)
         for route in application().routes
-        if isinstance(route, HTTPRoute) and not route.path_format.startswith("/schema")
+        if isinstance(route, HTTPRoute) and not _PAGES_PATHS.fullmatch(route.path_format)
         for method in route.methods - {"OPTIONS"}
     }
     assert routes == set(operations())
@@ -184,11 +184,16 @@ def test_every_error_code_is_told_by_some_operation() -> None:
     assert "Allow" in refused["headers"]
 
 
+# What they serve is for people, and no part of the API.
+_PAGES = {"api_page.py", "console_page.py"}
+_PAGES_PATHS = re.compile("/schema.*|/|/favicon.svg|/assets/{name}")
+
+
 def _sources() -> Iterator[ast.AST]:
     """The source of what answers over HTTP, without the document's own and the page's."""
     folder = ROOT / "src" / "roomlog" / "http"
     for path in sorted(Path(folder).glob("*.py")):
-        if path.name != "api_page.py":
+        if path.name not in _PAGES:
             yield from ast.walk(ast.parse(path.read_text()))
 
 
