@@ -21,11 +21,17 @@ STOP_TIMEOUT_S = 60
 class Stack:
     """A running `roomlog up`. `run` is its run.json as it is now."""
 
-    def __init__(self, data: Path, process: "subprocess.Popen[str]", base_url: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        process: "subprocess.Popen[str]",
+        base_url: str,
+        secret: str | None = None,
+    ) -> None:
         self.data = data
         self.process = process
         self.base_url = base_url
-        self._secret = (data / "secrets" / "jwt_secret").read_text().strip()
+        self._secret = secret
 
     @property
     def run(self) -> dict[str, Any]:
@@ -39,6 +45,8 @@ class Stack:
         payload = {"sub": user, "exp": time.time() + ttl_s, **claims}
         if roles:
             payload["roles"] = list(roles)
+        if self._secret is None:
+            self._secret = (self.data / "secrets" / "jwt_secret").read_text().strip()
         return jwt.encode(payload, self._secret, algorithm="HS256")
 
     def headers(self, user: str, *roles: str) -> dict[str, str]:
@@ -93,7 +101,8 @@ def running_stack(
             start_new_session=True,
         )
     try:
-        yield Stack(folder, process, _await_ready(process, errors))
+        base_url = _await_ready(process, errors)
+        yield Stack(folder, process, base_url, settings.get("JWT_SECRET"))
     finally:
         process.terminate()
         try:

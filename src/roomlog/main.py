@@ -7,30 +7,38 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import uvicorn
 import uvloop
 
+from roomlog.collector import spare_what_stays
 from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
-from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots
+from roomlog.jetstream.buckets import (
+    JetStreamKeyMarks,
+    JetStreamNames,
+    JetStreamReadMarkers,
+    JetStreamRequestMemory,
+    JetStreamSnapshots,
+)
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
 from roomlog.postgres import PostgresReadModel, open_pool
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
-from roomlog.realtime.protocol import RoomlogWebSocketProtocol
+from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
+from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySetError
 from roomlog.services.limiter import Limiter, Rates
 from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
+from roomlog.services.once import Once
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
@@ -39,15 +47,14 @@ from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.used_ids import UsedIds
+from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
 
 _log = logging.getLogger(__name__)
 
-SHUTDOWN_TIMEOUT_S = 5
-KEEP_ALIVE_S = 75
-_BACKLOG = 2048
 _CONNECT_RETRY_S = 0.5
 _STALE = timedelta(seconds=30)
 
@@ -64,6 +71,7 @@ class Services(msgspec.Struct, frozen=True):
     rooms: RoomService
     events: EventService
     notices: NoticeService
+    names: UserNames
     tokens: TokenVerifier
     limiter: Limiter
 
@@ -132,14 +140,19 @@ async def _wire(
     cache = RoomCache(log, snapshots)
     limiter = Limiter(_rates(settings), clock, log.signals)
     await limiter.start()
-    writer = Writer(log, read_model, progress, clock, limiter)
+    used = UsedIds(log, read_model, progress)
+    keys = FreshKeys(JetStreamKeyMarks(log.connection))
+    writer = Writer(log, used, keys, clock, limiter)
     effects = Effects(log, read_model, progress, cache)
     limits = Limits(
         text_bytes_max=settings.max_text_bytes,
         structured_bytes_max=settings.max_structured_bytes,
         edit_window_s=settings.edit_window_seconds,
     )
-    notices = NoticeService(JetStreamNotices(log.connection), limits)
+    names = UserNames(JetStreamNames(log.connection))
+    tokens.on_verified(names.note)
+    once = Once(JetStreamRequestMemory(log.connection))
+    notices = NoticeService(JetStreamNotices(log.connection), limits, once)
     return Services(
         log=log,
         read_model=read_model,
@@ -167,9 +180,12 @@ async def _wire(
             progress=progress,
             markers=markers,
             notices=notices,
+            once=once,
+            names=names,
         ),
         events=EventService(log=log, rooms=cache),
         notices=notices,
+        names=names,
         tokens=tokens,
         limiter=limiter,
     )
@@ -262,6 +278,7 @@ async def _serve(settings: Settings) -> None:
                 events=parts.events,
                 presence=presence,
                 notices=parts.notices,
+                names=parts.names,
                 tokens=parts.tokens,
                 health=lambda: health(parts),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
@@ -271,10 +288,11 @@ async def _serve(settings: Settings) -> None:
             ),
             websocket_handlers=websocket_handlers(_realtime(settings, parts, manager)),
         )
-        server = _Server(_server_config(app))
+        server = _Server(server_config(app, lifespan="on"))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
+        spare_what_stays()
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -313,22 +331,6 @@ def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) ->
         },
         outbox_lines=settings.outbox_frames,
         outbox_bytes=settings.outbox_bytes,
-    )
-
-
-def _server_config(app: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws=RoomlogWebSocketProtocol,
-        ws_per_message_deflate=False,
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        backlog=_BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
 
 

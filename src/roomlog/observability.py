@@ -1,8 +1,10 @@
 """Log lines: JSON for machines, a plain line on a terminal, and never a token in either."""
 
+import contextlib
 import logging
 import re
 import sys
+import threading
 import time
 from typing import Literal, TextIO
 
@@ -11,6 +13,9 @@ import msgspec
 from roomlog.tracing import log_fields
 
 LogFormat = Literal["auto", "json", "human"]
+
+FLUSH_INTERVAL_S = 0.1
+LINES_WAITING_MAX = 256
 
 # uvicorn logs each WebSocket's path with its query, whatever its access log is set to; the
 # other forms are where clients put tokens, and where addresses of servers carry passwords.
@@ -24,11 +29,16 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# Each of the forms above has one of these in it: where none is, the search itself is spared.
+_SIGNS = ("token=", "bearer", "://", "eyj")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
 def hide_tokens(text: str) -> str:
     """`text` with JWTs, `token=` parameters, bearer tokens and URL passwords taken out."""
+    lowered = text.lower()
+    if not any(sign in lowered for sign in _SIGNS):
+        return text
     return _TOKENS.sub(_replacement, text)
 
 
@@ -68,6 +78,60 @@ class _HumanLines(logging.Formatter):
         return hide_tokens(line)
 
 
+class _Lines(logging.Handler):
+    """Writes lines to a stream, many at once: a system call for each would cost a busy server
+    more than the line itself.
+
+    Lines below WARNING wait for FLUSH_INTERVAL_S at most, or until LINES_WAITING_MAX wait;
+    a warning is written at once, with what waits before it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._waiting: list[str] = []
+        self._due = threading.Event()
+        self._ended = threading.Event()
+        threading.Thread(target=self._write_waiting, name="log lines", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record. For logging, which holds the lock."""
+        try:
+            self._waiting.append(self.format(record))
+        except Exception:  # noqa: BLE001 - as logging's own handlers: a line must end nothing
+            self.handleError(record)
+            return
+        if record.levelno >= logging.WARNING or len(self._waiting) >= LINES_WAITING_MAX:
+            self.flush()
+        elif not self._due.is_set():
+            self._due.set()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self.lock or contextlib.nullcontext():
+            self._due.clear()
+            lines, self._waiting = self._waiting, []
+            if not lines:
+                return
+            # Nobody can be told of a stream that is full or gone.
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._ended.set()
+        self._due.set()
+        self.flush()
+        super().close()
+
+    def _write_waiting(self) -> None:
+        while not self._ended.is_set():
+            self._due.wait()
+            self._ended.wait(FLUSH_INTERVAL_S)
+            self.flush()
+
+
 def set_up_logging(
     level: str = "info", log_format: LogFormat = "auto", stream: TextIO | None = None
 ) -> None:
@@ -78,11 +142,13 @@ def set_up_logging(
     """
     target = stream or sys.stderr
     human = log_format == "human" or (log_format == "auto" and target.isatty())
-    handler = logging.StreamHandler(target)
+    handler = logging.StreamHandler(target) if human else _Lines(target)
     handler.setFormatter(_HumanLines() if human else _JsonLines())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
+        if isinstance(old, _Lines):
+            old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar", "nats"):

@@ -99,6 +99,12 @@ class Feed(Protocol):
         """Compare with the log now, and deliver what was missed."""
         ...
 
+    async def settled(self) -> bool:
+        """Wait until what the log took before this call has come, at the price of a round trip
+        that all feeds share; false where something is known to be missing still, and while the
+        log is away."""
+        ...
+
     async def close(self) -> None:
         """End the subscription; the listener is not called again."""
         ...
@@ -159,8 +165,12 @@ class EventLog(Protocol):
         """The sequence of the room's newest event (at or below `up_to`), 0 where there is none."""
         ...
 
+    async def sequence_at(self, room_id: str, moment: datetime) -> int:
+        """The sequence of the room's last event appended at or before that time, 0 for none."""
+        ...
+
     async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
-        """The same for many rooms; rooms without events are left out."""
+        """The newest events of many rooms; rooms without events are left out."""
         ...
 
     async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
@@ -233,18 +243,6 @@ class SnapshotStore(Protocol):
         ...
 
 
-class ReadMarkers(Protocol):
-    """How far each user has read each room: neither conversation nor projection."""
-
-    async def get(self, user_id: str) -> Mapping[str, int]:
-        """All of a user's markers: room id to sequence."""
-        ...
-
-    async def put(self, user_id: str, room_id: str, sequence: int) -> None:
-        """Move a marker."""
-        ...
-
-
 class Clock(Protocol):
     """The wall clock, to be replaced where time itself is under test."""
 
@@ -287,7 +285,8 @@ class EventRecord(msgspec.Struct, frozen=True):
 class MessageQuery(msgspec.Struct, frozen=True):
     """A page of a room's messages: newest first, or with `after` oldest first.
 
-    `before` and `after` are exclusive sequences; `limit` rows at most are returned.
+    `before` and `after` are exclusive sequences; `limit` rows at most are returned. `as_of`: the
+    messages as they stood right after that sequence; of redacted ones, their tombstones.
     """
 
     room_id: str
@@ -297,6 +296,7 @@ class MessageQuery(msgspec.Struct, frozen=True):
     before_timestamp: datetime | None = None
     message_type: MessageType | None = None
     sender_id: str | None = None
+    as_of: int | None = None
 
 
 class SearchPlace(msgspec.Struct, frozen=True):
@@ -360,6 +360,10 @@ class RoomRow(msgspec.Struct, frozen=True):
 
 class ReadModel(Protocol):
     """The tables, read only. Every method raises DatabaseUnavailableError within a few seconds."""
+
+    async def answers(self) -> None:
+        """Return when the tables answer, by a round trip that all who ask share."""
+        ...
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         """The partition's checkpoint; None before anything was projected."""

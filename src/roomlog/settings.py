@@ -19,6 +19,7 @@ JWT_SECRET_BYTES_MIN = 32
 _SECRET = {"secret": True}
 _TRUE, _FALSE = frozenset({"1", "true", "on", "yes"}), frozenset({"0", "false", "off", "no"})
 
+Partitions = Annotated[int, Meta(ge=1, le=64)]
 Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s,]+$")]
 
 
@@ -49,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="Key of tokens signed with HS256, 32 bytes or more. "
-            "Default: the development key in the data directory.",
+            "Default: the development key in the data directory, unless there is a key set.",
             extra=_SECRET,
         ),
     ] = None
@@ -80,13 +81,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="Port that the API listens on; 0 takes a free one.", ge=0, le=65535)
     ] = 8080
     partitions: Annotated[
-        int,
+        Partitions | None,
         Meta(
-            description="Streams that a new log is divided into; fixed for the life of a log.",
-            ge=1,
-            le=64,
+            description="Streams that a new log is divided into; fixed for the life of a log. "
+            "Default: as many as the log has, 1 for a new one."
         ),
-    ] = 1
+    ] = None
     edit_window_seconds: Annotated[
         int,
         Meta(
@@ -215,11 +215,12 @@ def load_settings(
 ) -> Settings:
     """Read the settings: environment over `.env` over what lies in the data directory.
 
-    `data` (default `.roomlog`) gives the servers of `run.json` and the development key.
-    Raises SettingsError, which names the variable.
+    `data` (default `.roomlog`) gives the servers of `run.json` and the development key; the key
+    only where tokens are not verified by a key set. Raises SettingsError, which names the variable.
     """
-    folder = data or DEFAULT_DATA_DIRECTORY
-    given = _from_data_directory(folder) | _from_env_file(env_file) | dict(environ)
+    said = _from_env_file(env_file) | dict(environ)
+    has_key_set = bool(said.get(PREFIX + "JWT_JWKS", "").strip())
+    given = _from_data_directory(data or DEFAULT_DATA_DIRECTORY, key=not has_key_set) | said
     hints = get_type_hints(Settings, include_extras=True)
     values: dict[str, object] = {}
     for field in Settings.__struct_fields__:
@@ -251,7 +252,7 @@ class _Servers(msgspec.Struct):
     database_url: str
 
 
-def _from_data_directory(data: Path) -> dict[str, str]:
+def _from_data_directory(data: Path, *, key: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     run_file = data / "run.json"
     if text := _read(run_file):
@@ -266,8 +267,8 @@ def _from_data_directory(data: Path) -> dict[str, str]:
             PREFIX + "NATS_URL": servers.nats_url,
             PREFIX + "DATABASE_URL": servers.database_url,
         }
-    if key := _read(jwt_secret_file(data)):
-        found[PREFIX + "JWT_SECRET"] = key
+    if key and (secret := _read(jwt_secret_file(data))):
+        found[PREFIX + "JWT_SECRET"] = secret
     return found
 
 

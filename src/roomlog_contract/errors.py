@@ -53,11 +53,17 @@ HTTP_STATUS: dict[ErrorCode, int] = {
 
 
 class CloseCode:
-    """WebSocket close codes: 4000-4499 reconnect and resume, 4500-4999 do not."""
+    """WebSocket close codes: 4000-4499 reconnect and resume, 4500-4999 do not.
+
+    Those below 4000 are RFC 6455's.
+    """
 
     GOING_AWAY = 1001
-    RESTART = 1012
+    PROTOCOL_ERROR = 1002
+    NOT_UTF8 = 1007
     TOO_LARGE = 1009
+    INTERNAL_ERROR = 1011
+    RESTART = 1012
     TOO_SLOW = 4000
     POSITION_LOST = 4001
     HEARTBEAT = 4008

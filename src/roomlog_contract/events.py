@@ -1,11 +1,19 @@
 """Events as readers see them: flattened, in the current version, without digest and salt."""
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from roomlog_contract.types import MessageType, RoomRole, RoomStatus
+from roomlog_contract.types import (
+    Actor,
+    EventId,
+    MessageId,
+    MessageType,
+    Metadata,
+    RoomId,
+    RoomRole,
+    RoomStatus,
+    Timestamp,
+)
 
 
 class _Event(
@@ -13,8 +21,8 @@ class _Event(
 ):
     """`id` is the event's own id, `actor` the user who did it."""
 
-    id: str
-    actor: str
+    id: EventId
+    actor: Actor
 
 
 class RoomCreated(_Event, frozen=True, kw_only=True, tag="room.created"):
@@ -35,47 +43,60 @@ class RoomUpdated(_Event, frozen=True, kw_only=True, tag="room.updated"):
 
 
 class MemberAdded(_Event, frozen=True, kw_only=True, tag="member.added"):
+    """Somebody is a member now; `name` is the one that others see, where known."""
+
     user_id: str
     role: RoomRole
     name: str | None = None
 
 
 class MemberRoleChanged(_Event, frozen=True, kw_only=True, tag="member.role_changed"):
+    """A member has another role."""
+
     user_id: str
     role: RoomRole
 
 
 class MemberRemoved(_Event, frozen=True, kw_only=True, tag="member.removed"):
-    """`role` is the one that was lost, where known."""
+    """Somebody is no member any more. `role` is the one that was lost, where known."""
 
     user_id: str
     role: RoomRole | None = None
 
 
 class MessageSent(_Event, frozen=True, kw_only=True, tag="message.sent"):
-    """`content_html` is there only for who asked for it."""
+    """A message was sent; its id is the event's own.
 
-    message_id: str
+    `content` is as typed. `content_html`, the same rendered and safe to put into a page, is there
+    only for who asked for it.
+    """
+
+    message_id: MessageId
     message_type: MessageType
     content: str
     content_html: str | UnsetType = UNSET
-    metadata: dict[str, Any] = {}
-    reply_to: str | None = None
+    metadata: Metadata = {}
+    reply_to: MessageId | None = None
 
 
 class MessageEdited(_Event, frozen=True, kw_only=True, tag="message.edited"):
-    """`metadata` left out leaves the message's as it was."""
+    """A message says something else now. `metadata` left out leaves the message's as it was.
 
-    message_id: str
+    With `expected_version`, the edit has no effect on a message at another version.
+    """
+
+    message_id: MessageId
     content: str
     content_html: str | UnsetType = UNSET
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     reason: str | None = None
     expected_version: int | None = None
 
 
 class MessageDeleted(_Event, frozen=True, kw_only=True, tag="message.deleted"):
-    message_id: str
+    """A message was deleted: a tombstone is left. `expected_version` as of an edit."""
+
+    message_id: MessageId
     reason: str | None = None
     expected_version: int | None = None
 
@@ -83,19 +104,23 @@ class MessageDeleted(_Event, frozen=True, kw_only=True, tag="message.deleted"):
 class MessageRedacted(_Event, frozen=True, kw_only=True, tag="message.redacted"):
     """What the event at `redacted_sequence` said is gone; its envelope is kept here."""
 
-    message_id: str
+    message_id: MessageId
     redacted_sequence: int
     redacted_envelope: str
     reason: str | None = None
 
 
 class ReactionAdded(_Event, frozen=True, kw_only=True, tag="reaction.added"):
-    message_id: str
+    """The actor reacted to a message with an emoji."""
+
+    message_id: MessageId
     emoji: str
 
 
 class ReactionRemoved(_Event, frozen=True, kw_only=True, tag="reaction.removed"):
-    message_id: str
+    """The actor took a reaction back."""
+
+    message_id: MessageId
     emoji: str
 
 
@@ -119,6 +144,6 @@ class RoomEvent(msgspec.Struct, frozen=True, gc=False):
 
     sequence: int
     prev_sequence: int
-    room_id: str
-    at: str
+    room_id: RoomId
+    at: Timestamp
     event: Event

@@ -127,7 +127,8 @@ class BroadcastResponse(msgspec.Struct, frozen=True):
 
 
 class PresentUser(msgspec.Struct, frozen=True):
-    """Somebody who is online or types; `role` and `name` are null for who is no member."""
+    """Somebody who is online or types; `role` is null for who is no member, `name` where none is
+    known."""
 
     user_id: str
     name: str | None
@@ -158,7 +159,8 @@ class RoomResponse(msgspec.Struct, frozen=True):
 
 
 class MemberResponse(msgspec.Struct, frozen=True):
-    """A member of a room; `name` is the one that others see, where known."""
+    """A member of a room. `name` is the one that the member's tokens bore last, null where none
+    did."""
 
     user_id: str
     name: str | None

@@ -9,6 +9,10 @@ RoomId = Annotated[str, Meta(description="A room's UUID.", extra_json_schema={"f
 MessageId = Annotated[
     str, Meta(description="A message's UUID.", extra_json_schema={"format": "uuid"})
 ]
+EventId = Annotated[
+    str, Meta(description="The event's own UUID.", extra_json_schema={"format": "uuid"})
+]
+Actor = Annotated[str, Meta(description="The id of the user who did it.")]
 Timestamp = Annotated[
     str,
     Meta(

@@ -38,7 +38,7 @@ ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 
 
 class Product:
-    """`roomlog up` with a key set beside the development key."""
+    """`roomlog up` with a key set and a secret beside it."""
 
     def __init__(self, stack: Stack, keys: Path) -> None:
         self.stack = stack
@@ -92,6 +92,7 @@ def product() -> Generator[Product]:
         ("--workers", str(WORKERS)),
         data=folder,
         JWT_JWKS=str(keys),
+        JWT_SECRET=secrets.token_hex(32),
         ALLOWED_ORIGINS=PAGE,
         CONNECTS_PER_MINUTE="0",
         USER_MESSAGES_PER_SECOND="0",
@@ -352,17 +353,17 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_serve_works_with_a_key_set_alone(product: Product, tmp_path: Path):
-    port, run = _free_port(), product.stack.run
-    environment = clean_environment(
-        ROOMLOG_NATS_URL=run["nats_url"],
-        ROOMLOG_DATABASE_URL=run["database_url"],
-        ROOMLOG_JWT_JWKS=product.keys.as_uri(),
-    )
+def test_with_a_key_set_alone_not_even_the_development_key_is_taken(
+    product: Product, tmp_path: Path
+):
+    port, data = _free_port(), product.stack.data
+    environment = clean_environment(ROOMLOG_JWT_JWKS=product.keys.as_uri())
+    development_key = secrets.token_hex(32)
+    (data / "secrets" / "jwt_secret").write_text(development_key)  # of an earlier start
     log = tmp_path / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "roomlog", "serve", "--port", str(port)],
+            [*(sys.executable, "-m", "roomlog", "serve"), "--port", str(port), "--data", str(data)],
             stdout=output,
             stderr=output,
             env=environment,
@@ -385,7 +386,7 @@ def test_serve_works_with_a_key_set_alone(product: Product, tmp_path: Path):
             return httpx.get(f"{base}/api/rooms", headers=headers, timeout=WAIT_S).status_code
 
         assert [status(signed(algorithm, claims())) for algorithm in ALGORITHMS] == [200] * 3
-        assert status(product.stack.token(ANN)) == 401
+        assert status(jwt.encode(claims(), development_key, algorithm="HS256")) == 401
     finally:
         process.terminate()
         process.wait(WAIT_S)

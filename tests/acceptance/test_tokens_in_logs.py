@@ -98,7 +98,11 @@ async def test_no_token_is_ever_printed_by_any_process():
     keys.write_bytes(key_set(*(jwk(algorithm) for algorithm in ALGORITHMS)))
     marks: list[str] = []
     with running_stack(
-        ("--workers", str(WORKERS)), data=folder, JWT_JWKS=str(keys), LOG_LEVEL="debug"
+        ("--workers", str(WORKERS)),
+        data=folder,
+        JWT_JWKS=str(keys),
+        JWT_SECRET=secrets.token_hex(32),
+        LOG_LEVEL="debug",
     ) as stack:
         made = httpx.post(
             f"{stack.base_url}/api/rooms",

@@ -168,7 +168,7 @@ def test_the_last_commander_keeps_the_role_and_stays():
         decide.put_member(
             a_room(), COMMANDER, COMMANDER.user_id, rs.MemberUpdate(RoomRole.OBSERVER)
         )
-    with Refused(ErrorCode.INVALID, "role"):
+    with Refused(ErrorCode.INVALID, "user_id"):
         decide.remove_member(a_room(), COMMANDER, COMMANDER.user_id)
 
 

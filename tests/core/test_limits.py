@@ -246,6 +246,16 @@ def test_a_flood_of_mentions_is_refused():
     assert talk.says("without", 0.0) is None
 
 
+def test_calling_the_whole_room_counts_as_ten_mentions_however_many_members_it_calls():
+    team = [f"u{n}@example.org" for n in range(60)]
+
+    assert _what("@room: all hands", mentions=team).mentions == 10
+    assert _what("@Room and @u1, @u2", mentions=team).mentions == 12
+    assert _what("@room", mentions=team[:3]).mentions == 3
+    assert _what("@u1, @u2", mentions=team[1:3]).mentions == 2
+    assert _what("no", mentions=["@room", *team[:2]]).mentions == 12
+
+
 def test_more_mentions_than_fit_are_let_through_once():
     talk = _Talk()
     team = [f"u{n}@example.org" for n in range(limits.MENTIONS_PER_WINDOW_MAX + 10)]

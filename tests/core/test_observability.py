@@ -3,12 +3,13 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Callable, Generator
 
 import jwt
 import pytest
 
-from roomlog.observability import hide_tokens, set_up_logging
+from roomlog.observability import LINES_WAITING_MAX, hide_tokens, set_up_logging
 
 TOKEN = jwt.encode({"sub": "a@example.org", "exp": 1}, "k" * 32, algorithm="HS256")
 
@@ -26,6 +27,8 @@ def lines() -> Generator[Callable[[str], str]]:
 
     yield begin
     logging.captureWarnings(False)
+    for handler in set(root.handlers) - set(before):
+        handler.close()
     root.handlers[:] = before
     root.setLevel(level)
 
@@ -89,7 +92,32 @@ def test_json_lines_carry_time_level_logger_message_and_extras(lines):
 def test_without_a_terminal_lines_are_json(lines):
     stream = lines("auto")
     logging.getLogger("roomlog").info("hello")
+    written(stream)
     assert json.loads(stream.getvalue())["message"] == "hello"
+
+
+def test_lines_wait_for_each_other_but_no_warning_waits(lines):
+    stream = lines("json")
+    logger = logging.getLogger("roomlog")
+    for number in range(LINES_WAITING_MAX - 1):
+        logger.info("line %d", number)
+    logger.warning("the last")
+    told = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert told == [*(f"line {number}" for number in range(LINES_WAITING_MAX - 1)), "the last"]
+
+
+def test_lines_are_written_by_themselves(lines):
+    stream = lines("json")
+    logging.getLogger("roomlog").info("hello")
+    written(stream)
+    assert stream.getvalue().count("\n") == 1
+
+
+def written(stream: io.StringIO) -> None:
+    deadline = time.monotonic() + 60
+    while not stream.getvalue():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_lines_below_the_level_are_left_out(lines):

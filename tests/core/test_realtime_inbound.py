@@ -65,6 +65,23 @@ def test_what_is_no_json_is_invalid(line: str):
     assert _refused(line).refusal.code is ErrorCode.INVALID
 
 
+@pytest.mark.parametrize(
+    ("line", "field", "ref"),
+    [
+        (r'{"type":"send","ref":"r","content":"a\ud800b"}', "content", "r"),
+        (r'{"type":"send","ref":"r\udc00","content":"a"}', "ref", None),
+        (r'{"type":"send","content":"\ud800","ref":"r\udc00"}', "content", None),
+        (r'{"type":"send","ref":"r","metadata":{"a":[1,{"b":"\udfff"}]}}', "metadata.a[1].b", "r"),
+        (r'{"type":"send","ref":"r","metadata":{"\ud800":1}}', "metadata", "r"),
+    ],
+)
+def test_a_lone_surrogate_is_told_by_its_field(line: str, field: str, ref: str | None):
+    error = _refused(line)
+    assert (error.refusal.code, error.refusal.errors[0].field) == (ErrorCode.INVALID, field)
+    assert "lone surrogate" in error.refusal.detail
+    assert error.ref == ref
+
+
 @given(s.text())
 def test_any_text_is_a_frame_or_refused_with_a_short_detail(line: str):
     details: list[str] = []

@@ -125,6 +125,16 @@ def test_environment_wins_over_env_file_wins_over_data_directory(load, tmp_path)
     assert (settings.port, settings.host) == (2, "::")
 
 
+def test_beside_a_key_set_the_development_key_is_out_of_use(load, tmp_path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "jwt_secret").write_text("d" * 64 + "\n")
+    assert load(JWT_JWKS=" ").jwt_secret == "d" * 64
+    assert load(JWT_JWKS="keys.json").jwt_secret is None
+    assert load(JWT_JWKS="keys.json", JWT_SECRET="s" * 64).jwt_secret == "s" * 64
+    (tmp_path / ".env").write_text("ROOMLOG_JWT_JWKS=keys.json\n")
+    assert load().jwt_secret is None
+
+
 def test_a_damaged_run_file_is_named(load, tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(SettingsError, match=r"run\.json is damaged"):

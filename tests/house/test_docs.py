@@ -19,6 +19,7 @@ from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.errors import HTTP_STATUS, CloseCode, ErrorCode
 from roomlog_contract.fold import NoEffectReason
+from roomlog_contract.meanings import CLOSE_MEANINGS, ERROR_MEANINGS
 from roomlog_contract.types import GlobalRole, MessageType, RoomRole, RoomStatus, SystemEventType
 from tests.house.repository import ROOT, run
 
@@ -60,20 +61,26 @@ def _fields(struct: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
-@pytest.mark.parametrize("code", list(ErrorCode))
-def test_every_error_code_is_documented_with_its_status(code: ErrorCode):
-    row = _rows(_text("protocol/errors.md"))[code.value]
+def _unlinked(text: str) -> str:
+    """The same without its links."""
+    return re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
 
-    assert row[1] == str(HTTP_STATUS[code])
-    assert all(row)
-    assert len(row) == 4
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_every_error_code_is_documented_with_its_status_and_meaning(code: ErrorCode):
+    _, status, *meaning = _rows(_text("protocol/errors.md"))[code.value]
+
+    assert status == str(HTTP_STATUS[code])
+    assert [_unlinked(text) for text in meaning] == list(ERROR_MEANINGS[code])
 
 
 @pytest.mark.parametrize(
     "code", [value for name, value in vars(CloseCode).items() if not name.startswith("_")]
 )
-def test_every_close_code_is_documented(code: int):
-    assert len(_rows(_section(_text("protocol/errors.md"), "## Close codes"))[str(code)]) == 3
+def test_every_close_code_is_documented_with_its_meaning(code: int):
+    _, *meaning = _rows(_section(_text("protocol/errors.md"), "## Close codes"))[str(code)]
+
+    assert meaning == list(CLOSE_MEANINGS[code])
 
 
 def _frames() -> Iterator[tuple[str, type[msgspec.Struct]]]:
@@ -157,7 +164,7 @@ def _routes() -> list[str]:
         **dict.fromkeys(
             (
                 *("messages", "reactions", "rooms", "events", "presence", "notices"),
-                *("tokens", "health"),
+                *("names", "tokens", "health"),
             ),
             nothing,
         )

@@ -14,6 +14,7 @@ import pytest
 
 from roomlog.core.search_query import parse_search
 from roomlog.embedded.postgres import run_postgres
+from roomlog.ports import MessageQuery
 from roomlog.postgres import search
 from roomlog.postgres.connection import server_settings
 from roomlog.postgres.migrate import migrate
@@ -40,7 +41,9 @@ READS = {
     "message_as_of": [MESSAGE, 30_000],
     "message_state": [MESSAGE],
     "messages_after": [ROOM, 2**63 - 1, 10, NOW, "text", "user1", 50],
+    "messages_after_as_of": [ROOM, 2**63 - 1, 10, NOW, "text", "user1", 50, 30_000],
     "messages_before": [ROOM, 30_000, -1, NOW, "text", "user1", 50],
+    "messages_before_as_of": [ROOM, 30_000, -1, NOW, "text", "user1", 50, 30_000],
     "position": [0],
     "room": ["user1", ROOM, 30_000, None],
     "room_stats": [ROOM, 100],
@@ -51,7 +54,7 @@ READS = {
     "versions": [MESSAGE, 0, 50],
 }
 WRITES = {"add_dead", "count_dead", "first_position", "halt", "move_position"}
-SEARCHES = {"search_window", "search_rest"}
+SEARCHES = {"search_window", "search_range", "search_rest"}
 
 _FILL = f"""
 INSERT INTO incident_rooms SELECT lpad(to_hex(n), 32, '0')::uuid, 'room', NULL, NULL, 'open',
@@ -134,6 +137,33 @@ async def test_a_named_read_uses_indexes(filled: str, name: str) -> None:
     assert scanned(await plan(filled, query(name), READS[name])) == []
 
 
+@pytest.mark.parametrize("name", ["messages_before_as_of", "messages_after_as_of"])
+@pytest.mark.parametrize("depth", [0.01, 0.5, 0.99])
+async def test_a_page_of_the_past_reads_no_more_than_itself_at_any_depth(
+    filled: str, name: str, depth: float
+) -> None:
+    as_of = 100_000 + int(40_000 * depth)
+    values = [LARGE_ROOM, 2**63 - 1, as_of - 60, None, None, None, 50, as_of]
+    found = await plan(filled, query(name), values)
+    assert scanned(found) == []
+    assert {
+        "ix_messages_room_id_sequence_number",
+        "ix_message_edit_history_message_id",
+        "ix_message_reactions_message_id",
+        "ix_message_reaction_spans_message_id",
+    } <= {
+        index.replace(
+            "uq_message_reactions_message_id_user_id_emoji", "ix_message_reactions_message_id"
+        )
+        for index in indexes(found)
+    }
+    assert not [
+        node
+        for node in nodes(found)
+        if node["Node Type"] == "Bitmap Heap Scan" and node["Relation Name"] == "messages"
+    ]
+
+
 @pytest.mark.parametrize("ascending", [False, True])
 @pytest.mark.parametrize("ranked_at", [None, 30_000])
 async def test_the_newest_are_gone_through_by_their_index(
@@ -166,9 +196,10 @@ async def explained(
     url: str, name: str, text: str, *, ascending: bool = False, ranked_at: int | None = None
 ) -> dict[str, Any]:
     statement = search.Statement(parse_search(text), ranked_at=ranked_at)
-    span = search.Range(2**63 - 1, -1, ascending, name)
-    values = [LARGE_ROOM, span.below, span.above, None, None, None, 50, *statement.values]
-    return await plan(url, statement.text(span), values)
+    values = statement.parameters(
+        MessageQuery(LARGE_ROOM, 50), search.Range(2**63 - 1, -1, ascending), 50
+    )
+    return await plan(url, statement.text(name, ascending=ascending), values)
 
 
 def indexes(found: dict[str, Any]) -> set[str]:

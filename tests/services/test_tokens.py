@@ -8,9 +8,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from roomlog.core.policy import Actor
 from roomlog.services import tokens
 from roomlog.services.signing_keys import SigningKeys
-from roomlog.services.tokens import TOKEN_BYTES_MAX, TokenVerifier
+from roomlog.services.tokens import TOKEN_BYTES_MAX, VERIFIED_FOR_S, TokenVerifier
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.types import GlobalRole
 from tests.services.key_material import (
@@ -204,6 +205,37 @@ async def test_claims_that_lack_or_lie_are_refused(wrong: dict[str, Any], why: s
         else (by_hand({"alg": "HS256"}, claims(**wrong), SECRET.encode()),)
     ):
         assert why in await refusal(verifier(secret=SECRET), token)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (" Ana  María\n", "Ana María"),
+        ("a\x00b\x1b[31m\u202ec\ud800", "a b [31m c"),
+        ("x" * 300, "x" * 200),
+        ("\t \n", None),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_a_name_is_taken_as_it_can_be_shown_in_one_line(name: str | None, shown: str | None):
+    token = by_hand({"alg": "HS256"}, claims(name=name), SECRET.encode())
+    assert (await verifier(secret=SECRET).verify(token)).actor.name == shown
+
+
+async def test_bearers_are_told_of_when_their_token_is_verified():
+    clock = SetClock(NOW)
+    told: list[Actor] = []
+    tokens = TokenVerifier(SECRET, clock)
+    tokens.on_verified(told.append)
+    token = hs256(name="Ana")
+    for _ in range(3):
+        await tokens.verify(token)
+    await refusal(tokens, token + "x")
+    assert [(actor.user_id, actor.name) for actor in told] == [(USER, "Ana")]
+    clock.seconds += VERIFIED_FOR_S
+    await tokens.verify(token)
+    assert len(told) == 2
 
 
 async def test_times_that_hold_are_taken_with_a_little_skew():

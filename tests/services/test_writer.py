@@ -9,10 +9,11 @@ from uuid_utils import uuid7
 from roomlog.core.decide import Fact
 from roomlog.core.policy import Actor
 from roomlog.ports import Appended, NewEvent
+from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.identity import SystemClock, new_id
 from roomlog.services.writer import Command, Writer
 from roomlog_contract.errors import ErrorCode, RefusedError
-from tests.integration.realtime.memory_log import MemoryLog
+from tests.integration.realtime.memory_log import MemoryKeyMarks, MemoryLog
 
 ANN = Actor("ann@example.org")
 FACT = Fact("reaction.added", {"emoji": "+1"}, new_id())
@@ -39,7 +40,8 @@ class World:
     def __init__(self) -> None:
         self.log = KnowingLog()
         nothing = cast("Any", None)
-        self.writer = Writer(cast("Any", self.log), nothing, nothing, SystemClock())
+        keys = FreshKeys(MemoryKeyMarks())
+        self.writer = Writer(cast("Any", self.log), nothing, keys, SystemClock())
         self.asked = Command(new_id(), ANN, str(uuid7()), ("react", "+1"))
 
 

@@ -54,6 +54,7 @@ class _Api:
             user,
             settings=self._settings,
             roles=roles,
+            name=user.partition("@")[0].capitalize(),
             issued_at_s=int(time.time()),
             ttl_s=_TOKEN_TTL_S,
         )

@@ -13,7 +13,7 @@ import msgspec
 from roomlog.cli.options import data_option, json_option
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.replay import Reader
-from roomlog.jetstream.stream import check_log, partition_state
+from roomlog.jetstream.stream import check_log, find_partitions, partition_state
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.projection_ports import TablesMissingError
@@ -83,7 +83,8 @@ async def _examine(data: Path, tell: Tell) -> None:
     try:
         await connection.open(timeout_s=_CONNECT_TIMEOUT_S)
         tell(Finding("nats", ok=True, detail="answers"))
-        await _log_and_tables(connection, settings.partitions, database, tell)
+        partitions = settings.partitions or await find_partitions(connection) or 1
+        await _log_and_tables(connection, partitions, database, tell)
     except LogUnavailableError as error:
         tell(Finding("nats", ok=False, detail=error.detail, todo=_start_or_set("NATS_URL")))
     finally:

@@ -11,6 +11,7 @@ import uvloop
 
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option
+from roomlog.collector import spare_what_stays
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.stream import LogMismatchError
 from roomlog.observability import set_up_logging
@@ -52,13 +53,14 @@ async def _project_until_stopped(settings: Settings) -> None:
 async def _project(settings: Settings) -> None:
     tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
     log = await _connected(required(settings.nats_url, "NATS_URL"), settings.partitions)
+    spare_what_stays()
     try:
         await run_projector(log, log.signals, log.snapshots, tables)
     finally:
         await log.close()
 
 
-async def _connected(nats_url: str, partitions: int) -> JetStreamLog:
+async def _connected(nats_url: str, partitions: int | None) -> JetStreamLog:
     while True:
         try:
             return await JetStreamLog.connect(

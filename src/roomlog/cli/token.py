@@ -57,9 +57,15 @@ def _user(ctx: click.Context, param: click.Parameter, value: str) -> str:
 def command(*, user: str, roles: tuple[str, ...], ttl_s: int, name: str | None, data: Path) -> None:
     """Print a token for USER (an e-mail address), signed with the development key.
 
-    The key is ROOMLOG_JWT_SECRET, or what the first `roomlog up` made in the data directory.
+    The key is ROOMLOG_JWT_SECRET, or what the first `roomlog up` made in the data directory,
+    which is of no use where tokens are verified by a key set (ROOMLOG_JWT_JWKS).
     """
     settings = load_settings(data)
+    if settings.jwt_secret is None and settings.jwt_jwks:
+        raise CliError(
+            f"tokens are verified by {PREFIX}JWT_JWKS: get one from whoever signs them, or set "
+            f"{PREFIX}JWT_SECRET too"
+        )
     if settings.jwt_secret is None:
         raise CliError(
             f"there is no key to sign with in {jwt_secret_file(data)}: start `roomlog up` once, "

@@ -52,6 +52,11 @@ def command(*, data: Path, port: int | None, workers: int, demo: bool) -> None:
             _log.warning("%s%s is not used: `roomlog up` runs servers of its own", PREFIX, name)
     if demo and find_spec(_DEMO) is None:
         raise CliError("there is no demo in this installation: leave --demo away")
+    if demo and settings.jwt_jwks and settings.jwt_secret is None:
+        raise CliError(
+            f"the demo has no key to sign its tokens with beside {PREFIX}JWT_JWKS: leave --demo "
+            f"away, or set {PREFIX}JWT_SECRET too"
+        )
     plan = supervisor.Plan(
         data=directory,
         host=settings.host,
@@ -61,6 +66,7 @@ def command(*, data: Path, port: int | None, workers: int, demo: bool) -> None:
         project=_roomlog("project", directory),
         serve=_roomlog("serve", directory),
         jwt_secret=settings.jwt_secret,
+        has_key_set=settings.jwt_jwks is not None,
     )
     supervisor.run(plan, lambda run: _ready(run, directory, demo=demo))
 

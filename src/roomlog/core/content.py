@@ -5,13 +5,17 @@ taken out. `content_html` is made from it and may be made again at any time.
 """
 
 import html
+import json
 import re
+from typing import Any
 
 import comrak
 import nh3
 
+LONE_SURROGATE = "must not contain a lone surrogate"
 _STRIPPED = re.compile("[\x01-\x08\x0b-\x1f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 ALLOWED_TAGS = frozenset(
     {
@@ -47,8 +51,32 @@ def clean_text(text: str) -> str:
     if "\x00" in text:
         raise UnstorableTextError("must not contain a NUL character")
     if not text.isascii() and _SURROGATE.search(text):
-        raise UnstorableTextError("must not contain a lone surrogate")
+        raise UnstorableTextError(LONE_SURROGATE)
     return _STRIPPED.sub("", text)
+
+
+def lone_surrogate(document: bytes | str) -> str | None:
+    """The place, as in `metadata.a[0]`, of the first text with a lone surrogate in a JSON object,
+    which strict decoders take for no JSON at all; None where there is none."""
+    text = document if isinstance(document, str) else document.decode(errors="replace")
+    if not _SURROGATE_ESCAPE.search(text):
+        return None
+    try:
+        waiting: list[tuple[str, Any]] = [("", json.loads(text))]
+    except (ValueError, RecursionError):
+        return None
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str) and _SURROGATE.search(value):
+            return place
+        if isinstance(value, dict):
+            if any(_SURROGATE.search(name) for name in value):
+                return place
+            inside = [(f"{place}.{name}".lstrip("."), one) for name, one in value.items()]
+            waiting += reversed(inside)
+        elif isinstance(value, list):
+            waiting += reversed([(f"{place}[{n}]", one) for n, one in enumerate(value)])
+    return None
 
 
 def render_html(content: str) -> str:

@@ -132,7 +132,7 @@ def put_member(
     changed = Fact("member.role_changed", {"user_id": user, "role": command.role})
     if member.role == command.role:
         return [changed] if keyed else []
-    _keep_a_commander(room, user)
+    _keep_a_commander(room, user, field="role")
     return [changed]
 
 
@@ -143,17 +143,17 @@ def remove_member(room: RoomState, actor: Actor, user: str) -> Sequence[Fact]:
     member = room.members.get(user)
     if member is None:
         raise RefusedError(ErrorCode.NOT_FOUND, f"{user} is no member of the room")
-    _keep_a_commander(room, user)
+    _keep_a_commander(room, user, field="user_id")
     return [Fact("member.removed", {"user_id": user, "role": member.role})]
 
 
-def _keep_a_commander(room: RoomState, leaving: str) -> None:
+def _keep_a_commander(room: RoomState, leaving: str, *, field: str) -> None:
     commanders = {u for u, m in room.members.items() if m.role is RoomRole.COMMANDER}
     if commanders == {leaving}:
         raise RefusedError(
             ErrorCode.INVALID,
             "the room's last commander: make somebody else commander first",
-            field="role",
+            field=field,
         )
 
 

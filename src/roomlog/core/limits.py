@@ -7,6 +7,7 @@ least recently is forgotten first, which gives nobody less than the limit allows
 import math
 import re
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -149,10 +150,19 @@ def said(fact: Fact, actor: Actor) -> Said | None:
         if kind is not MessageType.TEXT:
             words += b"\0" + kind.encode() + _encoder.encode(metadata)
         mark = blake2b(words, digest_size=_MARK_BYTES).digest()
-    called = metadata.get(MENTIONS_FIELD, ())
-    mentions = sum(_EVERYONE_MENTIONS if one == EVERYONE else 1 for one in called)
+    mentions = _weight(content, metadata.get(MENTIONS_FIELD, ()))
     links = len(_LINK.findall(content)) if ":" in content or "www." in content.lower() else 0
     return Said(mark, mentions, links)
+
+
+def _weight(content: str, called: Collection[str]) -> int:
+    """How many mentions a text counts as: `@room` is _EVERYONE_MENTIONS at most, though it calls
+    every member by id."""
+    if EVERYONE in called:
+        return _EVERYONE_MENTIONS + len(called) - 1
+    if called and EVERYONE in content.casefold():
+        return min(len(called), _EVERYONE_MENTIONS + content.count("@") - 1)
+    return len(called)
 
 
 def is_newcomer(actor: Actor, room: RoomState, now: datetime) -> bool:

@@ -24,14 +24,17 @@ class TooManyMentionsError(ValueError):
 
 
 def find_mentions(content: str, members: Collection[str]) -> list[str]:
-    """The mentioned members' ids, each once, in the order in which they first come; EVERYONE
-    stands for `@room`. Case does not matter. Raises TooManyMentionsError."""
+    """The mentioned members' ids, each once, in the order in which they first come. `@room` is
+    all members, for whom EVERYONE stands where they are more than MENTIONS_MAX. Case does not
+    matter. Raises TooManyMentionsError."""
     if "@" not in content:
         return []
     names = [match[1] for match in _MENTION.finditer(prose(content))]
     if not names:
         return []
     known = _by_name(members)
+    # Of the room, whoever else may be called so.
+    known["room"] = list(members) if len(members) <= MENTIONS_MAX else [EVERYONE]
     found: dict[str, None] = {}
     for name in names:
         found.update(dict.fromkeys(_meant(name, known)))
@@ -64,5 +67,4 @@ def _by_name(members: Collection[str]) -> dict[str, list[str]]:
         known.setdefault(folded, []).append(user)
         if at and local:
             known.setdefault(local, []).append(user)
-    known["room"] = [EVERYONE]  # of the room, whoever else may be called so
     return known

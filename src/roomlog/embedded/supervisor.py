@@ -48,8 +48,8 @@ class Plan:
     They find the servers, the address and the key in ROOMLOG_NATS_URL, _DATABASE_URL, _HOST,
     _PORT and _JWT_SECRET. The API's command is run `workers` times and must bind HOST:PORT
     with SO_REUSEPORT and SO_REUSEADDR (without the latter, connections that it has closed keep
-    the port from the next start for a minute). Without `jwt_secret`, the directory's development key is used, made at
-    the first start.
+    the port from the next start for a minute). Without `jwt_secret`, the directory's development
+    key is used, made at the first start; with `has_key_set`, there is no secret then.
     """
 
     data: DataDirectory
@@ -60,6 +60,7 @@ class Plan:
     project: tuple[str, ...]
     serve: tuple[str, ...]
     jwt_secret: str | None = None
+    has_key_set: bool = False
 
 
 class _Child:
@@ -126,7 +127,9 @@ class Supervisor:
         self._port = int(reservation.getsockname()[1])
         self._nats = NatsServer(plan.data)
         self._postgres = PostgresServer(plan.data)
-        self._jwt_secret = plan.jwt_secret or plan.data.secret("jwt_secret")
+        self._jwt_secret = plan.jwt_secret
+        if self._jwt_secret is None and not plan.has_key_set:
+            self._jwt_secret = plan.data.secret("jwt_secret")
         self._servers = (
             _Child("nats", self._nats.prepare),
             _Child("postgres", self._postgres.prepare),
@@ -252,7 +255,7 @@ class Supervisor:
             "ROOMLOG_DATABASE_URL": self._postgres.url,
             "ROOMLOG_HOST": self._plan.host,
             "ROOMLOG_PORT": str(self._port),
-            "ROOMLOG_JWT_SECRET": self._jwt_secret,
+            "ROOMLOG_JWT_SECRET": self._jwt_secret or "",
             "PROMETHEUS_MULTIPROC_DIR": str(data.metrics),
         }
         return ProcessSpec(

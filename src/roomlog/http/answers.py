@@ -14,6 +14,7 @@ from roomlog_contract import resources as rs
 
 T = TypeVar("T")
 
+REPLAYED = {"Idempotency-Replayed": "true"}
 NO_STORE = "no-store"  # what one user may read now is nobody else's, nor theirs tomorrow
 
 
@@ -66,7 +67,7 @@ def written(request: ApiRequest, receipt: Receipt | None, *, projected: bool) ->
         counter = metrics.HTTP_REPLAYS if receipt.repeated else metrics.HTTP_APPENDS
         counter.labels(request.scope["path_template"]).inc()
         if receipt.repeated:
-            headers["Idempotency-Replayed"] = "true"
+            headers.update(REPLAYED)
         headers.update(rate_limit_headers(receipt.quotas))
     if not projected:
         headers["Roomlog-Projected"] = "false"

@@ -27,7 +27,7 @@ _User = Annotated[str, Meta(max_length=USER_ID_BYTES_MAX)]
 
 
 class MessagesCursor(msgspec.Struct, frozen=True, array_like=True, tag="m1"):
-    """Messages below `before`, newest first, or above `after`, oldest first."""
+    """Messages below `before`, newest first, or above `after`, oldest first; as of a sequence."""
 
     limit: _Limit
     before: _Sequence | None = None
@@ -35,6 +35,7 @@ class MessagesCursor(msgspec.Struct, frozen=True, array_like=True, tag="m1"):
     before_timestamp: Annotated[str, Meta(max_length=40)] | None = None
     message_type: MessageType | None = None
     sender: _User | None = None
+    as_of: _Sequence | None = None
 
 
 class SearchCursor(msgspec.Struct, frozen=True, array_like=True, tag="s1"):

@@ -1,9 +1,9 @@
 """Messages: sending, reading, editing, deleting."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Response, delete, get, patch, post
+from litestar import Controller, MediaType, Response, delete, get, patch, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
@@ -11,9 +11,11 @@ from roomlog.core.decide import user_id
 from roomlog.core.search_query import QUERY_BYTES_MAX, TERMS_MAX
 from roomlog.http.answers import answer, etag, message_answer, page_answer, written
 from roomlog.http.cursors import MessagesCursor, SearchCursor, VersionsCursor, decode_cursor
+from roomlog.http.newest_pages import KeptPage
 from roomlog.http.requests import (
     After,
     ApiRequest,
+    AsOf,
     Before,
     Cursor,
     IdempotencyKey,
@@ -26,6 +28,7 @@ from roomlog.http.requests import (
     header_text,
     invalid,
     moment,
+    moment_of_room,
     path_uuid,
 )
 from roomlog.ports import SearchPlace
@@ -59,6 +62,9 @@ _Query = Annotated[
     ),
 ]
 _Order = Annotated[SearchOrder | None, QueryParameter(description="`newest` unless given.")]
+
+
+_encoder = msgspec.json.Encoder()
 
 
 class RoomMessagesController(Controller):
@@ -97,10 +103,17 @@ class RoomMessagesController(Controller):
         before_timestamp: _Time = None,
         message_type: _Type = None,
         sender: _Sender = None,
+        as_of: AsOf = None,
         cursor: Cursor = None,
         min_sequence: MinSequence = None,
     ) -> Response[rs.RoomPage[rs.MessageResponse]]:
         """A room's messages, newest first; with `after` oldest first."""
+        room = path_uuid(room_id, "room")
+        narrowed = (before, after, before_timestamp, message_type, sender, as_of, cursor)
+        newest = all(one is None for one in narrowed)
+        if newest and (kept := await _kept(request, room, limit, min_sequence)) is not None:
+            return kept
+        then = None if as_of is None else moment_of_room(as_of, "as_of")
         if cursor is None:
             if sender is not None:
                 user_id(sender, "sender")
@@ -109,13 +122,18 @@ class RoomMessagesController(Controller):
             )
         else:
             at = decode_cursor(cursor, MessagesCursor)
+            then = at.as_of
         size = limit or at.limit
-        page = await request.parts.messages.get_messages(
-            request.user, path_uuid(room_id, "room"), _filter(at, size + 1), min_sequence
-        )
+        asked = msgspec.structs.replace(_filter(at, size + 1), as_of=then)
+        page = await request.parts.messages.get_messages(request.user, room, asked, min_sequence)
         more = len(page.items) > size
         del page.items[size:]
-        return page_answer(request, page, _following(at, size, page.items[-1]) if more else None)
+        following = None
+        if more:
+            # A time is a sequence from here on: pages that follow each other are of one moment.
+            following = _following(at, size, page.items[-1], None if then is None else page.head)
+        told = page_answer(request, page, following)
+        return _keep(request, room, size, told) if newest else told
 
     @get("/search")
     async def search_messages(
@@ -169,14 +187,16 @@ class RoomMessagesController(Controller):
         request: ApiRequest,
         room_id: RoomId,
         message_id: MessageId,
+        as_of: AsOf = None,
         min_sequence: MinSequence = None,
     ) -> Response[rs.MessageResponse]:
-        """One message as it stands."""
+        """One message as it stands, or as it stood then."""
         message = await request.parts.messages.get_message(
             request.user,
             path_uuid(room_id, "room"),
             path_uuid(message_id, "message in this room"),
             min_sequence,
+            None if as_of is None else moment_of_room(as_of, "as_of"),
         )
         return message_answer(message)
 
@@ -254,6 +274,30 @@ class MessageController(Controller):
         return await _changed(request, effect)
 
 
+async def _kept(
+    request: ApiRequest, room: str, limit: int | None, min_sequence: int | None
+) -> Response[Any] | None:
+    """The room's newest page as it was given before, if it is still that."""
+    page = request.parts.newest.find(room, limit or rs.PAGE_LIMIT_DEFAULT)
+    if page is None or (min_sequence or 0) > page.head:
+        return None
+    if not await request.parts.messages.still_at(request.user, room, page.head, page.epoch):
+        return None
+    return Response(page.body, media_type=MediaType.JSON, headers=page.headers)
+
+
+def _keep(
+    request: ApiRequest,
+    room: str,
+    size: int,
+    told: Response[rs.RoomPage[rs.MessageResponse]],
+) -> Response[Any]:
+    page, body = told.content, _encoder.encode(told.content)
+    headers = {name: value for name, value in told.headers.items() if value is not None}
+    request.parts.newest.keep(room, size, KeptPage(page.head, page.epoch, body, headers))
+    return Response(body, media_type=MediaType.JSON, headers=headers)
+
+
 def _filter(at: MessagesCursor | SearchCursor, limit: int) -> MessageFilter:
     said_before = at.before_timestamp
     return MessageFilter(
@@ -266,7 +310,9 @@ def _filter(at: MessagesCursor | SearchCursor, limit: int) -> MessageFilter:
     )
 
 
-def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> MessagesCursor:
+def _following(
+    at: MessagesCursor, size: int, last: rs.MessageResponse, as_of: int | None
+) -> MessagesCursor:
     """Where the next page begins: at a sequence, so that what is sent meanwhile moves nothing."""
     forward = at.after is not None
     return MessagesCursor(
@@ -276,6 +322,7 @@ def _following(at: MessagesCursor, size: int, last: rs.MessageResponse) -> Messa
         at.before_timestamp,
         at.message_type,
         at.sender,
+        as_of,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from roomlog.http.newest_pages import NewestPages
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_feed import OpenFeeds
@@ -17,6 +18,7 @@ from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.user_names import UserNames
 
 BODY_BYTES_MAX = 1024 * 1024
 
@@ -59,6 +61,7 @@ class HttpParts:
     events: EventService
     presence: PresenceService
     notices: NoticeService
+    names: UserNames
     tokens: TokenVerifier
     health: Health
     body_bytes_max: int = BODY_BYTES_MAX
@@ -68,3 +71,4 @@ class HttpParts:
     stopping: Callable[[], bool] = _never
     feeds: OpenFeeds = field(default_factory=OpenFeeds)
     denials: DenialLog = field(default_factory=DenialLog)
+    newest: NewestPages = field(default_factory=NewestPages)

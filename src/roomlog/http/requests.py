@@ -15,6 +15,7 @@ from litestar.types import Scope
 from msgspec import Meta
 from uuid_utils import uuid7
 
+from roomlog.core.content import LONE_SURROGATE, lone_surrogate
 from roomlog.core.policy import Actor
 from roomlog.http.parts import HttpParts
 from roomlog.services.tokens import Identity
@@ -49,6 +50,19 @@ MinSequence = Annotated[
         le=SEQUENCE_MAX,
         schema_extra={"minimum": 0},
         description="The answer reflects at least the room's event at this sequence.",
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    QueryParameter(
+        description="A sequence, or an RFC 3339 time, which means the room's last event appended "
+        "by then: the messages, edits, deletions and reactions as they stood.",
+        schema_extra={
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": SEQUENCE_MAX},
+                {"type": "string", "format": "date-time"},
+            ]
+        },
     ),
 ]
 Cursor = Annotated[
@@ -139,6 +153,8 @@ def decode_body(body: bytes, shape: Any) -> Any:
         detail, field = "is nested too deeply", "body"
     except msgspec.DecodeError as error:
         detail, field = f"is not valid JSON: {error}", "body"
+        if (place := lone_surrogate(body)) is not None:
+            detail, field = LONE_SURROGATE, place or "body"
     raise RefusedError(ErrorCode.INVALID, detail, field=field)
 
 
@@ -189,13 +205,16 @@ def path_uuid(value: str, what: str) -> str:
 
 
 def path_text(request: ApiRequest, field: str) -> str:
-    """The last segment of the path, decoded exactly; it may hold an encoded slash.
+    """The last segment of the path, decoded exactly; it may hold an encoded slash. As everywhere,
+    a slash at the path's end says nothing.
 
     Raises RefusedError `not_found` where the path has more segments than its route, `invalid`
     where this one is not UTF-8.
     """
     path = request.scope["raw_path"].split(b"?", 1)[0]
     segments = path.removeprefix(request.scope.get("root_path", "").encode()).split(b"/")
+    if not segments[-1]:
+        segments.pop()
     if len(segments) != request.scope["path_template"].count("/") + 1:
         raise RefusedError(ErrorCode.NOT_FOUND, "there is nothing at this path")
     try:
@@ -239,6 +258,15 @@ def moment(value: str, field: str) -> datetime:
         return parsed.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError, ValueError) as error:
         raise invalid(field, "must be an RFC 3339 time such as 2030-01-31T12:00:00Z") from error
+
+
+def moment_of_room(value: str, field: str) -> int | datetime:
+    """A sequence or an RFC 3339 time. Raises RefusedError `invalid`."""
+    if not value.isascii() or not value.isdigit():
+        return moment(value, field)
+    if len(value) > TIME_CHARS_MAX or int(value) > SEQUENCE_MAX:
+        raise invalid(field, f"must be at most {SEQUENCE_MAX}")
+    return int(value)
 
 
 def request_id(scope: Scope) -> str:

@@ -4,7 +4,14 @@ from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
-from roomlog.http.answers import answer, nothing, page_answer, plain_page_answer, written
+from roomlog.http.answers import (
+    REPLAYED,
+    answer,
+    nothing,
+    page_answer,
+    plain_page_answer,
+    written,
+)
 from roomlog.http.cursors import MembersCursor, RoomsCursor, decode_cursor
 from roomlog.http.requests import (
     ApiRequest,
@@ -18,7 +25,6 @@ from roomlog.http.requests import (
     path_uuid,
 )
 from roomlog.ports import RoomPosition
-from roomlog.services.writer import check_key
 from roomlog_contract import resources as rs
 
 
@@ -96,12 +102,14 @@ class RoomsController(Controller):
         data: JSONBody[rs.ReadMarkerUpdate],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[None]:
-        """Say how far the caller has read. The marker never moves back, so that repeating is safe."""
-        if idempotency_key is not None:
-            check_key(header_text(idempotency_key) or "")
-        room_id = path_uuid(room_id, "room")
-        await request.parts.rooms.mark_read(request.user, room_id, data.sequence)
-        return nothing()
+        """Say how far the caller has read. The marker never moves back."""
+        repeated = await request.parts.rooms.mark_read(
+            request.user,
+            path_uuid(room_id, "room"),
+            data.sequence,
+            header_text(idempotency_key),
+        )
+        return nothing(REPLAYED if repeated else None)
 
 
 class MembersController(Controller):

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from roomlog import metrics
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
-from roomlog.jetstream.wire import ApiError
+from roomlog.jetstream.wire import WRONG_LAST_SEQUENCE, ApiError
 from roomlog.ports import (
     EVENT_BYTES_MAX,
     Appended,
@@ -38,7 +38,6 @@ QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
-_WRONG_LAST_SEQUENCE = (10071, 10164)
 _DUPLICATE_IN_BATCH = 10201
 # Answers that say something of the batch as such; single publishes tell what is the matter.
 _BATCH_REFUSED = frozenset((_DUPLICATE_IN_BATCH, *range(10174, 10178), 10199, 10210, 10211))
@@ -257,7 +256,7 @@ class Committer:
     async def _judge(self, entry: Entry, error: ApiError) -> None:
         """Find the truth about a refused entry."""
         refused_as_first = entry.first and (
-            error.err_code in _WRONG_LAST_SEQUENCE or error.err_code == _DUPLICATE_IN_BATCH
+            error.err_code in WRONG_LAST_SEQUENCE or error.err_code == _DUPLICATE_IN_BATCH
         )
         try:
             if refused_as_first:

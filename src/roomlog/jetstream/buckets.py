@@ -1,13 +1,13 @@
-"""Key-value buckets (NATS ADR-8): room snapshots and read markers.
+"""Key-value buckets (NATS ADR-8): room snapshots, read markers, and what else is remembered.
 
-Both may lose their last seconds in a crash: a snapshot is made again from the log, a marker is
-moved again by its user. So they are not fsynced one by one, which the log's appends would wait
-for.
+Snapshots and markers may lose their last seconds in a crash: a snapshot is made again from the
+log, a marker is moved again by its user. So they are not fsynced one by one, which the log's
+appends would wait for. What must not be forgotten is, and is written seldom.
 """
 
 import base64
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -15,9 +15,20 @@ from roomlog.jetstream import subjects, wire
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.direct import DirectGet, TooManyResultsError
 from roomlog.jetstream.stream import create_stream
+from roomlog.memory_ports import Claim
 from roomlog.ports import LogUnavailableError, RoomSnapshot
 
 PUT_TIMEOUT_S: Final = 5.0
+_TRIES_MAX: Final = 32
+_KEYS_AT_ONCE: Final = 500
+_EXPECTED: Final = b"Nats-Expected-Last-Subject-Sequence: %d\r\n"
+
+
+class _Entry(NamedTuple):
+    """A key's value and its revision: None and 0 where there is none."""
+
+    value: bytes | None
+    revision: int
 
 
 class _Bucket:
@@ -30,17 +41,64 @@ class _Bucket:
 
     async def put(self, key: str, value: bytes) -> None:
         """Set a value. Raises LogUnavailableError."""
-        reply = await self._connection.request(self._subject(key), value, timeout_s=PUT_TIMEOUT_S)
-        ack = wire.decode_ack(reply.headers, reply.data)
-        if ack.error is not None:
-            raise LogUnavailableError(f"bucket {self._name}: {ack.error.description}")
+        await self._put(key, value, b"")
 
-    async def get(self, key: str) -> bytes | None:
-        """A value, or None. Raises LogUnavailableError."""
+    async def replace(self, key: str, value: bytes, revision: int) -> bool:
+        """Set a value where the key is still at that revision; False where it is not.
+
+        Raises LogUnavailableError.
+        """
+        return await self._put(key, value, _EXPECTED % revision)
+
+    async def _put(self, key: str, value: bytes, headers: bytes) -> bool:
+        reply = await self._connection.request(
+            self._subject(key), value, headers=headers, timeout_s=PUT_TIMEOUT_S
+        )
+        error = wire.decode_ack(reply.headers, reply.data).error
+        if error is None:
+            return True
+        if headers and error.err_code in wire.WRONG_LAST_SEQUENCE:
+            return False
+        raise LogUnavailableError(f"bucket {self._name}: {error.description}")
+
+    async def get(self, key: str) -> _Entry:
+        """A key's entry. Raises LogUnavailableError."""
         reply = await self._direct.get(self._stream, {"last_by_subj": self._subject(key)})
-        if reply is None or wire.header(reply.headers, wire.OPERATION) is not None:
-            return None
-        return reply.data
+        if reply is None:
+            return _Entry(None, 0)
+        revision = wire.number(reply.headers, wire.SEQUENCE)
+        if wire.header(reply.headers, wire.OPERATION) is not None:
+            return _Entry(None, revision)
+        return _Entry(reply.data, revision)
+
+    async def advance(self, key: str, number: int) -> int:
+        """Set a number, unless a higher one stands there; which one stands there then.
+
+        Raises LogUnavailableError.
+        """
+        for _ in range(_TRIES_MAX):
+            entry = await self.get(key)
+            if (known := _number(entry.value)) >= number:
+                return known
+            if await self.replace(key, b"%d" % number, entry.revision):
+                return number
+        raise LogUnavailableError(f"bucket {self._name}: too many move {key} at once")
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of these keys, where they have any. Raises LogUnavailableError."""
+        values: dict[str, bytes] = {}
+        start = len(self._subject(""))
+        for at in range(0, len(keys), _KEYS_AT_ONCE):
+            wanted = [self._subject(key) for key in keys[at : at + _KEYS_AT_ONCE]]
+            while wanted:
+                found = await self._direct.batch(self._stream, {"multi_last": wanted})
+                for message in found.messages:
+                    subject = (wire.header(message.headers, wire.SUBJECT) or b"").decode()
+                    values[subject[start:]] = message.data
+                if not found.left or not found.messages:
+                    break
+                wanted = [subject for subject in wanted if subject[start:] not in values]
+        return values
 
     async def get_all(self, prefix: str) -> dict[str, bytes]:
         """All values under `prefix.`, by what follows it. Raises LogUnavailableError."""
@@ -74,11 +132,12 @@ class _Bucket:
 async def ensure_buckets(connection: Connection) -> None:
     """Create the buckets where there are none. Raises LogUnavailableError."""
     for name in (subjects.SNAPSHOTS_BUCKET, subjects.MARKERS_BUCKET):
-        await create_stream(connection, bucket_config(name))
+        await create_stream(connection, {**bucket_config(name), "persist_mode": "async"})
+    await create_stream(connection, bucket_config(subjects.MEMORY_BUCKET))
 
 
 def bucket_config(name: str) -> dict[str, Any]:
-    """The configuration of a bucket's stream."""
+    """The configuration of a bucket's stream, each value fsynced."""
     return {
         "name": f"KV_{name}",
         "subjects": [f"$KV.{name}.>"],
@@ -91,7 +150,6 @@ def bucket_config(name: str) -> dict[str, Any]:
         "allow_rollup_hdrs": True,
         "deny_delete": True,
         "duplicate_window": 120_000_000_000,
-        "persist_mode": "async",
     }
 
 
@@ -105,7 +163,7 @@ class JetStreamSnapshots:
 
     async def get(self, room_id: str) -> RoomSnapshot | None:
         """See SnapshotStore.get."""
-        value = await self._bucket.get(room_id)
+        value = (await self._bucket.get(room_id)).value
         try:
             return self._decoder.decode(value) if value is not None else None
         except msgspec.MsgspecError:
@@ -126,11 +184,92 @@ class JetStreamReadMarkers:
     async def get(self, user_id: str) -> Mapping[str, int]:
         """See ReadMarkers.get."""
         values = await self._bucket.get_all(_token(user_id))
-        return {room_id: int(value) for room_id, value in values.items() if value.isdigit()}
+        return {room_id: _number(value) for room_id, value in values.items() if value.isdigit()}
 
-    async def put(self, user_id: str, room_id: str, sequence: int) -> None:
-        """See ReadMarkers.put."""
-        await self._bucket.put(f"{_token(user_id)}.{room_id}", b"%d" % sequence)
+    async def advance(self, user_id: str, room_id: str, sequence: int) -> None:
+        """See ReadMarkers.advance."""
+        await self._bucket.advance(f"{_token(user_id)}.{room_id}", sequence)
+
+
+class JetStreamRequestMemory:
+    """The port RequestMemory. Every method raises LogUnavailableError."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is that of the log."""
+        self._bucket = _Bucket(connection, subjects.MEMORY_BUCKET)
+        self._decoder = msgspec.msgpack.Decoder(Claim)
+
+    async def find(self, request_id: str) -> Claim | None:
+        """See RequestMemory.find."""
+        value = (await self._bucket.get(_request_key(request_id))).value
+        return None if value is None else self._decoder.decode(value)
+
+    async def claim(self, request_id: str, digest: str) -> Claim:
+        """See RequestMemory.claim."""
+        key = _request_key(request_id)
+        new = Claim(digest, finished=False)
+        for _ in range(_TRIES_MAX):
+            entry = await self._bucket.get(key)
+            if entry.value is not None:
+                return self._decoder.decode(entry.value)
+            if await self._bucket.replace(key, msgspec.msgpack.encode(new), entry.revision):
+                return new
+        raise LogUnavailableError("too many ask under one key at once")
+
+    async def finish(self, request_id: str, digest: str) -> None:
+        """See RequestMemory.finish."""
+        done = msgspec.msgpack.encode(Claim(digest, finished=True))
+        await self._bucket.put(_request_key(request_id), done)
+
+
+class JetStreamKeyMarks:
+    """The port KeyMarks. Every method raises LogUnavailableError."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is that of the log."""
+        self._bucket = _Bucket(connection, subjects.MEMORY_BUCKET)
+
+    async def get(self, user_id: str) -> int:
+        """See KeyMarks.get."""
+        return _number((await self._bucket.get(_mark_key(user_id))).value)
+
+    async def advance(self, user_id: str, moment_ms: int) -> int:
+        """See KeyMarks.advance."""
+        return await self._bucket.advance(_mark_key(user_id), moment_ms)
+
+
+class JetStreamNames:
+    """The port NameStore. Every method raises LogUnavailableError."""
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is that of the log."""
+        self._bucket = _Bucket(connection, subjects.MEMORY_BUCKET)
+
+    async def get(self, user_ids: Sequence[str]) -> Mapping[str, str]:
+        """See NameStore.get."""
+        keys = {_name_key(user): user for user in user_ids}
+        found = await self._bucket.get_many(list(keys))
+        return {keys[key]: value.decode() for key, value in found.items()}
+
+    async def put(self, user_id: str, name: str) -> None:
+        """See NameStore.put."""
+        await self._bucket.put(_name_key(user_id), name.encode())
+
+
+def _name_key(user_id: str) -> str:
+    return f"names.{_token(user_id)}"
+
+
+def _mark_key(user_id: str) -> str:
+    return f"key-marks.{_token(user_id)}"
+
+
+def _request_key(request_id: str) -> str:
+    return f"requests.{request_id}"
+
+
+def _number(value: bytes | None) -> int:
+    return int(value) if value is not None and value.isdigit() else 0
 
 
 def _token(user_id: str) -> str:

@@ -198,9 +198,14 @@ class Connection:
         self._replies.pop(reply[len(self._inbox) :].encode(), None)
 
     async def request(
-        self, subject: str, data: bytes = b"", *, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        subject: str,
+        data: bytes = b"",
+        *,
+        headers: bytes = b"",
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> Reply:
-        """Ask and return the first answer.
+        """Ask and return the first answer. `headers` are lines that each end in CR LF.
 
         Waits for the connection if need be. Raises LogUnavailableError where none comes; the
         request may have been heard nevertheless.
@@ -218,9 +223,32 @@ class Connection:
 
         reply = self.expect(on_reply, on_lost)
         try:
-            self.write(pub(subject, data, reply=reply))
+            self.write(pub(subject, data, reply=reply, headers=headers))
             async with asyncio.timeout(timeout_s):
                 return await future
+        except TimeoutError:
+            raise LogUnavailableError(f"no answer from NATS within {timeout_s} s") from None
+        finally:
+            self.forget(reply)
+
+    async def echo(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
+        """Send a message to itself and return when it is back: what NATS had sent on this
+        connection before it heard of this has been handed on. Raises LogUnavailableError."""
+        back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_back(_headers: bytes, _data: bytes) -> None:
+            if not back.done():
+                back.set_result(None)
+
+        def on_lost() -> None:
+            if not back.done():
+                back.set_exception(LogUnavailableError("the connection to NATS was lost"))
+
+        reply = self.expect(on_back, on_lost)
+        try:
+            self.write(pub(reply, b""))
+            async with asyncio.timeout(timeout_s):
+                await back
         except TimeoutError:
             raise LogUnavailableError(f"no answer from NATS within {timeout_s} s") from None
         finally:

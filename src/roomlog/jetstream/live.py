@@ -16,6 +16,7 @@ from roomlog.jetstream import subjects, wire
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.replay import Reader
 from roomlog.ports import FeedListener, LogEvent, LogUnavailableError
+from roomlog.services.shared_trip import SharedTrip
 
 FILLS_AT_ONCE_MAX: Final = 16
 QUIET_S: Final = 60.0
@@ -57,6 +58,21 @@ class RoomFeed:
             _, pending = await asyncio.wait({self._filling}, timeout=CHECK_TIMEOUT_S)
             if pending:
                 raise LogUnavailableError("what a feed missed could not be read in time")
+
+    async def settled(self) -> bool:
+        """See Feed.settled."""
+        try:
+            await self._hub.barrier.take()
+        except LogUnavailableError:
+            return False
+        catchup = self._catchup
+        return not (
+            self._closed
+            or self._arrived
+            or catchup is None
+            or catchup.replaying
+            or catchup.needs_replay
+        )
 
     async def close(self) -> None:
         """See Feed.close."""
@@ -176,6 +192,7 @@ class FeedHub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_due = False
         self._due = asyncio.Event()
+        self.barrier = SharedTrip(connection.echo)
 
     def now(self) -> float:
         """The loop's clock, in seconds."""

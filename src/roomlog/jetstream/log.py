@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Self
 
-from roomlog.jetstream import stream, subjects
+from roomlog.jetstream import stream, subjects, wire
 from roomlog.jetstream.append import Committer
 from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots, ensure_buckets
 from roomlog.jetstream.connection import Connection
@@ -68,13 +69,14 @@ class JetStreamLog:
         cls,
         nats_url: str,
         *,
-        partitions: int = 1,
+        partitions: int | None = None,
         append_timeout_s: float = APPEND_TIMEOUT_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         name: str = "roomlog",
     ) -> Self:
         """Connect, make streams and buckets where there are none, check the streams.
 
+        `partitions` is how many the log must have; left out, as many as it has, 1 for a new one.
         `append_timeout_s` is each append's deadline. Raises LogUnavailableError where no server
         answers within `connect_timeout_s`, stream.LogMismatchError where the streams differ from
         what they should be. The caller closes what it got.
@@ -82,6 +84,7 @@ class JetStreamLog:
         connection = Connection(nats_url, name=name)
         await connection.open(timeout_s=connect_timeout_s)
         try:
+            partitions = partitions or await stream.find_partitions(connection) or 1
             epoch = await stream.ensure_log(connection, partitions)
             await ensure_buckets(connection)
         except BaseException:
@@ -130,6 +133,10 @@ class JetStreamLog:
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
         """See EventLog.last_sequence."""
         return await self._reader.last_sequence(room_id, up_to=up_to)
+
+    async def sequence_at(self, room_id: str, moment: datetime) -> int:
+        """See EventLog.sequence_at."""
+        return await self._reader.sequence_at(room_id, wire.unix_ns(moment))
 
     async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
         """See EventLog.last_sequences."""

@@ -72,6 +72,25 @@ class Reader:
             return last
         return await self._last_below(stream, subject, up_to)
 
+    async def sequence_at(self, room_id: str, until_ns: int) -> int:
+        """See EventLog.sequence_at; the time in nanoseconds since the Unix epoch."""
+        subject, stream = subjects.event_subject(room_id), self._stream(room_id)
+        newest = await self._direct.get(stream, {"last_by_subj": subject})
+        found = [] if newest is None else [newest]
+        if found and self._appended_ns(found[0]) > until_ns:
+            # NATS leaves out what was appended at `up_to_time` itself; and where the stream has
+            # nothing before it, it gives the newest of all.
+            asked = {"multi_last": [subject], "up_to_time": wire.time_stamp(until_ns + 1)}
+            found = (await self._direct.batch(stream, asked)).messages
+        return max(
+            (
+                wire.number(message.headers, wire.SEQUENCE)
+                for message in found
+                if self._appended_ns(message) <= until_ns
+            ),
+            default=0,
+        )
+
     async def last_sequences(self, room_ids: Sequence[str]) -> Mapping[str, int]:
         """See EventLog.last_sequences."""
         by_stream: dict[str, list[str]] = {}
@@ -125,8 +144,11 @@ class Reader:
             prev_sequence=previous,
             room_id=room_id,
             data=message.data,
-            appended_ns=self._times.ns(wire.header(headers, wire.TIME_STAMP)),
+            appended_ns=self._appended_ns(message),
         )
+
+    def _appended_ns(self, message: Reply) -> int:
+        return self._times.ns(wire.header(message.headers, wire.TIME_STAMP))
 
     async def _heads(self, stream: str, room_ids: list[str]) -> dict[str, int]:
         wanted = [subjects.event_subject(room_id) for room_id in room_ids]

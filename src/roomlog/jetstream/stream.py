@@ -55,7 +55,12 @@ class StreamInfo(msgspec.Struct, frozen=True):
         return metadata.get(_EPOCH, "")
 
 
+class _StreamNames(msgspec.Struct, frozen=True):
+    streams: list[str] | None = None
+
+
 _info_decoder = msgspec.json.Decoder(StreamInfo)
+_names_decoder = msgspec.json.Decoder(_StreamNames)
 
 
 def stream_config(partition: int, partitions: int, epoch: str) -> dict[str, Any]:
@@ -91,6 +96,24 @@ def stream_config(partition: int, partitions: int, epoch: str) -> dict[str, Any]
             "dest": "ev.{{wildcard(1)}}",
         }
     return config
+
+
+async def find_partitions(connection: Connection) -> int | None:
+    """How many partitions the log there has; None where there is none.
+
+    Raises LogUnavailableError.
+    """
+    name: str | None = subjects.STREAM
+    if await stream_info(connection, subjects.STREAM) is None:
+        asked = msgspec.json.encode({"subject": subjects.all_appends()})
+        reply = await connection.request("$JS.API.STREAM.NAMES", asked)
+        names = _names_decoder.decode(reply.data).streams or []
+        name = next((name for name in names if subjects.is_partition(name)), None)
+    info = None if name is None else await stream_info(connection, name)
+    if info is None:
+        return None
+    number = (info.config.get("metadata") or {}).get(_PARTITIONS, "1")
+    return int(number) if number.isdigit() else 1
 
 
 async def ensure_log(connection: Connection, partitions: int) -> str:

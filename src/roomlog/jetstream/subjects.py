@@ -5,6 +5,7 @@ from zlib import crc32
 STREAM = "ROOMLOG"
 SNAPSHOTS_BUCKET = "ROOMLOG_SNAPSHOTS"
 MARKERS_BUCKET = "ROOMLOG_MARKERS"
+MEMORY_BUCKET = "ROOMLOG_MEMORY"
 
 PRESENCE = "node.presence"
 PERSONAL_NOTICES = "notices.personal"
@@ -26,6 +27,17 @@ def partition_of(room_id: str, partitions: int) -> int:
 def stream_name(partition: int, partitions: int) -> str:
     """`ROOMLOG`, or `ROOMLOG_<p>` where there are several."""
     return STREAM if partitions == 1 else f"{STREAM}_{partition}"
+
+
+def is_partition(stream: str) -> bool:
+    """Whether that is the name of one of a log's several streams."""
+    prefix, _, number = stream.rpartition("_")
+    return prefix == STREAM and number.isdigit()
+
+
+def all_appends() -> str:
+    """Matches what the streams of a log of several partitions take."""
+    return f"{_APPEND}*.*"
 
 
 def event_subject(room_id: str) -> str:

@@ -4,7 +4,7 @@ nats-py spends 7 µs a message on headers; looking for the few that are needed t
 Source: NATS ADR-4 (headers), ADR-28 (republish), ADR-31 (batched direct get).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -17,9 +17,13 @@ SUBJECT: Final = b"\r\nNats-Subject: "
 NUM_PENDING: Final = b"\r\nNats-Num-Pending: "
 OPERATION: Final = b"\r\nKV-Operation: "
 
+WRONG_LAST_SEQUENCE: Final = (10071, 10164)
+"""The codes of a publish whose expectation of what stands there was wrong."""
+
 _LINE = b"NATS/1.0\r\n"
 _STATUS_AT = len(b"NATS/1.0 ")
 _NS = 1_000_000_000
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -111,3 +115,15 @@ class TimeStamps:
             moment = datetime.fromisoformat(second.decode() + "+00:00")
             self._second, self._second_ns = second, int(moment.timestamp()) * _NS
         return self._second_ns + (int(fraction.ljust(9, b"0")) if fraction else 0)
+
+
+def unix_ns(moment: datetime) -> int:
+    """A time (with its zone) in nanoseconds since the Unix epoch."""
+    return (moment - _UNIX_EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def time_stamp(unix_time_ns: int) -> str:
+    """RFC 3339 to the nanosecond, as the server reads it."""
+    second, fraction = divmod(unix_time_ns, _NS)
+    whole = (_UNIX_EPOCH + timedelta(seconds=second)).replace(tzinfo=None)
+    return f"{whole.isoformat()}.{fraction:09}Z"

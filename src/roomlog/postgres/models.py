@@ -140,7 +140,14 @@ class MessageReactionSpan(Base):
     """A reaction that was taken back: it stood from `added_sequence` until `ended_sequence`."""
 
     __tablename__ = "message_reaction_spans"
-    __table_args__ = (Index("ix_message_reaction_spans_message_id", "message_id"),)
+    __table_args__ = (
+        Index(
+            "ix_message_reaction_spans_message_id",
+            "message_id",
+            "ended_sequence",
+            "added_sequence",
+        ),
+    )
 
     reaction_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     message_id: Mapped[UUID] = mapped_column(_uuid)

@@ -43,14 +43,20 @@ class Pool:
 
         A value that no column can hold (a NUL, a number too large) is found nowhere.
         """
+        reading = asyncio.create_task(self._attempts(statement, values))
+        reading.add_done_callback(_retrieve)
         try:
             with translated():
-                async with asyncio.timeout(READ_TIMEOUT_S):
-                    return await self._attempts(statement, values)
+                await asyncio.wait([reading], timeout=READ_TIMEOUT_S)
+                if not reading.done():
+                    raise TimeoutError
+                return reading.result()
         except RowsRefusedError:
             return []
         except TablesMissingError as error:
             raise DatabaseUnavailableError(str(error)) from error
+        finally:
+            reading.cancel()  # and not waited for: who does not answer does not end it either
 
     async def fetch_one(self, statement: str, *values: object) -> asyncpg.Record | None:
         """The first row of a read, or None. As `fetch` otherwise."""
@@ -69,6 +75,15 @@ class Pool:
                 attempt += 1
 
 
+def _retrieve(reading: "asyncio.Task[Sequence[asyncpg.Record]]") -> None:
+    if not reading.cancelled():
+        reading.exception()  # whoever still waits gets it; nobody may be left
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """Reads change nothing of a session: resetting it would be a round trip for each of them."""
+
+
 @contextlib.asynccontextmanager
 async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
     """A pool of at most `size` connections for the length of the block.
@@ -82,6 +97,7 @@ async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=READ_TIMEOUT_S,
         max_inactive_connection_lifetime=_IDLE_S,
+        reset=_leave_as_it_is,
         server_settings=server_settings(),
     )
     try:

@@ -18,6 +18,7 @@ from roomlog.postgres.pool import Pool
 from roomlog.postgres.queries import query
 from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
 from roomlog.postgres.search import search
+from roomlog.services.shared_trip import SharedTrip
 from roomlog_contract.fold import MessageState
 from roomlog_contract.resources import MemberResponse, MessageResponse, MessageVersion
 from roomlog_contract.types import RoomRole, RoomStatus, SearchOrder
@@ -33,6 +34,11 @@ class PostgresReadModel:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._ping = SharedTrip(lambda: pool.fetch("SELECT 1"))
+
+    async def answers(self) -> None:
+        """See ReadModel."""
+        await self._ping.take()
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         """See ReadModel."""
@@ -81,9 +87,10 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(query_.room_id):
             return []
-        newest_first = query_.after is None
+        name = "messages_before" if query_.after is None else "messages_after"
+        then = [] if query_.as_of is None else [min(query_.as_of, SEQUENCE_MAX)]
         rows = await self._pool.fetch(
-            query("messages_before" if newest_first else "messages_after"),
+            query(f"{name}_as_of" if then else name),
             query_.room_id,
             SEQUENCE_MAX if query_.before is None else min(query_.before, SEQUENCE_MAX),
             -1 if query_.after is None else min(query_.after, SEQUENCE_MAX),
@@ -91,6 +98,7 @@ class PostgresReadModel:
             query_.message_type and query_.message_type.value,
             query_.sender_id,
             query_.limit,
+            *then,
         )
         return [message_response(row) for row in rows]
 

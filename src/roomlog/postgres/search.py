@@ -1,11 +1,13 @@
 """Search in the tables.
 
-The newest messages of the room are gone through in order, which finds frequent words at once. Only
-where that finds too little, the indexes are asked for the rest, which find rare ones; where it finds
-much but not enough, more messages are gone through before.
+The newest messages of the room are gone through in order, which finds frequent words at once. How
+many match among them tells how many more must be looked through: where these are few enough, they
+are next; where it would take too many, the indexes are asked for all the rest, which find rare words
+soon and would fetch half the room for frequent ones.
 """
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -16,10 +18,12 @@ from roomlog.postgres.queries import query
 from roomlog.postgres.rows import message_response
 from roomlog_contract.types import SearchOrder
 
-WINDOWS_MESSAGES = (3_000, 12_000)
+WINDOW_MESSAGES = 3_000
+WINDOW_MESSAGES_MAX = 40_000
+PASSED_MESSAGES_MAX = 60_000
 RANKED_MATCHES_MAX = 500
 
-_WORTH_GOING_ON = 4  # The next window is gone through where a quarter was found so far.
+_MARGIN = 1.25
 
 _SEQUENCE_MAX = 2**63 - 1
 _FILTERS = 7  # The first parameters of each statement; terms come after them.
@@ -31,7 +35,6 @@ class Range(msgspec.Struct, frozen=True):
     below: int
     above: int
     ascending: bool = False
-    statement: str = "search_window"
 
     def split(self, edge: int | None) -> "tuple[Range, Range | None]":
         """The part before the edge in reading order, and the part from it on."""
@@ -130,9 +133,16 @@ def _span(asked: MessageQuery) -> Range:
 async def _matches(
     pool: Pool, asked: MessageQuery, statement: "Statement", span: Range, count: int
 ) -> list[_Match]:
+    async def search(name: str, part: Range) -> list[_Match]:
+        rows = await pool.fetch(
+            statement.text(name, ascending=span.ascending),
+            *statement.parameters(asked, part, count - len(found)),
+        )
+        return [_Match(row["message_id"], row["sequence_number"], row["rank"]) for row in rows]
+
     found: list[_Match] = []
-    rest = span
-    for size in WINDOWS_MESSAGES:
+    rest, passed, size, name = span, 0, WINDOW_MESSAGES, "search_window"
+    while size:
         edge = await pool.fetch_one(
             _directed("search_edge", ascending=span.ascending),
             asked.room_id,
@@ -141,31 +151,23 @@ async def _matches(
             size,
         )
         window, following = rest.split(None if edge is None else edge["sequence_number"])
-        found += await _step(pool, asked, statement, window, count - len(found))
+        found += await search(name, window)
         if following is None or len(found) == count:
             return found
-        rest = following
-        if len(found) * _WORTH_GOING_ON < count:
-            break
-    rest = msgspec.structs.replace(rest, statement="search_rest")
-    return found + await _step(pool, asked, statement, rest, count - len(found))
+        rest, passed, name = following, passed + size, "search_range"
+        size = _worth_going_through(passed, len(found), count)
+    return found + await search("search_rest", rest)
 
 
-async def _step(
-    pool: Pool, asked: MessageQuery, statement: "Statement", span: Range, count: int
-) -> list[_Match]:
-    rows = await pool.fetch(
-        statement.text(span),
-        asked.room_id,
-        span.below,
-        span.above,
-        asked.before_timestamp,
-        asked.message_type and asked.message_type.value,
-        asked.sender_id,
-        count,
-        *statement.values,
-    )
-    return [_Match(row["message_id"], row["sequence_number"], row["rank"]) for row in rows]
+def _worth_going_through(passed: int, found: int, count: int) -> int:
+    """How many more messages to go through for `count` matches, after `found` in `passed`; 0 where
+    the indexes know the rest sooner."""
+    if not found:
+        return 0
+    needed = int(passed * (count - found) * _MARGIN / found)
+    if passed + needed > PASSED_MESSAGES_MAX:
+        return 0
+    return min(max(needed, WINDOW_MESSAGES), WINDOW_MESSAGES_MAX)
 
 
 async def _hits(pool: Pool, matches: Sequence[_Match], sought: SearchQuery) -> list[FoundMessage]:
@@ -181,43 +183,94 @@ async def _hits(pool: Pool, matches: Sequence[_Match], sought: SearchQuery) -> l
     return [known[m.message_id] for m in matches if m.message_id in known]
 
 
+def _is_unspaced(text: str) -> bool:
+    """Whether letters may be of a script that puts no spaces between words, so that one word as
+    typed is several to the index."""
+    return any(unicodedata.category(ch) == "Lo" for ch in text)
+
+
 def _directed(name: str, *, ascending: bool) -> str:
     text = query(name)
     return text.replace(" DESC\n", " ASC\n") if ascending else text
 
 
 class Statement:
-    """The conditions that a query becomes, with the values of their parameters."""
+    """What a query becomes: conditions to put into the statements, and their parameters."""
 
     def __init__(self, sought: SearchQuery, *, ranked_at: int | None = None) -> None:
-        self.values: list[object] = []
-        self._matches = " OR ".join(
-            "(" + " AND ".join(self._condition(term) for term in terms) + ")"
-            for terms in sought.alternatives
-        )
+        self._values: list[object] = []
+        self._matches = self._alternatives(sought, for_indexes=False)
+        self._indexed = self._alternatives(sought, for_indexes=True)
         self._rank = "0" if ranked_at is None else self._rank_at(sought, ranked_at)
 
-    def text(self, span: Range) -> str:
-        """The range's statement with the conditions put in."""
-        text = _directed(span.statement, ascending=span.ascending)
-        return text.replace("{matches}", self._matches).replace("{rank}", self._rank)
+    def text(self, name: str, *, ascending: bool) -> str:
+        """The named statement with the conditions put in."""
+        matches = self._indexed if name == "search_rest" else self._matches
+        text = _directed(name, ascending=ascending)
+        return text.replace("{matches}", matches).replace("{rank}", self._rank)
+
+    def parameters(self, asked: MessageQuery, span: Range, count: int) -> list[object]:
+        """The values of its parameters: at most `count` matches within the range."""
+        return [
+            asked.room_id,
+            span.below,
+            span.above,
+            asked.before_timestamp,
+            asked.message_type and asked.message_type.value,
+            asked.sender_id,
+            count,
+            *self._values,
+        ]
+
+    def _alternatives(self, sought: SearchQuery, *, for_indexes: bool) -> str:
+        return " OR ".join(
+            "(" + " AND ".join(self._conditions(terms, for_indexes=for_indexes)) + ")"
+            for terms in sought.alternatives
+        )
+
+    def _conditions(self, terms: Sequence[Term], *, for_indexes: bool) -> Iterator[str]:
+        # A word is found by either of two indexes, and the planner combines what another term is
+        # found by only with the first: the second would give all messages with that part of a word.
+        # So the other terms are said again beside it.
+        whole = [
+            self._condition(term)
+            for term in terms
+            if not term.excluded and term.route in {Route.WHOLE_WORD, Route.PHRASE}
+        ]
+        for term in terms:
+            if term.route is Route.WORD and for_indexes:
+                contains = " AND ".join([self._contains(term), *whole])
+                yield f"(m.search @@ {self._stems(term)} OR ({contains}))"
+            else:
+                yield self._condition(term)
 
     def _parameter(self, value: object, kind: str) -> str:
-        if value not in self.values:
-            self.values.append(value)
-        return f"${_FILTERS + 1 + self.values.index(value)}::{kind}"
+        if value not in self._values:
+            self._values.append(value)
+        return f"${_FILTERS + 1 + self._values.index(value)}::{kind}"
 
     def _condition(self, term: Term) -> str:
         match term.route:
             case Route.SUBSTRING:
                 condition = self._contains(term)
             case Route.PHRASE:
-                condition = f"m.search @@ {self._words(term, 'simple')}"
+                condition = self._in_order(term, self._words(term, "simple"))
             case Route.WHOLE_WORD:
-                condition = f"m.search @@ {self._stems(term)}"
+                condition = self._in_order(term, self._stems(term))
             case Route.WORD:
-                condition = f"(m.search @@ {self._stems(term)} OR {self._contains(term)})"
+                words = self._in_order(term, self._stems(term))
+                condition = f"({words} OR {self._contains(term)})"
         return f"NOT ({condition})" if term.excluded else condition
+
+    def _in_order(self, term: Term, words: str) -> str:
+        """The words are in the text. Several must follow each other in the text itself: in
+        `search`, all of it comes a second time in English forms, and its end meets its beginning."""
+        found = f"m.search @@ {words}"
+        if term.route is not Route.PHRASE and not _is_unspaced(term.text):
+            return found
+        text = 'public.roomlog_search_text("left"(m.content, 65536))'
+        itself = f"to_tsvector('pg_catalog.simple'::regconfig, {text})"
+        return f"({found} AND {itself} @@ {self._words(term, 'simple')})"
 
     def _contains(self, term: Term) -> str:
         escaped = term.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

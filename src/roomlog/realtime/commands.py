@@ -115,5 +115,5 @@ def error_frame(refusal: RefusedError, ref: str | None, room_id: str | None) -> 
         code=refusal.code,
         detail=refusal.detail,
         field="idempotency_key" if field == "Idempotency-Key" else field,
-        retry_after=refusal.retry_after_s,
+        retry_after=None if refusal.retry_after_s is None else round(refusal.retry_after_s, 3),
     )

@@ -29,7 +29,6 @@ ONLINE_USERS_MAX = 1000
 _LINES_PER_TURN = 64
 _SETTLE_S = 4.0
 _EXPIRY_CHECK_MAX_S = 3600.0
-_INTERNAL_ERROR = 1011
 
 _logger = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ class Connection:
         refusal = refusal_of(error)
         if refusal is None:
             _logger.error("a room could not be opened", exc_info=error)
-            self.close(_INTERNAL_ERROR)
+            self.close(CloseCode.INTERNAL_ERROR)
         elif refusal.code is ErrorCode.FORBIDDEN:
             self.close(CloseCode.NOT_A_MEMBER, refusal.detail)
         elif refusal.code is ErrorCode.NOT_FOUND:
@@ -263,17 +262,15 @@ class Connection:
             refusal = refusal_of(error)
             if refusal is None:
                 _logger.exception("a command failed")
-                self.close(_INTERNAL_ERROR)
+                self.close(CloseCode.INTERNAL_ERROR)
             else:
                 self._say(error_frame(refusal, ref, room_id))
 
     def _start_send(self, frame: fr.Send, room_id: str) -> None:
-        # Sends are appended in the order in which they came. One without a key, or with a fresh
-        # one, to a room that is open, reaches the log in its first step; any other looks
-        # something up before, and those after it wait for that.
-        key = frame.idempotency_key
-        at_once = room_id in self.subscriptions and (
-            key is None or ids.is_fresh(key, self._parts.clock.now())
+        # Sends are appended in the order in which they came. Most reach the log in their first
+        # step; any other looks something up before, and those after it wait for that.
+        at_once = room_id in self.subscriptions and self._parts.messages.sends_at_once(
+            self.actor, frame.idempotency_key
         )
         before = self._lanes.latest("send")
         self._start(
@@ -292,11 +289,10 @@ class Connection:
             if before is not None and not before.done():
                 await asyncio.wait([before])
         self._say(ack)
+        self._presence.stopped(room_id, self.actor.user_id)
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))
-        if isinstance(frame, fr.Send):
-            self._presence.stopped(room_id, self.actor.user_id)
 
     def _types(self, room_id: str, *, active: bool) -> None:
         channel = self._parts.manager.channels.get(room_id)

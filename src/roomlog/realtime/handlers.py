@@ -6,13 +6,14 @@ import math
 import time
 from typing import Any
 
-from litestar import WebSocket, websocket
-from litestar.handlers import WebsocketRouteHandler
+from litestar import Response, WebSocket, get, websocket
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 from uvicorn.protocols.utils import ClientDisconnected
 
 from roomlog import metrics, tracing
 from roomlog.core.decide import uuid
+from roomlog.realtime import asyncapi
 from roomlog.realtime.commands import error_frame
 from roomlog.realtime.connection import Connection
 from roomlog.realtime.encoding import encode, text_frame
@@ -33,9 +34,14 @@ Socket = WebSocket[Any, Any, Any]
 _logger = logging.getLogger(__name__)
 
 
-def websocket_handlers(parts: RealtimeParts) -> list[WebsocketRouteHandler]:
+@get("/schema/asyncapi.json", include_in_schema=False)
+async def _document() -> Response[bytes]:
+    return Response(asyncapi.encoded(), media_type="application/json")
+
+
+def websocket_handlers(parts: RealtimeParts) -> list[BaseRouteHandler]:
     """The handlers of `/ws/{room_id}` and `/ws`, for a server whose WebSocket protocol is
-    RoomlogWebSocketProtocol."""
+    RoomlogWebSocketProtocol; and of the document that describes them, which asks for no token."""
 
     @websocket("/ws/{room_id:str}")
     async def room_socket(socket: Socket, room_id: FromPath[str]) -> None:
@@ -45,7 +51,7 @@ def websocket_handlers(parts: RealtimeParts) -> list[WebsocketRouteHandler]:
     async def user_socket(socket: Socket) -> None:
         await _serve(parts, socket, None)
 
-    return [room_socket, user_socket]
+    return [room_socket, user_socket, _document]
 
 
 async def _serve(parts: RealtimeParts, socket: Socket, named_room: str | None) -> None:

@@ -1,10 +1,12 @@
 """What a client says, line by line: a frame, or why it is none."""
 
+import json
 from collections import deque
 from typing import Any, get_args
 
 import msgspec
 
+from roomlog.core.content import LONE_SURROGATE, lone_surrogate
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.frames import REF_BYTES_MAX, WebSocketMessage
 
@@ -43,6 +45,8 @@ def parse(line: str) -> WebSocketMessage:
     except msgspec.ValidationError as error:
         raise _unusable(line, str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        if place := lone_surrogate(line):
+            raise _unstorable(line, place) from None
         refusal = RefusedError(ErrorCode.INVALID, f"not JSON: {_short(str(error))}")
         raise UnusableFrameError(refusal, None, None) from None
 
@@ -67,8 +71,22 @@ def _unusable(line: str, problem: str) -> UnusableFrameError:
     )
 
 
+def _unstorable(line: str, place: str) -> UnusableFrameError:
+    refusal = RefusedError(ErrorCode.INVALID, LONE_SURROGATE, field=place[:100])
+    said = json.loads(line)  # which takes what a strict decoder does not
+    if not isinstance(said, dict):
+        said = {}
+    return UnusableFrameError(refusal, _text(said.get("ref")), _text(said.get("room_id")))
+
+
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and len(value) <= REF_BYTES_MAX else None
+    if not isinstance(value, str) or len(value) > REF_BYTES_MAX:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def _short(text: str) -> str:

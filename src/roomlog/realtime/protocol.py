@@ -34,7 +34,6 @@ STALLED_GRACE_S = 1.0
 _REASON_BYTES_MAX = 123
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _EXTENSION = "roomlog.protocol"
-_INVALID_UTF8 = 1007
 _POLICY = 1008
 
 
@@ -138,7 +137,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             try:
                 text = data.decode()
             except UnicodeDecodeError:
-                self.close(_INVALID_UTF8, "not UTF-8")
+                self.close(CloseCode.NOT_UTF8, "not UTF-8")
                 return
             self.queue.put_nowait({"type": "websocket.receive", "text": text})
         else:

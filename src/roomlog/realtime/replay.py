@@ -22,29 +22,25 @@ from roomlog_contract.frames import Live
 async def replay(events: EventService, channel: RoomChannel, subscription: Subscription) -> None:
     """Send every event above the subscription's position, then `live`, and make it live.
 
-    Reads the log to its end; what came live since then is taken from the room's tail, where that
-    reaches back far enough, else from the log again. Raises LogUnavailableError.
+    What the room's tail holds is taken from there; where that does not reach back far enough, the
+    log is read to its end before. Raises LogUnavailableError.
     """
     seam = _Seam(subscription)
     began_s = time.perf_counter()
-    channel.begin_replay()
-    try:
-        while not subscription.ended:
-            newest = channel.tail_after(subscription.position, LINES_PER_FRAME_MAX)
-            if newest is None:
-                await seam.read(events, channel)
-            elif newest:
-                await seam.send(newest)
-            else:
-                live = Live(room_id=channel.room.room_id, sequence=subscription.position)
-                subscription.subscriber.outbox.push(encode(live))
-                channel.go_live(subscription)
-                metrics.RESUMES.inc()
-                metrics.RESUME_EVENTS.observe(seam.sent)
-                metrics.RESUME_SECONDS.observe(time.perf_counter() - began_s)
-                return
-    finally:
-        channel.end_replay()
+    while not subscription.ended:
+        newest = channel.room.tail.after(subscription.position, LINES_PER_FRAME_MAX)
+        if newest is None:
+            await seam.read(events, channel)
+        elif newest:
+            await seam.send(newest)
+        else:
+            live = Live(room_id=channel.room.room_id, sequence=subscription.position)
+            subscription.subscriber.outbox.push(encode(live))
+            channel.go_live(subscription)
+            metrics.RESUMES.inc()
+            metrics.RESUME_EVENTS.observe(seam.sent)
+            metrics.RESUME_SECONDS.observe(time.perf_counter() - began_s)
+            return
 
 
 class _Seam:

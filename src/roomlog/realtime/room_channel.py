@@ -10,7 +10,6 @@ from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
 from roomlog.realtime.encoding import event_line, html_event_line, pack, text_frame
 from roomlog.realtime.outbox import Outbox
-from roomlog.realtime.tail import Tail
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.room_cache import LiveRoom
 from roomlog_contract.events import MemberRemoved, RoomEvent
@@ -73,8 +72,6 @@ class RoomChannel:
         self._ahead: list[Subscription] = []
         self._plain = _Audience(event_line)
         self._html = _Audience(html_event_line)
-        self._replaying = 0
-        self._tail: Tail | None = None
         self._scheduled = False
         room.listeners.append(self._on_events)
 
@@ -124,23 +121,6 @@ class RoomChannel:
 
     # The seam between replay and live
 
-    def begin_replay(self) -> None:
-        """Keep live events from here on for who replays; `end_replay` must follow."""
-        self._replaying += 1
-        if self._tail is None:
-            self._tail = Tail(self.room.position)
-
-    def end_replay(self) -> None:
-        """One replay less."""
-        self._replaying -= 1
-        if not self._replaying:
-            self._tail = None
-
-    def tail_after(self, position: int, limit: int) -> list[RoomEvent] | None:
-        """Live events above `position`; None where the log must be read on instead."""
-        assert self._tail is not None
-        return self._tail.after(position, limit)
-
     def go_live(self, subscription: Subscription) -> None:
         """Send it every event above its `position` from now on.
 
@@ -157,11 +137,9 @@ class RoomChannel:
 
     def _on_events(self, events: Sequence[RoomEvent]) -> None:
         for event in events:
-            size_bytes = self._plain.append(event)
+            self._plain.append(event)
             if self._html:
                 self._html.append(event)
-            if self._tail is not None:
-                self._tail.append(event, size_bytes)
             if self._ahead:
                 self._send_ahead(event)
             if isinstance(event.event, MemberRemoved):
@@ -240,11 +218,8 @@ class _Audience:
             del self._outboxes[outbox]
             self._listed = None
 
-    def append(self, event: RoomEvent) -> int:
-        """Encode; its size in bytes."""
-        line = self._encode(event)
-        self._lines.append(line)
-        return len(line)
+    def append(self, event: RoomEvent) -> None:
+        self._lines.append(self._encode(event))
 
     def flush(self) -> None:
         if not self._lines:

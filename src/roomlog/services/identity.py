@@ -3,58 +3,45 @@
 import secrets
 from datetime import UTC, datetime
 from hashlib import sha256
-from uuid import UUID, uuid5
 
 import msgspec
-from uuid_utils import uuid7
+import uuid_utils
 
 from roomlog.core.decide import Stamp
 
 _SALT_BYTES = 16
-_ROOM_NAMESPACE = UUID("8f0f2a3e-6b1d-5d0c-9a53-1f6f726f6f6d")
-_FRESH_S = 60
-_FRESH_AHEAD_S = 5
+_ROOM_NAMESPACE = uuid_utils.UUID("8f0f2a3e-6b1d-5d0c-9a53-1f6f726f6f6d")
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def new_id() -> str:
     """A UUIDv7 (RFC 9562): unique, and in order of time."""
-    return str(uuid7())
+    return str(uuid_utils.uuid7())
 
 
 def keyed_event_id(room_id: str, actor: str, key: str) -> str:
     """The UUIDv5 of room, actor and idempotency key: the same request is the same event."""
-    return str(uuid5(UUID(room_id), f"{len(actor)}:{actor}{key}"))
+    return str(uuid_utils.uuid5(uuid_utils.UUID(room_id), f"{len(actor)}:{actor}{key}"))
 
 
 def keyed_room_id(actor: str, key: str) -> str:
     """The id of the room that this actor creates under this key."""
-    return str(uuid5(_ROOM_NAMESPACE, f"key:{len(actor)}:{actor}{key}"))
+    return str(uuid_utils.uuid5(_ROOM_NAMESPACE, f"key:{len(actor)}:{actor}{key}"))
 
 
 def named_room_id(name: str) -> str:
     """The id of an imported room, made from its name."""
-    return str(uuid5(_ROOM_NAMESPACE, f"name:{name}"))
+    return str(uuid_utils.uuid5(_ROOM_NAMESPACE, f"name:{name}"))
+
+
+def keyed_marker_id(room_id: str, actor: str, key: str) -> str:
+    """The id of the request that moves this actor's read marker under this key."""
+    return str(uuid_utils.uuid5(uuid_utils.UUID(room_id), f"read-marker:{len(actor)}:{actor}{key}"))
 
 
 def keyed_notice_id(actor: str, key: str) -> str:
     """The id of the notice to all that this actor sends under this key."""
-    return str(uuid5(_ROOM_NAMESPACE, f"notice:{len(actor)}:{actor}{key}"))
-
-
-def is_fresh(key: str, now: datetime) -> bool:
-    """Whether the key is a UUIDv7 of the last minute by the server's clock.
-
-    Only such a key is certain to be within the log's duplicate window; RFC 9562, section 5.7.
-    """
-    try:
-        value = UUID(key)
-    except ValueError:
-        return False
-    if value.version != 7:
-        return False
-    age_s = now.timestamp() - (value.int >> 80) / 1000
-    return -_FRESH_AHEAD_S <= age_s <= _FRESH_S
+    return str(uuid_utils.uuid5(_ROOM_NAMESPACE, f"notice:{len(actor)}:{actor}{key}"))
 
 
 def request_digest(request: tuple[object, ...]) -> str:

@@ -1,5 +1,6 @@
 """Messages: load -> decide -> append, and the reads of them."""
 
+import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,8 +28,12 @@ from roomlog_contract.types import MessageType, SearchOrder
 STATS_USERS_MAX = 100
 
 
+AsOf = int | datetime
+"""A moment of a room: a sequence, or a time, which means the last event appended by then."""
+
+
 class MessageFilter(msgspec.Struct, frozen=True):
-    """Which messages of a room: see MessageQuery."""
+    """Which messages of a room, and as of when: see MessageQuery."""
 
     limit: int = rs.PAGE_LIMIT_DEFAULT
     before: int | None = None
@@ -36,6 +41,7 @@ class MessageFilter(msgspec.Struct, frozen=True):
     before_timestamp: datetime | None = None
     message_type: MessageType | None = None
     sender_id: str | None = None
+    as_of: AsOf | None = None
 
 
 class FoundMessage(NamedTuple):
@@ -72,6 +78,11 @@ class MessageService:
         self._clock = clock
         self._limits = limits
         self._notices = notices
+
+    def sends_at_once(self, actor: Actor, key: str | None) -> bool:
+        """Whether a message under this key, to a room that is open, is appended in the first step
+        of `create_message`."""
+        return self._writer.appends_at_once(actor, key)
 
     async def create_message(
         self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
@@ -187,9 +198,16 @@ class MessageService:
         asked: MessageFilter,
         min_sequence: int | None = None,
     ) -> rs.RoomPage[rs.MessageResponse]:
-        """A page, newest first (oldest first with `after`). `next` is left to the caller."""
+        """A page, newest first (oldest first with `after`). `next` is left to the caller.
+
+        `head` of a page of the past is the room's last event that it shows.
+        """
         room = await self.readable(actor, room_id, min_sequence)
+        then = await self._moment(room_id, asked.as_of)
+        asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
+        if then is not None:
+            return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.messages(query)
         head = max(head, *(item.version for item in items)) if items else head
@@ -239,11 +257,17 @@ class MessageService:
         )
 
     async def get_message(
-        self, actor: Actor, room_id: str, message_id: str, min_sequence: int | None = None
+        self,
+        actor: Actor,
+        room_id: str,
+        message_id: str,
+        min_sequence: int | None = None,
+        as_of: AsOf | None = None,
     ) -> rs.MessageResponse:
-        """One message as it stands."""
+        """One message as it stands, or as it stood then."""
         await self.readable(actor, room_id, min_sequence)
-        message = await self._read_model.message(decide.uuid(message_id, "message_id"))
+        then = await self._moment(room_id, as_of)
+        message = await self._read_model.message(decide.uuid(message_id, "message_id"), as_of=then)
         if message is None or message.room_id != room_id:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message in this room")
         return message
@@ -275,6 +299,34 @@ class MessageService:
         await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
         return room
+
+    async def still_at(self, actor: Actor, room_id: str, head: int, epoch: str) -> bool:
+        """Whether nothing has come to be in the room since the sequence `head` of that epoch.
+
+        Raises RefusedError where the actor may not read the room, DatabaseUnavailableError where
+        the tables could not be read either.
+        """
+        room = await self._rooms.open(room_id)
+        await room.require(Act.READ, actor)
+        if room.position != head or epoch != self._log.epoch:
+            return False
+        settled, _ = await asyncio.gather(room.feed.settled(), self._read_model.answers())
+        return settled and room.position == head
+
+    async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
+        """The sequence of the room's last event up to there, once the tables have it.
+
+        Raises RefusedError: `invalid` for a sequence above the room's head.
+        """
+        if as_of is None:
+            return None
+        if isinstance(as_of, datetime):
+            then = await self._log.sequence_at(room_id, as_of)
+        else:
+            await self._progress.require(room_id, as_of, field="as_of")
+            then = await self._log.last_sequence(room_id, up_to=as_of)
+        await self._progress.require(room_id, then)
+        return then
 
 
 async def find_message(

@@ -12,6 +12,7 @@ from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import LogUnavailableError
 from roomlog.presence_ports import Notices, PersonalNotice, PublicNotice
 from roomlog.services import identity
+from roomlog.services.once import Once
 from roomlog.services.writer import Receipt, check_key
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -32,9 +33,10 @@ class NoticeService:
     A notification may be lost, at worst with its node: the log has what it told of.
     """
 
-    def __init__(self, notices: Notices, limits: Limits) -> None:
+    def __init__(self, notices: Notices, limits: Limits, once: Once) -> None:
         self._notices = notices
         self._limits = limits
+        self._once = once
 
     def on_personal(self, listener: Callable[[PersonalNotice], None]) -> None:
         """Have `listener` called for each notification."""
@@ -54,22 +56,40 @@ class NoticeService:
 
         self._notices.on_public(take)
 
-    def broadcast(self, actor: Actor, command: rs.BroadcastRequest, key: str | None) -> str:
-        """Send a notice to every connection; its id. A repeated key is heard once only.
+    async def broadcast(
+        self, actor: Actor, command: rs.BroadcastRequest, key: str | None
+    ) -> tuple[str, bool]:
+        """Send a notice to every connection: its id, and whether the key had been used for it
+        before, in which case nothing is sent.
 
-        Raises RefusedError `forbidden`, `invalid`, `too_large`, and LogUnavailableError.
+        Raises RefusedError `forbidden`, `invalid`, `too_large`, `idempotency_mismatch`, and
+        LogUnavailableError.
         """
-        policy.require_broadcast(actor)
-        content = message_text(command.content, "content", self._limits)
-        if not content.strip():
-            raise RefusedError(ErrorCode.INVALID, "must not be empty", field="content")
         notice_id = identity.new_id()
         if key is not None:
             check_key(key)
             notice_id = identity.keyed_notice_id(actor.user_id, key)
-        self._notices.broadcast(PublicNotice(notice_id, Notice(content=content)))
-        _log.info("a notice to all", extra={"user_id": actor.user_id, "notice_id": notice_id})
-        return notice_id
+
+        async def check() -> None:
+            policy.require_broadcast(actor)
+            self._notice(command)
+
+        async def send() -> None:
+            self._notices.broadcast(PublicNotice(notice_id, self._notice(command)))
+            _log.info("a notice to all", extra={"user_id": actor.user_id, "notice_id": notice_id})
+
+        if key is None:
+            await check()
+            await send()
+            return notice_id, False
+        request = ("broadcast", command)
+        return notice_id, await self._once.run(notice_id, request, check=check, do=send)
+
+    def _notice(self, command: rs.BroadcastRequest) -> Notice:
+        content = message_text(command.content, "content", self._limits)
+        if not content.strip():
+            raise RefusedError(ErrorCode.INVALID, "must not be empty", field="content")
+        return Notice(content=content)
 
     def mentioned(
         self, room: RoomState, author: Actor, receipt: Receipt, before: Collection[str] = ()

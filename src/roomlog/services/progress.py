@@ -148,8 +148,10 @@ class ProjectionProgress:
         reached = self._reached[self._log.partition_of(room_id)]
         return await self._log.last_sequence(room_id, up_to=min(reached, position))
 
-    async def require(self, room_id: str, min_sequence: int | None) -> None:
-        """Return when reads of the room reflect `min_sequence`.
+    async def require(
+        self, room_id: str, min_sequence: int | None, *, field: str = "min_sequence"
+    ) -> None:
+        """Return when reads of the room reflect `min_sequence` (which came in as `field`).
 
         Raises RefusedError: `invalid` where it lies above the room's head, `projection_behind`
         where the projection did not get there in time.
@@ -157,9 +159,7 @@ class ProjectionProgress:
         if not min_sequence:
             return
         if min_sequence > await self._log.last_sequence(room_id):
-            raise RefusedError(
-                ErrorCode.INVALID, "lies above the room's head", field="min_sequence"
-            )
+            raise RefusedError(ErrorCode.INVALID, "lies above the room's head", field=field)
         if not await self.wait(room_id, min_sequence, READ_WAIT_S):
             raise RefusedError(
                 ErrorCode.PROJECTION_BEHIND,

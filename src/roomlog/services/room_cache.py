@@ -13,8 +13,9 @@ from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import changes_room, decode_snapshot, evolve_stored
 from roomlog.core.upcasters import UnreadableEventError, is_readable, room_event
 from roomlog.ports import EventLog, Feed, LogEvent, LogUnavailableError, SnapshotStore
+from roomlog.services.tail import Tail, Tails
 from roomlog_contract.errors import ErrorCode, RefusedError
-from roomlog_contract.events import RoomEvent
+from roomlog_contract.events import MessageRedacted, RoomEvent
 from roomlog_contract.fold import RoomState
 
 ROOMS_MAX = 20_000
@@ -25,15 +26,18 @@ RoomListener = Callable[[Sequence[RoomEvent]], None]
 class LiveRoom:
     """One room on this node. `state` and `position` (a sequence) move with the live feed.
 
-    `changed_at`: no event above this sequence has changed the state.
+    `changed_at`: no event above this sequence has changed the state. `tail` holds the newest
+    events that can be read.
     """
 
-    def __init__(self, room_id: str) -> None:
+    def __init__(self, room_id: str, tails: Tails) -> None:
         self.room_id = room_id
         self.position = 0
         self.changed_at = 0
         self.listeners: list[RoomListener] = []
         self.appended_ns = 0  # by the log's clock: of the newest event handed to the listeners
+        self.tail = Tail(0, tails)
+        self._tails = tails
         self._state: RoomState | None = None
         self._linked = 0
         self._feed: Feed | None = None
@@ -107,6 +111,7 @@ class LiveRoom:
                 readable = is_readable(last.data)
                 self._linked = last.sequence if readable else self._linked or last.prev_sequence
         self.position = max(self.position, feed.position)
+        self.tail = Tail(self.position, self._tails)
         self._loaded = True
 
     def _evolve(self, event: LogEvent) -> None:
@@ -124,6 +129,9 @@ class LiveRoom:
             self._linked = self._linked or event.prev_sequence
             return None
         self._linked = event.sequence
+        self.tail.append(readable, len(event.data))
+        if isinstance(readable.event, MessageRedacted):
+            self.tail.forget()  # what was said is gone from here, too
         return readable
 
     def _on_events(self, events: Sequence[LogEvent]) -> None:
@@ -139,6 +147,7 @@ class LiveRoom:
     async def close(self) -> None:
         """Stop following."""
         self.listeners.clear()
+        self.tail.forget()
         if self._feed is not None:
             await self._feed.close()
 
@@ -152,6 +161,7 @@ class RoomCache:
         self._log = log
         self._snapshots = snapshots
         self._rooms_max = rooms_max
+        self._tails = Tails()
         self._rooms: OrderedDict[str, LiveRoom] = OrderedDict()
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._cleared = 0
@@ -173,7 +183,7 @@ class RoomCache:
         return await asyncio.shield(task)
 
     async def _load(self, room_id: str) -> LiveRoom:
-        room, cleared = LiveRoom(room_id), self._cleared
+        room, cleared = LiveRoom(room_id, self._tails), self._cleared
         await room.load(self._log, self._snapshots)
         if cleared != self._cleared:
             await room.close()

@@ -6,20 +6,22 @@ from roomlog.core import decide, policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import evolve_stored
 from roomlog.core.upcasters import decode_event
+from roomlog.memory_ports import ReadMarkers
 from roomlog.ports import (
     DatabaseUnavailableError,
     EventLog,
     LogUnavailableError,
-    ReadMarkers,
     ReadModel,
     RoomPosition,
     RoomRow,
 )
 from roomlog.services import identity
 from roomlog.services.notice_service import NoticeService
+from roomlog.services.once import Once
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import RoomCache
-from roomlog.services.writer import Command, Receipt, Writer
+from roomlog.services.user_names import UserNames
+from roomlog.services.writer import Command, Receipt, Writer, check_key
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import RoomState
@@ -38,6 +40,8 @@ class RoomService:
         progress: ProjectionProgress,
         markers: ReadMarkers,
         notices: NoticeService,
+        once: Once,
+        names: UserNames,
     ) -> None:
         self._log = log
         self._read_model = read_model
@@ -46,6 +50,8 @@ class RoomService:
         self._progress = progress
         self._markers = markers
         self._notices = notices
+        self._once = once
+        self._names = names
 
     async def create_room(self, actor: Actor, command: rs.RoomCreate, key: str | None) -> Receipt:
         """Create a room with its members; the actor becomes its commander."""
@@ -138,7 +144,9 @@ class RoomService:
         member = state.members.get(user)
         if member is None:
             raise RefusedError(ErrorCode.NOT_FOUND, f"{user} is no member of the room")
-        return rs.MemberResponse(user, member.name, member.role, member.since), projected
+        names = await self._names.of([user])
+        name = names.get(user, member.name)
+        return rs.MemberResponse(user, name, member.role, member.since), projected
 
     async def projected(self, receipt: Receipt) -> bool:
         """Whether the tables get to the event in time."""
@@ -227,7 +235,12 @@ class RoomService:
         await self._progress.require(room_id, min_sequence)
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         members = await self._read_model.members(room_id, after=after, limit=limit)
-        return rs.RoomPage(members, None, head, self._log.epoch)
+        names = await self._names.of([member.user_id for member in members])
+        named = [
+            msgspec.structs.replace(member, name=names.get(member.user_id, member.name))
+            for member in members
+        ]
+        return rs.RoomPage(named, None, head, self._log.epoch)
 
     async def check_read(self, actor: Actor, room_id: str, sequence: int) -> None:
         """Raise RefusedError unless the actor may read the room, and could have read that far."""
@@ -236,12 +249,27 @@ class RoomService:
         if sequence > room.position and sequence > await self._log.last_sequence(room_id):
             raise RefusedError(ErrorCode.INVALID, "lies above the room's head", field="sequence")
 
-    async def mark_read(self, actor: Actor, room_id: str, sequence: int) -> None:
-        """Move the caller's read marker; never beyond the room's head, never backwards."""
-        await self.check_read(actor, room_id, sequence)
-        markers = await self._markers.get(actor.user_id)
-        if sequence > markers.get(room_id, 0):
-            await self._markers.put(actor.user_id, room_id, sequence)
+    async def mark_read(
+        self, actor: Actor, room_id: str, sequence: int, key: str | None = None
+    ) -> bool:
+        """Move the caller's read marker; never beyond the room's head, never backwards.
+
+        Whether the key had been used for this before, in which case nothing was done.
+        """
+
+        async def check() -> None:
+            await self.check_read(actor, room_id, sequence)
+
+        async def move() -> None:
+            await self._markers.advance(actor.user_id, room_id, sequence)
+
+        if key is None:
+            await check()
+            await move()
+            return False
+        check_key(key)
+        request_id = identity.keyed_marker_id(room_id, actor.user_id, key)
+        return await self._once.run(request_id, ("mark_read", sequence), check=check, do=move)
 
 
 def _given(command: rs.RoomUpdate) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Who a token's bearer is (RFC 7519, RFC 8725). The token itself is never logged or kept."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -61,7 +62,12 @@ class TokenVerifier:
         self._audience = audience or None
         self._issuer = issuer or None
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._on_verified: Callable[[Actor], None] | None = None
         self.keys = keys
+
+    def on_verified(self, listener: Callable[[Actor], None]) -> None:
+        """Have `listener` called with each token's bearer, at most every VERIFIED_FOR_S."""
+        self._on_verified = listener
 
     @property
     def usable(self) -> bool:
@@ -81,6 +87,8 @@ class TokenVerifier:
         if identity is None:
             identity = _identity(await self._claims(token), self._now_s())
             self._remember(digest, identity)
+            if self._on_verified is not None:
+                self._on_verified(identity.actor)
         if identity.expires_at <= self._now_s():
             raise _refused("the token has expired")
         return identity
@@ -181,10 +189,16 @@ def _identity(claims: dict[str, Any], now_s: float) -> Identity:
         raise _refused(f"the token's sub: {error.detail}") from error
     roles = claims.get("roles", [])
     name = claims.get("name")
-    if not isinstance(roles, list) or not (name is None or isinstance(name, str)):
+    if not isinstance(roles, list) or not isinstance(name, str | None):
         raise _refused("the token's roles must be a list and its name text")
     known = frozenset(GlobalRole(r) for r in roles if r in GlobalRole.__members__.values())
-    return Identity(Actor(user, name[:_NAME_CHARS_MAX] if name else None, known), expires_at_s)
+    return Identity(Actor(user, _shown(name or ""), known), expires_at_s)
+
+
+def _shown(name: str) -> str | None:
+    """A name as it can be shown in one line; None where nothing of it can."""
+    visible = "".join(ch if ch.isprintable() else " " for ch in name)
+    return " ".join(visible.split())[:_NAME_CHARS_MAX] or None
 
 
 def _time_s(claims: dict[str, Any], name: str) -> float:

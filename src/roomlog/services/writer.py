@@ -1,7 +1,7 @@
 """decide -> append, with idempotency: the only way in which events come to be.
 
 An event's id is made from room, actor and idempotency key. The log itself answers a repetition
-within its duplicate window; an older one is found in the tables; a digest of the request in the
+within its duplicate window; an older one is found by `used_ids`; a digest of the request in the
 event's body tells a repetition from another request under the same key.
 """
 
@@ -23,12 +23,12 @@ from roomlog.ports import (
     EventLog,
     LogUnavailableError,
     NewEvent,
-    ReadModel,
     RoomNotEmptyError,
 )
 from roomlog.services import identity, operations
+from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.limiter import Grant, Limited, Limiter, Rates
-from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog.services.used_ids import UsedIds
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import RoomState
 from roomlog_contract.resources import IDEMPOTENCY_KEY_BYTES_MAX
@@ -83,17 +83,21 @@ class Writer:
     def __init__(
         self,
         log: EventLog,
-        read_model: ReadModel,
-        progress: ProjectionProgress,
+        used: UsedIds,
+        keys: FreshKeys,
         clock: Clock,
         limiter: Limiter | None = None,
     ) -> None:
         """Without a `limiter` nothing is limited."""
         self._limiter = limiter or Limiter(Rates(), clock)
         self._log = log
-        self._read_model = read_model
-        self._progress = progress
+        self._used = used
+        self._keys = keys
         self._clock = clock
+
+    def appends_at_once(self, actor: Actor, key: str | None) -> bool:
+        """Whether a write under this key asks nobody before it appends."""
+        return key is None or self._keys.is_fresh(actor.user_id, key, self._clock.now())
 
     async def write(
         self, command: Command, decide: Decide, *, refresh: Refresh | None = None
@@ -129,8 +133,9 @@ class Writer:
             check_key(key)
             event_id = identity.keyed_event_id(command.room_id, command.actor.user_id, key)
             digest = identity.request_digest(command.request)
-            if not command.first and not identity.is_fresh(key, now):
-                await self._progress.require_memory_of_ids(command.room_id)
+            # Of a room's first event the log itself says at any time whether it was there.
+            fresh = command.first or await self._keys.judge(command.actor.user_id, key, now)
+            if not fresh:
                 earlier = await self._earlier(command.room_id, event_id, digest)
                 if earlier is not None:
                     return earlier
@@ -139,14 +144,14 @@ class Writer:
         except RefusedError:
             if key is None:
                 raise
-            earlier = await self._earlier_up_to_now(command.room_id, event_id, digest)
+            earlier = await self._earlier(command.room_id, event_id, digest, up_to_now=True)
             if earlier is None:
                 raise
             return earlier
         if not facts:
             if key is None:
                 return None
-            return await self._earlier_up_to_now(command.room_id, event_id, digest)
+            return await self._earlier(command.room_id, event_id, digest, up_to_now=True)
         with tracing.span("append", {"roomlog.event": facts[0].type}):
             return await self._append(command, facts, event_id, digest, identity.rfc3339(now))
 
@@ -208,20 +213,13 @@ class Writer:
         operations.record(command, facts, event_id, last)
         return Receipt(command.room_id, event_id, last, at, events[0].data)
 
-    async def _earlier_up_to_now(
-        self, room_id: str, event_id: str, digest: str | None
+    async def _earlier(
+        self, room_id: str, event_id: str, digest: str | None, *, up_to_now: bool = False
     ) -> Receipt | None:
-        head = await self._log.last_sequence(room_id)
-        if not head:
+        sequence = await self._used.find(room_id, event_id, up_to_now=up_to_now)
+        if sequence is None:
             return None
-        await self._progress.wait(room_id, head, WRITE_WAIT_S)
-        return await self._earlier(room_id, event_id, digest)
-
-    async def _earlier(self, room_id: str, event_id: str, digest: str | None) -> Receipt | None:
-        record = await self._read_model.find_event(event_id)
-        if record is None:
-            return None
-        return await self._repetition(room_id, event_id, record.sequence, digest, record.sequence)
+        return await self._repetition(room_id, event_id, sequence, digest, sequence)
 
     async def _repetition(
         self, room_id: str, event_id: str, sequence: int, digest: str | None, last: int

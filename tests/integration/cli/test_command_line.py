@@ -57,6 +57,14 @@ def test_a_token_carries_the_configured_audience_and_issuer(tmp_path):
     jwt.decode(result.stdout.strip(), KEY, algorithms=["HS256"], audience="rooms", issuer="desk")
 
 
+def test_beside_a_key_set_there_is_nothing_to_sign_with(tmp_path):
+    (tmp_path / ".roomlog" / "secrets").mkdir(parents=True)
+    (tmp_path / ".roomlog" / "secrets" / "jwt_secret").write_text(KEY)
+    for command in (("token", "a"), ("up", "--demo")):
+        told = one_line(roomlog(*command, cwd=tmp_path, ROOMLOG_JWT_JWKS="keys.json"), 1)
+        assert "set ROOMLOG_JWT_SECRET too" in told
+
+
 def test_a_token_is_signed_with_the_data_directorys_key(tmp_path):
     (tmp_path / "d" / "secrets").mkdir(parents=True)
     (tmp_path / "d" / "secrets" / "jwt_secret").write_text(KEY + "\n")

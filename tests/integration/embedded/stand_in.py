@@ -42,6 +42,7 @@ def main(folder: str, port: str = "0") -> int:
                 migrate=(sys.executable, "-c", os.environ.get("MIGRATE_CODE", MIGRATE)),
                 project=(sys.executable, "-c", os.environ.get("PROJECT_CODE", PROJECT)),
                 serve=(sys.executable, "-c", os.environ.get("SERVE_CODE", SERVE)),
+                has_key_set="HAS_KEY_SET" in os.environ,
             ),
             lambda run: print(f"ready {run.base_url}", flush=True),
         )

@@ -38,6 +38,8 @@ def up(
         text=True,
         env=clean_environment(**environment),
         start_new_session=True,
+        # Under nohup the tests themselves ignore it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
     try:
         if ready:
@@ -217,6 +219,13 @@ def test_the_development_key_is_made_once_and_kept(folder):
         with up(folder):
             keys.add((folder / "secrets" / "jwt_secret").read_text())
     assert len(keys) == 1
+
+
+def test_beside_a_key_set_there_is_no_development_key(folder):
+    with up(folder, HAS_KEY_SET="1"):
+        given = psutil.Process(run_file(folder)["pids"]["api"][0]).environ()
+        assert given["ROOMLOG_JWT_SECRET"] == ""
+        assert not (folder / "secrets" / "jwt_secret").exists()
 
 
 def test_a_directory_that_cannot_be_made_is_named(folder):

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any, cast
 
 import httpx
 import jsonschema_rs
+from litestar import Litestar
 
 from roomlog.http import HttpParts, create_app
 from roomlog.http.openapi import complete
@@ -21,12 +23,20 @@ Operation = dict[str, Any]
 
 
 @cache
+def application() -> Litestar:
+    """The application without anything behind it."""
+    needed = [part.name for part in fields(HttpParts) if _is_needed(part)]
+    return create_app(HttpParts(**dict.fromkeys(needed, cast("Any", None))))
+
+
+def _is_needed(part: Field[Any]) -> bool:
+    return part.default is MISSING and part.default_factory is MISSING
+
+
+@cache
 def document() -> dict[str, Any]:
     """The document that every server of this version serves."""
-    nothing = cast("Any", None)
-    names = ("messages", "reactions", "rooms", "events", "presence", "notices", "tokens", "health")
-    app = create_app(HttpParts(**dict.fromkeys(names, nothing)))
-    return complete(app.openapi_schema.to_schema())
+    return complete(application().openapi_schema.to_schema())
 
 
 @cache

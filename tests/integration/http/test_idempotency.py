@@ -7,7 +7,17 @@ import httpx
 import pytest
 from uuid_utils import uuid7
 
-from tests.integration.http.api import ANA, BEN, CEM, TIMEOUT_S, Api, new_key, problem
+from tests.integration.http.api import (
+    ADMIN,
+    ANA,
+    BEN,
+    BOT,
+    CEM,
+    TIMEOUT_S,
+    Api,
+    new_key,
+    problem,
+)
 
 KEYS = pytest.mark.parametrize("make_key", [new_key, lambda: str(uuid7())], ids=["any", "uuid7"])
 
@@ -191,6 +201,41 @@ async def test_requests_that_race_under_one_key_are_one(api: Api, make_key: obje
     assert len({answer.content for answer in answers}) == 1
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 7
     assert len(room.messages(ANA, type="text")) == 1
+
+
+@KEYS
+def test_a_read_marker_is_moved_once(api: Api, make_key: object) -> None:
+    room = api.room((BEN, "responder"))
+    first_said, last_said = (room.send(ANA, text)["sequence_number"] for text in ("one", "two"))
+    path, key = f"{room.path}/read-marker", make_key()  # type: ignore[operator]
+    first = api.call(BEN, "PUT", path, json={"sequence": first_said}, key=key)
+    assert first.status_code == 204
+    replayed(first, api.call(BEN, "PUT", path, json={"sequence": first_said}, key=key))
+    misused = api.call(BEN, "PUT", path, json={"sequence": last_said}, key=key)
+    problem(misused, 422, "idempotency_mismatch")
+    assert api.get(BEN, room.path)["unread"] == 1
+    assert api.call(ANA, "PUT", path, json={"sequence": last_said}, key=key).status_code == 204
+    assert api.call(ANA, "DELETE", f"{room.path}/members/{BEN}").status_code == 204
+    replayed(first, api.call(BEN, "PUT", path, json={"sequence": first_said}, key=key))
+    problem(api.call(BEN, "PUT", path, json={"sequence": first_said}), 403, "forbidden")
+    elsewhere = api.room().path
+    answer = api.call(BEN, "PUT", f"{elsewhere}/read-marker", json={"sequence": 1}, key=key)
+    problem(answer, 403, "forbidden")
+
+
+@KEYS
+def test_a_notice_to_all_is_sent_once(api: Api, make_key: object) -> None:
+    key = make_key()  # type: ignore[operator]
+    body = {"content": "restart at noon"}
+    first = api.call(BOT, "POST", "/api/broadcast", json=body, key=key)
+    assert first.status_code == 202
+    replayed(first, api.call(BOT, "POST", "/api/broadcast", json=body, key=key))
+    other = api.call(BOT, "POST", "/api/broadcast", json={"content": "at one"}, key=key)
+    problem(other, 422, "idempotency_mismatch")
+    another = api.call(ADMIN, "POST", "/api/broadcast", json=body, key=key)
+    assert another.status_code == 202
+    assert another.json()["notice_id"] != first.json()["notice_id"]
+    problem(api.call(ANA, "POST", "/api/broadcast", json=body, key=key), 403, "forbidden")
 
 
 def test_keys_are_any_text_to_200_bytes(api: Api) -> None:

@@ -48,6 +48,8 @@ def test_a_slash_in_the_path_is_part_of_the_emoji_only_when_encoded(api: Api) ->
     message = room.send(ANA, "fixed")
     path = f"/api/messages/{message['message_id']}/reactions"
     problem(api.call(ANA, "DELETE", f"{path}/n%2Fa"), 422, "invalid", "emoji")
+    problem(api.call(ANA, "DELETE", f"{path}/{THUMB}/{THUMB}"), 404, "not_found")
+    assert api.call(ANA, "DELETE", f"{path}/{THUMB}/").status_code == 200
     problem(api.call(ANA, "DELETE", f"{path}/n/a"), 404, "not_found")
 
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.integration.embedded.waiting import eventually
 from tests.integration.http.api import (
     ADMIN,
     ANA,
@@ -100,7 +101,7 @@ def test_members_come_change_and_go(api: Api) -> None:
 
 def test_the_last_commander_stays(api: Api) -> None:
     room = api.room((BEN, "responder"))
-    problem(api.call(ANA, "DELETE", f"{room.path}/members/{ANA}"), 422, "invalid", "role")
+    problem(api.call(ANA, "DELETE", f"{room.path}/members/{ANA}"), 422, "invalid", "user_id")
     demoted = api.call(ANA, "PUT", f"{room.path}/members/{ANA}", json={"role": "observer"})
     problem(demoted, 422, "invalid", "role")
 
@@ -171,3 +172,33 @@ def test_members_are_paged_in_order_of_user_id(api: Api) -> None:
     pages = all_pages(api, DOT, f"{room.path}/members", limit=3)
     assert [m["user_id"] for page in pages for m in page] == [DOT, *users]
     assert [len(page) for page in pages] == [3, 3, 2]
+
+
+def test_members_are_called_by_the_name_that_their_tokens_bore_last(api: Api) -> None:
+    user = "grace@example.com"
+    room = api.room((user, "responder"), by=DOT)
+    member = f"{room.path}/members/{user}"
+    put = api.call(DOT, "PUT", member, json={"role": "observer"})
+    assert put.json()["name"] is None
+
+    def named() -> dict[str, str | None]:
+        return {m["user_id"]: m["name"] for m in api.get(DOT, f"{room.path}/members")["items"]}
+
+    for name in ("Grace", "Grace Hopper"):
+        token = api.stack.token(user, name=name)
+        answer = api.client.get(room.path, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 200
+        eventually(lambda: named() == {DOT: None, user: name})  # noqa: B023 - called at once
+    put = api.call(DOT, "PUT", member, json={"role": "responder"})
+    assert put.json()["name"] == "Grace Hopper"
+    assert api.get(user, f"{room.path}/members")["items"][1]["name"] == "Grace Hopper"
+
+
+def test_who_is_online_is_told_of_members_as_of_min_sequence(api: Api) -> None:
+    room = api.room((BEN, "responder"))
+    head = api.get(ANA, room.path)["head"]
+    for what in ("online", "typing"):
+        path = f"{room.path}/{what}"
+        assert api.get(BEN, path, min_sequence=head) == {"users": []}
+        beyond = api.call(BEN, "GET", path, params={"min_sequence": head + 1})
+        problem(beyond, 422, "invalid", "min_sequence")

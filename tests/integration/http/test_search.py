@@ -96,6 +96,19 @@ def test_what_is_looked_for_is_found(room: Room, q: str, expected: list[str]) ->
     assert found(room, q) == expected
 
 
+def test_the_end_of_a_text_does_not_meet_its_beginning(api: Api) -> None:
+    room = api.room((BEN, "responder"))
+    told = ["fox, so quick", "启动数据库 已经严重", "据库在哪里 有多少数"]
+    for content in told:
+        room.send(BEN, content)
+    for q in ('"quick fox"', '"quick fox so"', "重启", "数据库在"):
+        assert found(room, q) == [], q
+    assert found(room, '"so quick"') == [told[0]]
+    assert found(room, 'fox -"quick fox"') == [told[0]]
+    assert found(room, "启动") == [told[1]]
+    assert found(room, "数据库") == [told[1]]
+
+
 @pytest.mark.parametrize(
     ("q", "marked"),
     [

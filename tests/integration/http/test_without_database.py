@@ -74,11 +74,16 @@ def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> 
     assert room.messages(BEN)
     message = f"/api/messages/{before['message_id']}"
     with frozen(own_stack, "postgres"):
-        for n, key in enumerate([None, str(uuid7()), None]):
+        path = f"{room.path}/messages"
+        for n, key in enumerate([None, str(uuid7()), new_key()]):
             body = {"content": str(n)}
-            answer = timed(SEND_TIME_MAX_S, api, "POST", f"{room.path}/messages", body, key)
+            answer = timed(SEND_TIME_MAX_S, api, "POST", path, body, key)
             assert answer.status_code == 201, answer.text
             assert answer.headers["roomlog-projected"] == "false"
+        again = timed(SEND_TIME_MAX_S, api, "POST", path, body, key)
+        assert (again.content, again.headers["idempotency-replayed"]) == (answer.content, "true")
+        misused = timed(SEND_TIME_MAX_S, api, "POST", path, {"content": "other"}, key)
+        problem(misused, 422, "idempotency_mismatch")
         refused = [
             ("GET", "/api/rooms", None, None),
             ("GET", room.path, None, None),
@@ -89,7 +94,6 @@ def test_sends_go_on_and_the_rest_says_so_until_it_is_back(own_stack: Stack) -> 
             ("PATCH", message, {"content": "edited"}, None),
             ("DELETE", message, None, None),
             ("POST", f"{message}/reactions", {"emoji": "\U0001f44d"}, None),
-            ("POST", f"{room.path}/messages", {"content": "which key?"}, new_key()),
         ]
         # All at once, and more than there are connections to PostgreSQL.
         with ThreadPoolExecutor(len(refused) * 3) as threads:

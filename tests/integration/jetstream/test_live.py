@@ -47,6 +47,42 @@ async def test_a_feed_begins_at_the_head_and_moves(log: JetStreamLog) -> None:
     assert [e.data for e in stored] == [new.data for new in news]
 
 
+async def test_a_settled_feed_has_all_that_was_appended_before(log: JetStreamLog) -> None:
+    await log.append("r", [event()])
+    listener = Listener()
+    feed = await log.follow("r", listener)
+    for number in range(50):
+        (at,) = await log.append("r", [event(str(number))])
+        assert await feed.settled()
+        assert feed.position >= at.sequence
+    asked = await asyncio.gather(*(feed.settled() for _ in range(20)))
+    assert all(asked)
+
+
+async def test_a_feed_with_a_hole_is_not_settled(
+    log: JetStreamLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.append("r", [event()])
+    listener = Listener()
+    feed = await log.follow("r", listener)
+    filled = asyncio.Event()
+    read = log._reader.read
+
+    async def held(room_id, *, after, up_to):
+        await filled.wait()
+        async for batch in read(room_id, after=after, up_to=up_to):
+            yield batch
+
+    monkeypatch.setattr(log._reader, "read", held)
+    async with Deafness(log, feed):
+        await log.append("r", [event()])
+    await log.append("r", [event()])
+    assert not await feed.settled()
+    filled.set()
+    await eventually(lambda: feed.position == 3)
+    assert await feed.settled()
+
+
 async def test_a_closed_feed_is_silent(log: JetStreamLog) -> None:
     listener, other = Listener(), Listener()
     feed = await log.follow("r", listener)

@@ -3,12 +3,14 @@
 import asyncio
 import random
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.direct import BATCH_MESSAGES
 from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.replay import Reader
 from roomlog.ports import LogEvent, LogUnavailableError
 
 from .conftest import Connect, Server
@@ -57,6 +59,19 @@ async def test_what_lies_above_up_to_is_left_out(log: JetStreamLog) -> None:
             assert [e for batch in batches for e in batch] == expected
             last = max((e.sequence for e in events if e.sequence <= up_to), default=0)
             assert await log.last_sequence(room, up_to=up_to) == last
+
+
+async def test_a_time_means_the_last_event_appended_by_then(log: JetStreamLog) -> None:
+    full = await filled(log, 200)
+    reader = Reader(log.connection, 1)
+    for room, events in full.items():
+        for one in [e for es in full.values() for e in es[::9]]:
+            for until_ns in (one.appended_ns - 1, one.appended_ns, one.appended_ns + 1):
+                last = max((e.sequence for e in events if e.appended_ns <= until_ns), default=0)
+                assert await reader.sequence_at(room, until_ns) == last
+        assert await log.sequence_at(room, datetime(2001, 1, 1, tzinfo=UTC)) == 0
+        assert await log.sequence_at(room, datetime(2999, 1, 1, tzinfo=UTC)) == events[-1].sequence
+    assert await log.sequence_at("nobody", datetime(2999, 1, 1, tzinfo=UTC)) == 0
 
 
 async def test_an_empty_room_has_nothing_to_read(log: JetStreamLog) -> None:

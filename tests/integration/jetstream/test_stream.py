@@ -72,6 +72,24 @@ async def test_the_number_of_partitions_cannot_change(
         await connect(partitions=then)
 
 
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_who_is_told_no_number_of_partitions_finds_it(
+    connect: Connect, partitions: int
+) -> None:
+    log = await connect(partitions=partitions)
+    found = await connect()
+    assert (found.partitions, found.epoch) == (partitions, log.epoch)
+
+
+async def test_a_lost_first_partition_is_not_taken_for_a_new_log(connect: Connect) -> None:
+    log = await connect(partitions=3)
+    for number in range(20):
+        await log.append(f"r{number}", [event()])
+    await log.connection.request("$JS.API.STREAM.DELETE.ROOMLOG_0")
+    with pytest.raises(LogMismatchError, match="ROOMLOG_0 is missing"):
+        await connect()
+
+
 async def test_a_lost_partition_is_not_made_again(server: Server, connect: Connect) -> None:
     log = await connect(partitions=2)
     for number in range(20):

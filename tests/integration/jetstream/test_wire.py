@@ -63,6 +63,14 @@ def test_times_are_read_to_the_nanosecond(text: bytes, fraction_ns: int) -> None
     assert times.ns(None) == 0
 
 
+def test_a_time_is_written_as_it_is_read() -> None:
+    moment = datetime(2026, 11, 23, 23, 13, 51, 464_128, tzinfo=UTC)
+    assert wire.time_stamp(wire.unix_ns(moment) + 7) == "2026-11-23T23:13:51.464128007Z"
+    assert wire.time_stamp(wire.unix_ns(datetime(1, 1, 1, tzinfo=UTC))).startswith("0001-01-01T00")
+    text = "2026-11-23T23:13:51.000000999Z"
+    assert wire.time_stamp(wire.TimeStamps().ns(text.encode())) == text
+
+
 def test_a_publish_is_framed_by_its_sizes() -> None:
     assert wire.pub("a", b"xyz", reply="r") == b"PUB a r 3\r\nxyz\r\n"
     framed = wire.pub("a", b"xyz", headers=b"K: v\r\n")

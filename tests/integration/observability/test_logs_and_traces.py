@@ -170,7 +170,7 @@ def test_failures_to_authenticate_and_denials_are_told(stack: Stack):
     assert (told[0]["level"], told[0]["by"]) == ("warning", "rest")
     told = wait_for(lambda: lines(stack, request_id=denied, message="denied"))
     assert told[0]["level"] == "warning"
-    assert lines(stack, request_id=denied, message="answered")[0]["status"] == 403
+    assert wait_for(lambda: lines(stack, request_id=denied, message="answered"))[0]["status"] == 403
 
 
 @pytest.fixture(scope="module")

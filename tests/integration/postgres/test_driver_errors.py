@@ -1,11 +1,15 @@
 """The driver's errors in the words of our ports."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
 from roomlog.ports import DatabaseUnavailableError
+from roomlog.postgres import pool
 from roomlog.postgres.connection import translated
 from roomlog.projection_ports import RowsRefusedError, TablesMissingError
 
@@ -34,3 +38,31 @@ def test_what_cannot_be_stored_and_missing_tables_are_told_apart():
         raise asyncpg.DataError("a NUL")
     with pytest.raises(TablesMissingError), translated():
         raise asyncpg.UndefinedTableError("messages")
+
+
+class Deaf:
+    """A pool whose one connection does not even end a command that was given up."""
+
+    def __init__(self) -> None:
+        self.hangs_up = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def acquire(self) -> AsyncGenerator["Deaf"]:
+        yield self
+
+    async def fetch(self, _statement: str) -> list[Any]:
+        while not self.hangs_up.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.hangs_up.wait()
+        return []
+
+
+async def test_a_read_that_cannot_be_broken_off_is_left_behind(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool, "READ_TIMEOUT_S", 0.05)
+    deaf = Deaf()
+    try:
+        async with asyncio.timeout(30):
+            with pytest.raises(DatabaseUnavailableError, match="in time"):
+                await pool.Pool(cast("Any", deaf)).fetch("SELECT 1")
+    finally:
+        deaf.hangs_up.set()

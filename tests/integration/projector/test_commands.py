@@ -36,10 +36,10 @@ def own_stack() -> Generator[Stack]:
 
 
 def cli(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """A command with the settings that the stack was started with."""
+    """A command that is told of nothing but the data directory."""
     return subprocess.run(
         [sys.executable, "-m", "roomlog", *arguments, "--data", stack.data],
-        env=clean_environment(ROOMLOG_PARTITIONS="2"),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=2 * DEADLINE_S,
@@ -100,6 +100,14 @@ def test_damage_is_found_told_and_repaired(own_stack: Stack):
     assert cli(own_stack, "projections", "verify").returncode == 0
 
 
+def test_the_doctor_looks_at_every_partition(own_stack: Stack):
+    until_current(own_stack)
+    done = cli(own_stack, "doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    told = [check["detail"] for check in json.loads(done.stdout)["checks"]]
+    assert all(any(name in detail for detail in told) for name in ("ROOMLOG_0", "ROOMLOG_1"))
+
+
 def test_the_projector_goes_on_after_a_rebuild(own_stack: Stack):
     assert cli(own_stack, "projections", "rebuild").returncode == 0
     headers = own_stack.headers("ada@example.org")
@@ -115,7 +123,7 @@ def test_the_projector_goes_on_after_a_rebuild(own_stack: Stack):
 def test_a_second_projector_waits_and_ends_cleanly_when_asked(own_stack: Stack):
     second = subprocess.Popen(
         [sys.executable, "-m", "roomlog", "project", "--data", str(own_stack.data)],
-        env=clean_environment(ROOMLOG_PARTITIONS="2"),
+        env=clean_environment(),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -141,9 +149,7 @@ def test_without_a_database_each_command_says_so_in_one_line(own_stack: Stack):
     for command in ("status", "rebuild", "verify"):
         done = subprocess.run(
             [sys.executable, "-m", "roomlog", "projections", command, "--data", own_stack.data],
-            env=clean_environment(
-                ROOMLOG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none", ROOMLOG_PARTITIONS="2"
-            ),
+            env=clean_environment(ROOMLOG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none"),
             capture_output=True,
             text=True,
             check=False,

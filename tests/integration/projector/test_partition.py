@@ -14,10 +14,9 @@ from roomlog.projection_ports import FenceLostError, TablesMissingError
 from roomlog.projector.partition import PartitionProjector, ProjectorHaltedError
 from roomlog.projector.rebuild import rebuild
 from roomlog.projector.verify import verify
-from roomlog_contract.fold import Fold
 from tests.integration.projector.driving import contents, empty, project, run
 from tests.integration.projector.memory_log import MemoryLog, fact_bytes, log_of
-from tests.projections.event_streams import ROOMS, an_id, steps, stream
+from tests.projections.event_streams import ROOMS, an_id, steps
 
 FEW = settings(
     max_examples=15,
@@ -64,48 +63,6 @@ async def test_batches_of_any_size_and_a_rebuild_give_the_same_tables(database, 
     rebuilt = await rebuild(log, PostgresTables(database), silent)
     assert rebuilt.repaired == []
     assert await contents(database) == whole
-
-
-@FEW
-@given(taken=steps(redactions=False))
-async def test_messages_as_of_any_sequence_are_what_the_fold_said_then(database, taken):
-    log = log_of(taken)
-    await empty(database)
-    await project(log, database)
-    folds = {room_id: Fold() for room_id in ROOMS}
-    async with open_pool(database, size=2) as pool:
-        reads = PostgresReadModel(pool)
-        for event in stream(taken):
-            fold = folds[event.room_id]
-            fold.apply(event)
-            for message in list(fold.messages.values())[-3:]:
-                then = await reads.message(message.message_id, as_of=event.sequence)
-                assert then is not None
-                assert (
-                    then.content,
-                    then.metadata,
-                    then.version,
-                    then.created_at,
-                    then.edited_at,
-                    then.deleted_at,
-                    {r.emoji: r.users for r in then.reactions},
-                ) == (
-                    message.content,
-                    message.metadata,
-                    message.version,
-                    message.created_at,
-                    message.edited_at,
-                    message.deleted_at,
-                    {
-                        emoji: [user for (one, user) in message.reactions if one == emoji]
-                        for emoji, _ in message.reactions
-                    },
-                )
-        for room_id, fold in folds.items():
-            for message in fold.messages.values():
-                state, checkpoint = await reads.message_state(message.message_id)
-                assert state == message, room_id
-                assert checkpoint == log.events[0][-1].sequence
 
 
 class KilledError(Exception):

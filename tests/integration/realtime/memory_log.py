@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from roomlog.memory_ports import Claim
 from roomlog.ports import (
     Appended,
     FeedListener,
@@ -30,6 +31,9 @@ class MemoryFeed:
 
     async def check(self) -> None:
         self.deliver()
+
+    async def settled(self) -> bool:
+        return self.position == self.log.head(self.room_id)
 
     async def close(self) -> None:
         self.log.feeds[self.room_id].remove(self)
@@ -140,5 +144,50 @@ class MemoryMarkers:
     async def get(self, user_id: str) -> dict[str, int]:
         return self.markers.get(user_id, {})
 
-    async def put(self, user_id: str, room_id: str, sequence: int) -> None:
-        self.markers.setdefault(user_id, {})[room_id] = sequence
+    async def advance(self, user_id: str, room_id: str, sequence: int) -> None:
+        mine = self.markers.setdefault(user_id, {})
+        mine[room_id] = max(sequence, mine.get(room_id, 0))
+
+
+class MemoryRequests:
+    def __init__(self) -> None:
+        self.claims: dict[str, Claim] = {}
+
+    async def find(self, request_id: str) -> Claim | None:
+        return self.claims.get(request_id)
+
+    async def claim(self, request_id: str, digest: str) -> Claim:
+        return self.claims.setdefault(request_id, Claim(digest, finished=False))
+
+    async def finish(self, request_id: str, digest: str) -> None:
+        self.claims[request_id] = Claim(digest, finished=True)
+
+
+class MemoryKeyMarks:
+    def __init__(self) -> None:
+        self.marks: dict[str, int] = {}
+
+    async def get(self, user_id: str) -> int:
+        return self.marks.get(user_id, 0)
+
+    async def advance(self, user_id: str, moment_ms: int) -> int:
+        self.marks[user_id] = max(moment_ms, self.marks.get(user_id, 0))
+        return self.marks[user_id]
+
+
+class MemoryNames:
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.puts = 0
+        self.gone = False
+
+    async def get(self, user_ids: Sequence[str]) -> dict[str, str]:
+        if self.gone:
+            raise LogUnavailableError("gone")
+        return {user: self.names[user] for user in user_ids if user in self.names}
+
+    async def put(self, user_id: str, name: str) -> None:
+        if self.gone:
+            raise LogUnavailableError("gone")
+        self.puts += 1
+        self.names[user_id] = name

@@ -22,25 +22,37 @@ from roomlog.core.policy import Actor
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
-from roomlog.realtime.protocol import RoomlogWebSocketProtocol
+from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services import identity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
+from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
+from roomlog.services.once import Once
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.used_ids import UsedIds
+from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.types import MessageType, RoomRole
+from tests.asyncapi.conformance import server_frame_problems
 from tests.integration.realtime.memory_bus import MemoryBus
-from tests.integration.realtime.memory_log import MemoryLog, MemoryMarkers, NoSnapshots
+from tests.integration.realtime.memory_log import (
+    MemoryKeyMarks,
+    MemoryLog,
+    MemoryMarkers,
+    MemoryNames,
+    MemoryRequests,
+    NoSnapshots,
+)
 
 WAIT_S = 30.0
 SECRET = secrets.token_hex(32)
@@ -68,12 +80,14 @@ class Node:
         self.log = log
         self.bus = bus or MemoryBus()
         self.presence = PresenceService(self.bus, typing_s=parts.pop("typing_s", 3))
-        self.notices = NoticeService(self.bus, Limits())
+        once = Once(MemoryRequests())
+        self.notices = NoticeService(self.bus, Limits(), once)
         clock = identity.SystemClock()
         nothing = cast("Any", GoneTables())
         self.room_cache = RoomCache(cast("Any", log), NoSnapshots())
         progress = ProjectionProgress(cast("Any", log), nothing, nothing, clock)
-        writer = Writer(cast("Any", log), nothing, progress, clock)
+        used = UsedIds(cast("Any", log), nothing, progress)
+        writer = Writer(cast("Any", log), used, FreshKeys(MemoryKeyMarks()), clock)
         effects = Effects(cast("Any", log), nothing, progress, self.room_cache)
         self.markers = MemoryMarkers()
         self.events = EventService(log=cast("Any", log), rooms=self.room_cache)
@@ -85,6 +99,8 @@ class Node:
             progress=progress,
             markers=self.markers,
             notices=self.notices,
+            once=once,
+            names=UserNames(MemoryNames()),
         )
         connections_max = parts.pop("connections_max", 1000)
         self.manager = WebSocketManager(self.events, self.presence, connections_max=connections_max)
@@ -179,6 +195,8 @@ class Client:
             assert isinstance(text, str)
             self.lines = [json.loads(line) for line in reversed(text.split("\n"))]
         frame = self.lines.pop()
+        # Whatever a test is about, it only ever sees frames that are documented as they are.
+        assert server_frame_problems(frame) == []
         if frame["type"] == "event":
             self.events.append(frame)
         return frame
@@ -211,14 +229,7 @@ async def running_node(
     app = Litestar(route_handlers=websocket_handlers(node.parts), logging_config=None)
     listener = socket.create_server(("127.0.0.1", 0))
     node.port = listener.getsockname()[1]
-    config = uvicorn.Config(
-        app,
-        ws=RoomlogWebSocketProtocol,
-        log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=10,
-    )
-    node.server = uvicorn.Server(config)
+    node.server = uvicorn.Server(server_config(app, lifespan="off"))
     # serve() would take the signals of the test run.
     serving = asyncio.create_task(node.server._serve([listener]))
     await eventually(lambda: node.server is not None and node.server.started)

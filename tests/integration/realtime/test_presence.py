@@ -105,23 +105,36 @@ async def test_what_was_lost_while_disconnected_is_made_good_and_nobody_is_given
             await ann.until("presence", joined=BOB)
 
 
-async def test_typing_is_told_on_every_node_and_expires_or_ends_with_the_message():
+async def test_typing_is_told_on_every_node_and_expires():
     async with _two_nodes(typing_s=1) as (one, two, room):
         async with one.client(room) as ann, two.client(room, BOB) as bob:
             await ann.until("subscribed")
             await bob.until("subscribed")
             await bob.send({"type": "typing", "active": True})
             assert (await ann.until("typing"))["users"] == [BOB]
-            assert (await ann.until("typing"))["users"] == []
-            await bob.send({"type": "typing", "active": True})
-            assert (await ann.until("typing"))["users"] == [BOB]
             assert one.presence.typists(room) == [BOB]
-            await bob.send({"type": "send", "ref": "1", "content": "there"})
             assert (await ann.until("typing"))["users"] == []
-            await bob.send({"type": "typing", "active": True})
-            await bob.send({"type": "typing", "active": False})
             assert await _told_in_between(bob, "error") == []
-        assert len(one.log.rooms[room]) == 5, "neither presence nor typing is in the log"
+        assert len(one.log.rooms[room]) == 4, "neither presence nor typing is in the log"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [{"type": "send", "ref": "1", "content": "there"}, {"type": "typing", "active": False}],
+    ids=["sent", "given up"],
+)
+async def test_typing_ends_with_the_message_or_when_it_is_given_up(ending: dict[str, Any]):
+    async with (
+        _two_nodes(typing_s=3600) as (one, two, room),
+        one.client(room) as ann,
+        two.client(room, BOB) as bob,
+    ):
+        await ann.until("subscribed")
+        await bob.until("subscribed")
+        await bob.send({"type": "typing", "active": True})
+        assert (await ann.until("typing"))["users"] == [BOB]
+        await bob.send(ending)
+        assert (await ann.until("typing"))["users"] == []
 
 
 async def test_who_may_not_send_may_not_type_nor_where_not_subscribed():
@@ -208,12 +221,13 @@ async def test_a_notice_reaches_every_connection_once_however_often_it_is_sent()
     ):
         await ann.until("hello")
         await eve.until("hello")
-        ids = {
-            one.notices.broadcast(BOT, rs.BroadcastRequest("restart at noon"), "key")
-            for _ in range(2)
-        }
-        assert len(ids) == 1
-        two.notices.broadcast(BOT, rs.BroadcastRequest("done"), None)
+        notice = rs.BroadcastRequest("restart at noon")
+        first, repeated = await one.notices.broadcast(BOT, notice, "key")
+        assert not repeated
+        assert await one.notices.broadcast(BOT, notice, "key") == (first, True)
+        # As one sends it who does not know that it was sent.
+        two.bus.broadcast(PublicNotice(first, Notice(content=notice.content)))
+        await two.notices.broadcast(BOT, rs.BroadcastRequest("done"), None)
         for client in (ann, eve):
             told = [(await client.until("notice"))["content"] for _ in range(2)]
             assert told == ["restart at noon", "done"]
@@ -229,7 +243,7 @@ async def test_a_notice_is_for_services_and_admins_and_has_a_content():
         (BOT, "x" * 20_000, ErrorCode.TOO_LARGE),
     ):
         with pytest.raises(RefusedError) as refused:
-            node.notices.broadcast(actor, rs.BroadcastRequest(content), None)
+            await node.notices.broadcast(actor, rs.BroadcastRequest(content), None)
         assert refused.value.code is code
     node.bus.broadcast(PublicNotice("1", Notice(content="heard")))
     await eventually(lambda: [notice.content for notice in heard] == ["heard"])
@@ -238,13 +252,13 @@ async def test_a_notice_is_for_services_and_admins_and_has_a_content():
 async def test_markers_are_written_at_once_then_once_a_second_and_at_the_end():
     async with _two_nodes() as (one, _, room):
         written: list[int] = []
-        put = one.markers.put
+        advance = one.markers.advance
 
         async def counted(user_id: str, room_id: str, sequence: int) -> None:
             written.append(sequence)
-            await put(user_id, room_id, sequence)
+            await advance(user_id, room_id, sequence)
 
-        one.markers.put = counted  # type: ignore[method-assign]
+        one.markers.advance = counted  # type: ignore[method-assign]
         one.put_messages(room, 500)
         one.log.deliver(room)
         head = one.log.head(room)

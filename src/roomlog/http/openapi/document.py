@@ -178,6 +178,8 @@ def _parameter_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Parameters are left out, not null; bounds belong to the one type that they may have."""
     kinds = [kind for kind in schema.pop("oneOf", ()) if kind != {"type": "null"}]
     merged = {**(kinds[0] if kinds else {}), **schema}
+    if "anyOf" in merged:
+        del merged["type"]
     for bound in ("minimum", "maximum"):
         if bound in merged:
             merged[bound] = int(merged[bound])

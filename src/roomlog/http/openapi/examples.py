@@ -152,6 +152,7 @@ PARAMETERS: Examples = {
     "sender": _ADA,
     "q": 'db-7 "too many clients" -staging',
     "order": "relevance",
+    "as_of": "2030-01-31T12:30:00Z",
     "min_sequence": 1,
     "Idempotency-Key": "0192f3a4-8d2f-7c63-8e1b-6a7f8e9d0c1b",
     "If-Match": '"1039"',

@@ -1,0 +1,140 @@
+"""Rooms full of connections for the WebSocket benchmarks: set up, loaded, and what that cost."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.stack import Stack
+
+CONTENT = ("Connections to the database are at 400, and the pool never gives them back. " * 3)[:200]
+SETTINGS = {
+    "USER_MESSAGES_PER_SECOND": "1000000",
+    "ROOM_MESSAGES_PER_SECOND": "1000000",
+    "CONNECTS_PER_MINUTE": "1000000",
+    "SPAM_GUARD": "off",
+}
+_LOAD_TIMEOUT_S = 300
+
+
+def make_rooms(stack: Stack, rooms: int, users: Sequence[str]) -> list[str]:
+    """New rooms with these members; their ids."""
+    owner = stack.headers("bench@example.org")
+    made: list[str] = []
+    with httpx.Client(base_url=stack.base_url, headers=owner, timeout=60) as client:
+        for number in range(rooms):
+            first = [{"user_id": user, "role": "responder"} for user in users[:200]]
+            answer = client.post("/api/rooms", json={"name": f"bench {number}", "members": first})
+            answer.raise_for_status()
+            made.append(answer.json()["room_id"])
+            for user in users[200:]:
+                path = f"/api/rooms/{made[-1]}/members/{user}"
+                client.put(path, json={"role": "responder"}).raise_for_status()
+    return made
+
+
+def connects(
+    stack: Stack, rooms: Sequence[str], *, each: int, senders: int
+) -> list[dict[str, Any]]:
+    """`each` connections to every room, the first `senders` of which send."""
+    tokens = [stack.token(f"bench{number}@example.org") for number in range(each)]
+    return [
+        {
+            "url": f"{stack.ws_url}/ws/{room}?token={tokens[number]}",
+            "room": room,
+            "sends": number < senders,
+        }
+        for room in rooms
+        for number in range(each)
+    ]
+
+
+def users(count: int) -> list[str]:
+    """The users whom `connects` connects."""
+    return [f"bench{number}@example.org" for number in range(count)]
+
+
+class Cpu:
+    """Seconds of CPU that each part of a stack has used."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._before = self._now()
+
+    def _now(self) -> dict[str, float]:
+        pids = self._stack.run["pids"]
+        return {
+            "api": sum(_seconds(pid) for pid in pids["api"]),
+            "nats": _seconds(pids["nats"]),
+            "projector": _seconds(pids["projector"]),
+            "postgres": _seconds(pids["postgres"], family=True),
+        }
+
+    def used(self) -> dict[str, float]:
+        """Since this was made."""
+        return {part: now - self._before[part] for part, now in self._now().items()}
+
+
+def _seconds(pid: int, *, family: bool = False) -> float:
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    total = times.user + times.system
+    if family:
+        for child in process.children(recursive=True):
+            try:
+                of_child = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += of_child.user + of_child.system
+        total += times.children_user + times.children_system
+    return total
+
+
+def run_load(stack: Stack, task: dict[str, Any]) -> dict[str, Any]:
+    """Run a load (see bench.websocket_load) and add what it cost the server: µs of CPU for each
+    message and for each delivery, by part, and how long the tables took to follow."""
+    cpu = Cpu(stack)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.websocket_load"],
+        input=json.dumps(task),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=_LOAD_TIMEOUT_S,
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    ended_s = time.monotonic()
+    while _lag(stack):
+        time.sleep(0.05)
+    result["tables_follow_s"] = time.monotonic() - ended_s
+    used = cpu.used()
+    acked = max(1, result["acked"])
+    result["cpu_us_per_message"] = {part: value * 1e6 / acked for part, value in used.items()}
+    result["api_cpu_us_per_delivery"] = used["api"] * 1e6 / max(1, result["deliveries"])
+    return result
+
+
+def details(result: dict[str, Any]) -> dict[str, Any]:
+    """What else to tell of a load. Raises AssertionError where a delivery was lost, doubled or out
+    of order: a figure of such a run is worth nothing."""
+    assert result["faults"] == result["deliveries_missing"] == result["closed"] == 0, result
+    assert result["errors"] == 0, result["first_error"]
+    return {
+        "acks": result["ack"],
+        "deliveries a second": result["deliveries_per_second"],
+        "the tables have all after": f"{result['tables_follow_s']:.2f} s",
+        "server CPU a message, µs": result["cpu_us_per_message"],
+        "API CPU a delivery, µs": result["api_cpu_us_per_delivery"],
+        "load CPU a message, µs": result["load_cpu_s"] * 1e6 / max(1, result["acked"]),
+    }
+
+
+def _lag(stack: Stack) -> int:
+    answer = stack.cli("projections", "status", "--json")
+    answer.check_returncode()
+    return sum(one["lag_events"] for one in json.loads(answer.stdout)["partitions"])

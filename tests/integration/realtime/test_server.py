@@ -1,0 +1,69 @@
+"""Many who come at once: a few begin in each turn of the event loop, in their order, and who left
+while waiting costs nothing more."""
+
+import asyncio
+from typing import Any, cast
+
+from roomlog.realtime.server import HANDSHAKES_PER_TURN_MAX, Turnstile
+from tests.integration.realtime.node import MEMBERS, eventually, running_node, token
+
+MANY = 100
+
+
+class _Waiting:
+    """Stands for a protocol; notes in which turn of the loop it began."""
+
+    def __init__(self, began: list[tuple[int, int]], number: int, turn: list[int]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._note = lambda: began.append((turn[0], number))
+
+    def begin_websocket(self) -> None:
+        self._note()
+
+
+async def test_a_few_begin_in_each_turn_in_the_order_in_which_they_came():
+    turnstile, began, turn = Turnstile(), list[tuple[int, int]](), [0]
+    for number in range(MANY):
+        turnstile.enter(cast("Any", _Waiting(began, number, turn)))
+    while len(began) < MANY:
+        await asyncio.sleep(0)
+        turn[0] += 1
+    assert [number for _, number in began] == list(range(MANY))
+    by_turn = [sum(at == turn for at, _ in began) for turn in {at for at, _ in began}]
+    assert set(by_turn) == {HANDSHAKES_PER_TURN_MAX}
+
+    turnstile.enter(cast("Any", _Waiting(began, MANY, turn)))
+    await asyncio.sleep(0)
+    assert began[-1][1] == MANY
+
+
+async def test_all_who_come_at_once_get_in():
+    async with running_node() as node:
+        room = await node.new_room()
+
+        async def come(number: int) -> None:
+            async with node.client(room, MEMBERS[number % len(MEMBERS)]) as client:
+                await client.until("subscribed")
+
+        await asyncio.gather(*(come(number) for number in range(MANY)))
+
+
+async def test_who_leaves_while_waiting_leaves_nothing_behind():
+    async with running_node() as node:
+        room = await node.new_room()
+        request = (
+            f"GET /ws/{room}?token={token()} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        ).encode()
+        opened = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(MANY)]
+        for _, writer in opened:
+            writer.write(request)
+        for _, writer in opened:
+            writer.transport.abort()
+        async with node.client(room) as client:
+            await client.until("subscribed")
+        assert node.server is not None
+        state = node.server.server_state
+        await eventually(lambda: not state.connections and not state.tasks)
+        assert node.manager.connections == []

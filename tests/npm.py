@@ -1,0 +1,57 @@
+"""Packages of npm that tests need: each in a folder of its own, with a lock."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+INSTALL_TIMEOUT_S = 240
+
+
+def node_with_packages(folder: Path) -> str:
+    """The path of node, with the packages of `folder`'s lock installed beside it.
+
+    `.ci/run` installs them; elsewhere the first test that asks does. What is missing fails in CI,
+    and skips elsewhere.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        _give_up("node and npm are not installed")
+    if not _is_installed(folder):
+        done = subprocess.run(
+            [npm, "ci"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            _give_up(f"npm ci in {folder.name} failed: {done.stderr[-2000:]}")
+    return node
+
+
+def _is_installed(folder: Path) -> bool:
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    return all(
+        _version(folder / place) == package["version"]
+        for place, package in locked.items()
+        if place and not package.get("optional")
+    )
+
+
+def _version(package: Path) -> str | None:
+    try:
+        return json.loads((package / "package.json").read_text())["version"]
+    except FileNotFoundError:
+        return None
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (see .ci/run)")
+    pytest.skip(reason)
