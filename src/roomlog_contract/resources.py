@@ -159,7 +159,7 @@ class RoomResponse(msgspec.Struct, frozen=True):
 
 
 class MemberResponse(msgspec.Struct, frozen=True):
-    """A member of a room; `name` is the one that the member's tokens bore last, null where none
+    """A member of a room. `name` is the one that the member's tokens bore last, null where none
     did."""
 
     user_id: str

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any, cast
 
@@ -23,16 +23,20 @@ Operation = dict[str, Any]
 
 
 @cache
+def application() -> Litestar:
+    """The application without anything behind it."""
+    needed = [part.name for part in fields(HttpParts) if _is_needed(part)]
+    return create_app(HttpParts(**dict.fromkeys(needed, cast("Any", None))))
+
+
+def _is_needed(part: Field[Any]) -> bool:
+    return part.default is MISSING and part.default_factory is MISSING
+
+
+@cache
 def document() -> dict[str, Any]:
     """The document that every server of this version serves."""
     return complete(application().openapi_schema.to_schema())
-
-
-def application() -> Litestar:
-    """The application with nothing behind it."""
-    parts = fields(HttpParts)
-    needed = [p.name for p in parts if p.default is MISSING and p.default_factory is MISSING]
-    return create_app(HttpParts(**dict.fromkeys(needed, cast("Any", None))))
 
 
 @cache

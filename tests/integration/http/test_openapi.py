@@ -4,7 +4,6 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -18,13 +17,7 @@ from roomlog.http.openapi.shapes import NOT_BLANK
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode
 from tests.house.repository import ROOT
 from tests.integration.http.api import Api
-from tests.integration.http.conformance import (
-    application,
-    document,
-    faults,
-    operations,
-    resolve,
-)
+from tests.integration.http.conformance import application, document, faults, operations, resolve
 
 PROBLEM = "application/problem+json"
 # Told over WebSocket alone, and an answer to what is no operation.
@@ -100,8 +93,10 @@ def test_every_route_of_the_application_is_in_it() -> None:
     routes = {
         (str(method), route.path_format)
         for route in application().routes
-        if isinstance(route, HTTPRoute) and not _PAGES_PATHS.fullmatch(route.path_format)
-        for method in route.methods - {"OPTIONS"}
+        if isinstance(route, HTTPRoute) and not route.path_format.startswith("/schema")
+        for handler in route.route_handlers
+        if not handler.fn.__module__.endswith("_page")  # what browsers show to people
+        for method in handler.http_methods - {"OPTIONS"}
     }
     assert routes == set(operations())
     assert {operation["operationId"] for operation in operations().values()} == set(OPERATIONS)
@@ -184,16 +179,10 @@ def test_every_error_code_is_told_by_some_operation() -> None:
     assert "Allow" in refused["headers"]
 
 
-# What they serve is for people, and no part of the API.
-_PAGES = {"api_page.py", "console_page.py"}
-_PAGES_PATHS = re.compile("/schema.*|/|/favicon.svg|/assets/{name}")
-
-
 def _sources() -> Iterator[ast.AST]:
-    """The source of what answers over HTTP, without the document's own and the page's."""
-    folder = ROOT / "src" / "roomlog" / "http"
-    for path in sorted(Path(folder).glob("*.py")):
-        if path.name not in _PAGES:
+    """The source of what answers over HTTP, without the document's own and pages for people."""
+    for path in sorted((ROOT / "src" / "roomlog" / "http").glob("*.py")):
+        if not path.stem.endswith("_page"):
             yield from ast.walk(ast.parse(path.read_text()))
 
 

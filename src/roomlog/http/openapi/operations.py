@@ -27,7 +27,8 @@ _WRITE = (*_IN_ROOM, *_KEYED_IN_ROOM, *_TABLES)
 _LIMITED = (ErrorCode.RATE_LIMITED,)
 
 _FRESH = ("Cache-Control",)
-_APPENDED = (*_FRESH, "Idempotency-Replayed", "Roomlog-Projected")
+_ONCE = (*_FRESH, "Idempotency-Replayed")
+_APPENDED = (*_ONCE, "Roomlog-Projected")
 _COUNTED = (*_APPENDED, "RateLimit", "RateLimit-Policy")
 _PAGE = (*_FRESH, "Link")
 
@@ -81,11 +82,7 @@ OPERATIONS: dict[str, Told] = {
     "get_stats": Told("rooms", _READERS, "The room in numbers.", (*_IN_ROOM, *_TABLES)),
     "update_room": Told("rooms", _MANAGERS, "The room as it is now.", (*_WRITE, *_BODY), _APPENDED),
     "put_read_marker": Told(
-        "rooms",
-        _READERS,
-        "It is noted.",
-        (*_IN_ROOM, *_BODY, *_KEYED, *_LOG),
-        (*_FRESH, "Idempotency-Replayed"),
+        "rooms", _READERS, "It is noted.", (*_IN_ROOM, *_BODY, *_KEYED, *_LOG), _ONCE
     ),
     "list_members": Told("rooms", _READERS, "A page of members.", (*_IN_ROOM, *_TABLES), _PAGE),
     "put_member": Told(
@@ -180,7 +177,7 @@ OPERATIONS: dict[str, Told] = {
         "`service` and `admin`",
         "The notice is on its way.",
         (*_BODY, *_KEYED, ErrorCode.FORBIDDEN, *_LOG),
-        (*_FRESH, "Idempotency-Replayed"),
+        _ONCE,
     ),
     "livez": Told("operation", _ANYBODY, "The process answers."),
     "readyz": Told("operation", _ANYBODY, "Everything that sending needs is there."),

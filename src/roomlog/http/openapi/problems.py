@@ -9,6 +9,7 @@ from roomlog.http.openapi.headers import headers, problem_headers
 from roomlog.http.openapi.shapes import reference
 from roomlog.http.problems import MEDIA_TYPE, UnexpectedProblem, problem
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode, FieldError
+from roomlog_contract.meanings import ERROR_MEANINGS, Meaning
 
 _REFERENCE = "#/components/responses/"
 _UNEXPECTED = "Unexpected"
@@ -29,7 +30,7 @@ _DETAILS: dict[ErrorCode, str] = {
     ErrorCode.INVALID: "must not be empty",
     ErrorCode.IDEMPOTENCY_MISMATCH: "this key was used for another request",
     ErrorCode.RATE_LIMITED: "a user may make 10 messages a second",
-    ErrorCode.SPAM: "the same text came 4 times within 30 s",
+    ErrorCode.SPAM: "the same message 4 times within 30 s is enough",
     ErrorCode.LOG_UNAVAILABLE: "the log did not answer in time; whether it was appended is "
     "unknown: retry with the same key",
     ErrorCode.PROJECTION_BEHIND: "the tables have not reached sequence 1042 yet",
@@ -78,9 +79,9 @@ class Responses:
 
 
 def _response(status: int, codes: tuple[ErrorCode, ...]) -> dict[str, Any]:
-    phrase = HTTPStatus(status).phrase
+    meant = [f"`{code}`: {when}. {do.capitalize()}." for code, (when, do) in _meanings(codes)]
     return {
-        "description": f"{phrase}: {' or '.join(f'`{code}`' for code in codes)}.",
+        "description": "\n\n".join([f"{HTTPStatus(status).phrase}.", *meant]),
         "headers": problem_headers(status, codes),
         "content": {
             MEDIA_TYPE: {
@@ -99,6 +100,10 @@ def _response(status: int, codes: tuple[ErrorCode, ...]) -> dict[str, Any]:
             }
         },
     }
+
+
+def _meanings(codes: tuple[ErrorCode, ...]) -> Iterable[tuple[ErrorCode, Meaning]]:
+    return ((code, ERROR_MEANINGS[code]) for code in codes)
 
 
 def example(code: ErrorCode) -> Any:
