@@ -23,6 +23,7 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("invalid", "sequence"): "nothing above the room's head can have been read",
     ("invalid", "cursor"): "a cursor is opaque: only what a page gave is one",
     ("invalid", "role"): "the last commander must stay one",
+    ("invalid", "user_id"): "the last commander cannot leave",
     ("invalid", "content"): "an edit of a text may not leave it blank; that of a picture may",
     ("invalid", "metadata"): "metadata of an edit must suit the message's type",
 }
