@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from roomlog import metrics, tracing
@@ -45,7 +44,7 @@ def finish() -> Callable[[Message, Scope], Awaitable[None]]:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         metrics.HTTP_REQUESTS.labels(method, route, message["status"]).inc()
         headers = [*message["headers"], (b"x-request-id", request_id(scope).encode())]
-        message["headers"] = _all_allowed(headers, scope) if method == "OPTIONS" else headers
+        message["headers"] = headers
         started_s = cast("float | None", scope.get(_STARTED))
         took_s = 0.0 if started_s is None else time.perf_counter() - started_s
         if started_s is not None:
@@ -55,16 +54,6 @@ def finish() -> Callable[[Message, Scope], Awaitable[None]]:
             _logger.log(level, "answered", extra=_told(scope, route, message["status"], took_s))
 
     return on_send
-
-
-def _all_allowed(headers: list[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
-    """Litestar names the methods that the path had when its first controller was registered."""
-    routes = [route for route in scope["litestar_app"].routes if isinstance(route, HTTPRoute)]
-    here = [r for r in routes if r.path_format == scope.get("path_template")]
-    if not here:
-        return headers
-    allowed = ", ".join(sorted(here[0].methods)).encode()
-    return [(name, allowed if name == b"allow" else value) for name, value in headers]
 
 
 def _told(scope: Scope, route: str, status: int, took_s: float) -> dict[str, object]:
