@@ -238,6 +238,11 @@ class Page:
         self.call("Input.dispatchKeyEvent", type=down, **event, **writes)
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
+    def metric(self, name: str) -> float:
+        """One of the renderer's own numbers, such as `TaskDuration` in seconds."""
+        told = self.call("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in told if one["name"] == name)
+
     def screenshot(self, path: Path) -> None:
         shot = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=False)
         path.write_bytes(base64.b64decode(shot["data"]))

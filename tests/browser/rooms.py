@@ -1,9 +1,11 @@
 """Rooms for tests of the page, made by REST."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
+from websockets.sync.client import connect
 
 from tests.stack import Stack
 
@@ -37,6 +39,21 @@ class Room:
 
     def send(self, user: str, content: str, **fields: Any) -> dict[str, Any]:
         return self.call(user, "POST", f"{self.path}/messages", {"content": content, **fields})
+
+    def send_many(self, user: str, contents: Sequence[str]) -> None:
+        """Send all of these in order; they are in the log and in the tables when this returns."""
+        url = f"{self._stack.ws_url}/ws/{self.room_id}"
+        with connect(url, additional_headers=self._stack.headers(user)) as socket:
+            for n, content in enumerate(contents):
+                socket.send(json.dumps({"type": "send", "ref": str(n), "content": content}))
+            left, last = len(contents), 0
+            while left:
+                for line in str(socket.recv(30)).splitlines():
+                    told = json.loads(line)
+                    assert told["type"] != "error", told
+                    if told["type"] == "ack":
+                        left, last = left - 1, told["sequence"]
+        self.call(ANA, "GET", f"{self.path}?min_sequence={last}")
 
     def edit(self, user: str, message: dict[str, Any], content: str) -> dict[str, Any]:
         path = f"/api/messages/{message['message_id']}"

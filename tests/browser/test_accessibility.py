@@ -9,7 +9,7 @@ from tests.browser.conftest import SignIn
 from tests.browser.person import Person
 from tests.browser.rooms import ANA, BEN, Room
 from tests.house.repository import ROOT
-from tests.npm import npm
+from tests.npm import node_with_packages
 from tests.stack import Stack
 
 CONSOLE = ROOT / "src" / "console"
@@ -17,7 +17,7 @@ CONSOLE = ROOT / "src" / "console"
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    npm(CONSOLE, "ls")
+    node_with_packages(CONSOLE)
     return (CONSOLE / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
@@ -175,6 +175,7 @@ def test_the_keyboard_alone_suffices(stack: Stack, sign_in: SignIn, room: Room) 
     page.wait_text("👎", ".reaction")
     page.evaluate("document.querySelector('.scroller').focus()")
     page.press("Home")
+    page.wait("document.activeElement.matches('.system')")
     page.press("ArrowDown")
     page.press("r")
     page.wait_text("Replying to ana", ".writing")

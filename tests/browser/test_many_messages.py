@@ -13,7 +13,7 @@ from tests.stack import Stack
 
 MESSAGES = 50_000
 ROWS_MAX = 150
-FRAME_MS_MAX = 120
+FRAME_CPU_MS_MAX = 16
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,14 @@ def test_it_scrolls_smoothly_to_its_beginning(stack: Stack, sign_in: SignIn, roo
     ana.enter(room_id)
     page = ana.page
     ana.wait_says(f"message {MESSAGES - 1}")
-    frames = page.evaluate(_SCROLL_UP)
-    assert frames["places"] == [], "what is read stays where it is while older ones come"
-    assert frames["rows"] <= ROWS_MAX
-    slow = sorted(frames["ms"])[int(len(frames["ms"]) * 0.95)]
-    assert slow <= FRAME_MS_MAX, frames["ms"]
+    # Its own time on the processor: how long a frame takes beside it depends on who else works.
+    page.call("Performance.enable", timeDomain="threadTicks")
+    before = page.metric("TaskDuration")
+    told = page.evaluate(_SCROLL_UP)
+    cpu_ms = (page.metric("TaskDuration") - before) * 1000 / told["frames"]
+    assert told["places"] == [], "what is read stays where it is while older ones come"
+    assert told["rows"] <= ROWS_MAX
+    assert cpu_ms <= FRAME_CPU_MS_MAX
     _go_to_beginning(ana)
     assert page.evaluate("document.querySelectorAll('[data-row]').length") <= ROWS_MAX
     page.click(".jump.down")
@@ -55,35 +58,28 @@ def test_it_scrolls_smoothly_to_its_beginning(stack: Stack, sign_in: SignIn, roo
     ana.wait_says("the last word")
 
 
-# Goes up a screen a frame; notes how long each frame took, and messages that were pushed about.
+# Goes up in steps, one each frame; notes where a message did not move as far as the reader went.
 _SCROLL_UP = """new Promise((resolve) => {
+  const [step, count] = [160, 200];
   const scroller = document.querySelector('.scroller');
-  const told = { ms: [], places: [], rows: 0 };
-  let before = performance.now();
-  let frames = 0;
-  const middle = () => {
-    const { top, height } = scroller.getBoundingClientRect();
-    return [...document.querySelectorAll('.message')].find((one) =>
-      one.getBoundingClientRect().top > top + height / 2);
-  };
-  const step = (now) => {
-    told.ms.push(Math.round(now - before));
-    before = now;
+  const told = { frames: 0, places: [], rows: 0 };
+  let held = null;
+  let place = 0;
+  const frame = () => {
+    told.frames += 1;
     told.rows = Math.max(told.rows, document.querySelectorAll('[data-row]').length);
-    if (++frames > 200) return resolve(told);
-    const held = middle();
-    const place = held?.getBoundingClientRect().top;
-    scroller.scrollTop -= 160;
-    if (held && scroller.scrollTop > 0) {
-      setTimeout(() => {
-        const moved = held.getBoundingClientRect().top - place;
-        if (held.isConnected && Math.abs(moved - 160) > 40 && moved !== 0 &&
-            scroller.scrollTop > 200) told.places.push(moved);
-      });
-    }
-    requestAnimationFrame(step);
+    const moved = held?.isConnected ? held.getBoundingClientRect().top - place : step;
+    if (Math.abs(moved - step) > 2) told.places.push(moved);
+    if (told.frames > count) return resolve(told);
+    const { top, height } = scroller.getBoundingClientRect();
+    held = scroller.scrollTop < step ? null
+      : [...document.querySelectorAll('.message')].find((one) =>
+          one.getBoundingClientRect().top > top + height / 2);
+    place = held?.getBoundingClientRect().top;
+    scroller.scrollTop -= step;
+    requestAnimationFrame(frame);
   };
-  requestAnimationFrame(step);
+  requestAnimationFrame(frame);
 })"""
 
 

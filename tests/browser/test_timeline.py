@@ -67,7 +67,7 @@ def test_the_scrubber_shows_the_room_as_it_stood(stack: Stack, sign_in: SignIn, 
     wait_texts(ben, ["the disk is full", "password=hunter2"])
     ben.page.click("button[aria-label='Previous event']")
     wait_texts(ben, ["the pool is full", "password=hunter2"])
-    assert ben.seen()[0]["reactions"] == ["👀 1"]
+    assert ben.seen()[0]["reactions"] == ["👀1"]
     ben.page.evaluate(f"document.querySelector('{SLIDER}').focus()")
     ben.page.press("ArrowLeft")
     ben.page.wait("document.querySelector('.reaction') === null")

@@ -47,9 +47,10 @@ export function exactTime(at: string | number): string {
   return dayAndTime.format(new Date(at));
 }
 
-/** Whether two moments fall on one day of the reader's. */
-export function isSameDay(one: string | number, other: string | number): boolean {
-  return new Date(one).toDateString() === new Date(other).toDateString();
+/** A number for the day of the reader's that a time falls on; the same for no two days. */
+export function dayNumber(at_ms: number): number {
+  const at = new Date(at_ms);
+  return (at.getFullYear() * 12 + at.getMonth()) * 31 + at.getDate();
 }
 
 /** A length of time in its two largest units: `2 h 05 min`. */

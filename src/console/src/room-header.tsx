@@ -111,11 +111,11 @@ export function PeopleButton(props: {
       type="button"
       className="here"
       aria-expanded={open}
-      aria-label={`People, ${here.length} here now`}
       title="People"
       onClick={onClick}
     >
-      <span className="avatars">
+      <span className="visually-hidden">People, here now: </span>
+      <span className="avatars" aria-hidden="true">
         {here.slice(0, AVATARS_MAX).map((user) => (
           <Avatar key={user} userId={user} members={members} online />
         ))}

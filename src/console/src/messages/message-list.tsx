@@ -114,9 +114,11 @@ function useMessageKeys(
   const { canWrite, userId, actions } = useRoomView();
   const focus = (key: string): void => {
     const there = list.current?.element(key);
-    if (there == null || !isInSight(there)) {
-      list.current?.show(key);
+    if (there != null && isInSight(there)) {
+      there.focus({ preventScroll: true });
+      return;
     }
+    list.current?.show(key);
     requestAnimationFrame(() => list.current?.element(key)?.focus({ preventScroll: true }));
   };
   return (key) => {

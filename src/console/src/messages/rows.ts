@@ -1,5 +1,5 @@
 import type { RoomMessage } from "roomlog-js";
-import { isSameDay } from "../format";
+import { dayNumber } from "../format";
 
 /** What stands in the list: messages, the days that they fall on, where the unread begin, and at
  * the top that there is more, or that there is none. */
@@ -15,10 +15,30 @@ export type Row =
       readonly goesOn: boolean;
     };
 
+/** What is worked out once for a message, however often the rows of a long room are made. */
+interface Known {
+  readonly at_ms: number;
+  readonly day: number;
+  /** About how tall its text and what belongs to it is. */
+  readonly said_px: number;
+}
+
+const known = new WeakMap<RoomMessage, Known>();
+
+function knownOf(message: RoomMessage): Known {
+  let facts = known.get(message);
+  if (facts === undefined) {
+    const at_ms = Date.parse(message.created_at);
+    facts = { at_ms, day: dayNumber(at_ms), said_px: saidHeight(message) };
+    known.set(message, facts);
+  }
+  return facts;
+}
+
 const GOES_ON_MS = 5 * 60_000;
 const LINE_CHARS = 90;
 const LINE_PX = 21;
-const HEAD_PX = 26;
+const HEAD_PX = 29;
 const CARD_PX = 92;
 
 /**
@@ -29,7 +49,7 @@ export function rowsOf(messages: readonly RoomMessage[], firstUnread: string | n
   const rows: Row[] = [{ kind: "top", key: "top" }];
   let before: RoomMessage | null = null;
   for (const message of messages) {
-    const isNewDay = before === null || !isSameDay(before.created_at, message.created_at);
+    const isNewDay = before === null || knownOf(before).day !== knownOf(message).day;
     if (isNewDay) {
       rows.push({ kind: "day", key: `day ${message.message_id}`, at: message.created_at });
     }
@@ -50,7 +70,7 @@ function follows(before: RoomMessage, message: RoomMessage): boolean {
     before.message_type !== "system" &&
     message.message_type !== "system" &&
     message.reply_to === null &&
-    Date.parse(message.created_at) - Date.parse(before.created_at) < GOES_ON_MS
+    knownOf(message).at_ms - knownOf(before).at_ms < GOES_ON_MS
   );
 }
 
@@ -63,12 +83,15 @@ export function estimatedHeight(row: Row): number {
   if (message.message_type === "system") {
     return 30;
   }
+  return (goesOn ? 5 : HEAD_PX) + knownOf(message).said_px;
+}
+
+function saidHeight(message: RoomMessage): number {
   let lines = 0;
   for (const line of message.content.split("\n", 60)) {
     lines += 1 + Math.floor(line.length / LINE_CHARS);
   }
-  const head = goesOn ? 4 : HEAD_PX;
   const card = message.message_type === "text" || message.deleted_at !== null ? 0 : CARD_PX;
   const reactions = message.reactions.length > 0 ? 32 : 0;
-  return head + Math.max(1, lines) * LINE_PX + card + reactions;
+  return Math.max(1, lines) * LINE_PX + card + reactions;
 }

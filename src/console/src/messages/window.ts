@@ -20,8 +20,8 @@ interface Measured {
   readonly holds: boolean;
 }
 
-const OVERSCAN_PX = 700;
-const RESERVE_PX = 250;
+const OVERSCAN_PX = 900;
+const RESERVE_PX = 400;
 const AT_END_PX = 6;
 
 /**

@@ -9,6 +9,7 @@ import {
   useRef,
   useState,
 } from "react";
+import { flushSync } from "react-dom";
 import { ListWindow, type Span } from "./window";
 
 export interface ListHandle {
@@ -49,6 +50,7 @@ export function WindowedList<
   const space = useRef<HTMLDivElement>(null);
   const block = useRef<HTMLDivElement>(null);
   const [list] = useState(() => new ListWindow(true));
+  const known_px = useRef(0);
   const [span, setSpan] = useState(NOTHING);
   const measured = useMemo(
     () =>
@@ -67,6 +69,10 @@ export function WindowedList<
       return;
     }
     list.resize(outer.clientHeight);
+    if (Math.abs(outer.scrollTop - known_px.current) >= 1) {
+      // The reader has scrolled, and the browser has not told of it yet.
+      list.scrolledTo(outer.scrollTop);
+    }
     // Rows that are there for the first time turn out to be of another height than was thought.
     list.measure(heightsOf(shown));
     inner.style.height = `${list.height}px`;
@@ -75,6 +81,7 @@ export function WindowedList<
     if (Math.abs(outer.scrollTop - top) >= 1) {
       outer.scrollTop = top;
     }
+    known_px.current = outer.scrollTop;
     setSpan((now) => list.span(now));
     onSeen({ isAtEnd: list.isAtEnd, ...list.visible() });
   }, [list, onSeen]);
@@ -85,7 +92,8 @@ export function WindowedList<
   }, [list, measured, place, span]);
 
   useEffect(() => {
-    const observer = new ResizeObserver(place);
+    // In a frame of its own: rows that come because of it change what is observed.
+    const observer = new ResizeObserver(() => requestAnimationFrame(place));
     for (const element of [scroller.current, block.current]) {
       if (element !== null) {
         observer.observe(element);
@@ -96,12 +104,14 @@ export function WindowedList<
 
   useImperativeHandle(handle, () => ({
     show: (key) => {
+      place();
       const height = scroller.current?.clientHeight ?? 0;
       const found = list.show(key, height * SHOWN_AT);
       place();
       return found;
     },
     showEnd: () => {
+      place();
       list.showEnd();
       place();
     },
@@ -121,11 +131,8 @@ export function WindowedList<
       aria-busy={busy}
       // What scrolls must be reached by the keyboard too.
       tabIndex={0}
-      onScroll={({ currentTarget }) => {
-        list.resize(currentTarget.clientHeight);
-        list.scrolledTo(currentTarget.scrollTop);
-        place();
-      }}
+      // At once: a frame later, whoever scrolls fast would see where nothing is yet.
+      onScroll={() => flushSync(place)}
       onKeyDown={onKeyDown}
     >
       <div ref={space} className="space">
