@@ -690,7 +690,7 @@ export interface RoomResponse {
 }
 
 /**
- * A member of a room; `name` is the one that the member's tokens bore last, null where none did.
+ * A member of a room. `name` is the one that the member's tokens bore last, null where none did.
  */
 export interface MemberResponse {
   user_id: string;
