@@ -14,6 +14,7 @@ from roomlog_client.core.turn import RETRIED
 from roomlog_client.errors import RefusedError, UnavailableError
 from roomlog_client.tokens import Tokens
 from roomlog_contract import resources as rs
+from roomlog_contract.errors import ErrorCode
 
 T = TypeVar("T")
 
@@ -155,6 +156,9 @@ async def load(rest: Rest, room_id: str, epoch: str, position: int, limit: int) 
     newest = await rest.get(
         f"{path}/messages", rs.RoomPage[rs.MessageResponse], {**at_least, "limit": limit}
     )
+    if newest.epoch != epoch:
+        detail = f"the page is of epoch {newest.epoch}, not {epoch}"
+        raise UnavailableError(ErrorCode.PROJECTION_BEHIND, detail)
     room = await rest.get(path, rs.RoomResponse)
     members: list[rs.MemberResponse] = []
     query: Query = {"limit": rs.PAGE_LIMIT_MAX}

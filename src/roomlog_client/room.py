@@ -127,9 +127,14 @@ class Room:
             self.position = first.sequence
             return first
         _logger.warning("room %s begins anew in epoch %s", self.room_id, first.epoch)
-        self.position, self.epoch = first.position, first.epoch
         if self._on_reset is not None and (handled := self._on_reset(first)) is not None:
-            await handled
+            try:
+                await handled
+            except asyncio.CancelledError:
+                # Whoever reads on must hear of it all the same.
+                self._buffer.appendleft(first)
+                raise
+        self.position, self.epoch = first.position, first.epoch
         return None
 
     # Commands: each returns when it is on disk in the log, through any outage

@@ -1,11 +1,19 @@
 """What REST takes and gives. Times are RFC 3339 in UTC with milliseconds."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from roomlog_contract.types import MessageType, RoomRole, RoomStatus
+from roomlog_contract.types import (
+    MessageId,
+    MessageType,
+    Metadata,
+    RoomId,
+    RoomRole,
+    RoomStatus,
+    Timestamp,
+)
 
 T = TypeVar("T")
 
@@ -26,14 +34,29 @@ Severity = Annotated[str, Meta(max_length=SEVERITY_CHARS_MAX)]
 UserId = Annotated[str, Meta(min_length=1, max_length=USER_ID_BYTES_MAX)]
 Reason = Annotated[str, Meta(max_length=REASON_CHARS_MAX)]
 Emoji = Annotated[str, Meta(min_length=1, max_length=EMOJI_BYTES_MAX)]
+Text = Annotated[str, Meta(description="As typed: it is kept and given back unchanged.")]
+Html = Annotated[str, Meta(description="The same, rendered: safe to put into a page.")]
+Sequence = Annotated[int, Meta(description="The place in the log of the event that sent it.")]
+Version = Annotated[
+    int, Meta(description="The sequence of the event that last changed what it says.")
+]
+Head = Annotated[
+    int, Meta(description="The room's highest sequence that this answer is sure to show.")
+]
+Epoch = Annotated[str, Meta(description="Names the log: in another epoch, sequences mean nothing.")]
+Next = Annotated[str, Meta(description="The cursor of the next page.")]
 
 
 class NewMember(msgspec.Struct, frozen=True):
+    """Somebody who is a member from the beginning."""
+
     user_id: UserId
     role: RoomRole
 
 
 class RoomCreate(msgspec.Struct, frozen=True):
+    """A room to be; its creator is a member without being named."""
+
     name: Name
     title: Title | None = None
     severity: Severity | None = None
@@ -49,35 +72,50 @@ class RoomUpdate(msgspec.Struct, frozen=True):
 
 
 class MemberUpdate(msgspec.Struct, frozen=True):
+    """The role that a member has from now on."""
+
     role: RoomRole
 
 
 class ReadMarkerUpdate(msgspec.Struct, frozen=True):
+    """The last sequence that the caller has read: at most the room's head."""
+
     sequence: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class MessageCreate(msgspec.Struct, frozen=True):
-    content: str
+    """A message to be sent. A text may not be blank."""
+
+    content: Text
     message_type: MessageType = MessageType.TEXT
-    metadata: dict[str, Any] = {}
-    reply_to: str | None = None
+    metadata: Metadata = {}
+    reply_to: MessageId | None = None
 
 
 class MessageEdit(msgspec.Struct, frozen=True):
-    content: str
-    metadata: dict[str, Any] | None = None
+    """What a message says from now on. A text may not be blank; metadata that is left out stays,
+    and what is given must be that of the message's type."""
+
+    content: Text
+    metadata: Metadata | None = None
     reason: Reason | None = None
 
 
 class MessageDelete(msgspec.Struct, frozen=True):
+    """Why a message is deleted; it stays in the log."""
+
     reason: Reason | None = None
 
 
 class ReactionRequest(msgspec.Struct, frozen=True):
+    """One emoji of Unicode's list, as a character and not as a name."""
+
     emoji: Emoji
 
 
 class BroadcastRequest(msgspec.Struct, frozen=True):
+    """What everybody who is connected is told."""
+
     content: str
 
 
@@ -98,32 +136,36 @@ class PresentUser(msgspec.Struct, frozen=True):
 
 
 class PresenceResponse(msgspec.Struct, frozen=True):
+    """Who is there, or who types."""
+
     users: list[PresentUser]
 
 
 class RoomResponse(msgspec.Struct, frozen=True):
-    """`role` is the caller's own, null for auditors and admins who are no members."""
+    """A room. `role` is the caller's own, null for auditors and admins who are no members;
+    `unread` counts messages of others above the read marker."""
 
-    room_id: str
+    room_id: RoomId
     name: str
     title: str | None
     severity: str | None
     status: RoomStatus
     created_by: str
-    created_at: str
+    created_at: Timestamp
     role: RoomRole | None
-    head: int
-    epoch: str
+    head: Head
+    epoch: Epoch
     unread: int
 
 
 class MemberResponse(msgspec.Struct, frozen=True):
-    """`name` is the one that the member's tokens bore last, null where none did."""
+    """A member of a room. `name` is the one that the member's tokens bore last, null where none
+    did."""
 
     user_id: str
     name: str | None
     role: RoomRole
-    since: str
+    since: Timestamp
 
 
 class ReactionCount(msgspec.Struct, frozen=True):
@@ -135,6 +177,8 @@ class ReactionCount(msgspec.Struct, frozen=True):
 
 
 class ReactionResponse(msgspec.Struct, frozen=True):
+    """All reactions to a message."""
+
     reactions: list[ReactionCount]
 
 
@@ -142,19 +186,19 @@ class MessageResponse(msgspec.Struct, frozen=True):
     """A message as it stands. `version` is the sequence of the event that last changed what it
     says; a deleted one is a tombstone with empty content."""
 
-    message_id: str
-    room_id: str
-    sequence_number: int
+    message_id: MessageId
+    room_id: RoomId
+    sequence_number: Sequence
     sender_id: str
     message_type: MessageType
-    content: str
-    content_html: str
-    metadata: dict[str, Any]
-    reply_to: str | None
-    created_at: str
-    edited_at: str | None
-    deleted_at: str | None
-    version: int
+    content: Text
+    content_html: Html
+    metadata: Metadata
+    reply_to: MessageId | None
+    created_at: Timestamp
+    edited_at: Timestamp | None
+    deleted_at: Timestamp | None
+    version: Version
     reactions: list[ReactionCount]
 
 
@@ -167,6 +211,8 @@ class SearchHit(msgspec.Struct, frozen=True):
 
 
 class UserCount(msgspec.Struct, frozen=True):
+    """How many messages of a user stand."""
+
     user_id: str
     messages: int
 
@@ -175,7 +221,7 @@ class RoomStats(msgspec.Struct, frozen=True):
     """A room in numbers. Deleted messages count as deletions only; `by_user` names the busiest,
     `users` counts all who sent what stands."""
 
-    room_id: str
+    room_id: RoomId
     messages: int
     by_type: dict[MessageType, int]
     by_user: list[UserCount]
@@ -183,17 +229,17 @@ class RoomStats(msgspec.Struct, frozen=True):
     edits: int
     deletions: int
     reactions: int
-    head: int
-    epoch: str
+    head: Head
+    epoch: Epoch
 
 
 class MessageVersion(msgspec.Struct, frozen=True):
     """What a message said from `version` (a sequence) on."""
 
     version: int
-    content: str
+    content: Text
     edited_by: str
-    edited_at: str
+    edited_at: Timestamp
     reason: str | None
 
 
@@ -201,13 +247,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """A page outside a room; `next` goes back as `cursor=`."""
 
     items: list[T]
-    next: str | None
+    next: Next | None
 
 
 class RoomPage(msgspec.Struct, Generic[T], frozen=True):
     """A page within a room, with the room's head and the log's epoch."""
 
     items: list[T]
-    next: str | None
-    head: int
-    epoch: str
+    next: Next | None
+    head: Head
+    epoch: Epoch

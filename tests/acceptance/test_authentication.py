@@ -25,6 +25,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.integration.http.conformance import HOOKS
 from tests.services.key_material import encoded, jwk, key_set, private_jwk, public_pem, signed
 from tests.stack import Stack, clean_environment, data_directory, running_stack
 
@@ -42,7 +43,7 @@ class Product:
     def __init__(self, stack: Stack, keys: Path) -> None:
         self.stack = stack
         self.keys = keys
-        self.client = httpx.Client(base_url=stack.base_url, timeout=WAIT_S)
+        self.client = httpx.Client(base_url=stack.base_url, timeout=WAIT_S, event_hooks=HOOKS)
 
     def publish(self, *keys: Any) -> None:
         """Put the key set in place at once, as an issuer would."""
@@ -160,7 +161,9 @@ def test_a_new_key_is_known_as_soon_as_a_token_names_it(product: Product):
     while good < 20:
         good = good + 1 if product.ask(token).status_code == 200 else 0
         product.client.close()
-        product.client = httpx.Client(base_url=product.stack.base_url, timeout=WAIT_S)
+        product.client = httpx.Client(
+            base_url=product.stack.base_url, timeout=WAIT_S, event_hooks=HOOKS
+        )
         assert time.monotonic() < deadline_s
 
 

@@ -30,6 +30,7 @@ from tests.acceptance.permission_table import (
     Cell,
     Row,
 )
+from tests.integration.http.conformance import HOOKS
 from tests.stack import Stack
 
 WAIT_S = 30.0
@@ -46,7 +47,7 @@ class Place:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.client = httpx.Client(base_url=stack.base_url, timeout=WAIT_S)
+        self.client = httpx.Client(base_url=stack.base_url, timeout=WAIT_S, event_hooks=HOOKS)
         members = [{"user_id": _user(p), "role": "responder"} for p in PEOPLE if p != COMMANDER]
         members += [{"user_id": AUTHOR, "role": "responder"}]
         made = self.call(COMMANDER, "POST", "/api/rooms", {"name": "r", "members": members})

@@ -17,6 +17,7 @@ _GOOD: list[tuple[MessageType, dict[str, Any]]] = [
     (MessageType.IMAGE_REF, IMAGE),
     (MessageType.IMAGE_REF, {**IMAGE, "alt": "a graph", "width": 1, "height": 2, "size": 0}),
     (MessageType.IMAGE_REF, {**IMAGE, "own": "field", "content_type": "image/svg+xml"}),
+    (MessageType.IMAGE_REF, {**IMAGE, "width": 1200.0, "height": 4e2}),
     (MessageType.IMAGE_REF, {**IMAGE, "url": "https://x.example:8443/p?q=1&r=a%20b#f"}),
     (MessageType.FILE_REF, FILE),
     (MessageType.FILE_REF, {**FILE, "size": 2**53, "sha256": "0a" * 32, "own": 1}),
@@ -51,6 +52,7 @@ _BAD: list[tuple[MessageType, dict[str, Any], str]] = [
             *("http://x.example/a", "javascript:alert(1)", "https://", "https:///a", "https://?q"),
             *("https://x.example/a b", "https://x.example/\n", "ftp://x", "//x.example/a", ""),
             *(" https://x.example/a", "https://x.example/" + "a" * 2048, None, 7, ["https://x"]),
+            *("https://x.example/\x1e", "https://x\x85.example/", "https://x.example/\ufeffa"),
         )
     ),
     *(

@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.integration.http.conformance import check
 from tests.stack import Stack, running_stack
 
 RATE = 4
@@ -42,13 +43,24 @@ def _room(stack: Stack, user: str) -> str:
 def _send(stack: Stack, user: str, room: str, content: str, **more: Any) -> httpx.Response:
     # A new connection each time, which the kernel gives to any worker.
     key = more.pop("key", None)
+    path = f"/api/rooms/{room}/messages"
+    return _write(stack, user, "POST", path, {"content": content, **more}, key)
+
+
+def _write(
+    stack: Stack,
+    user: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    key: str | None = None,
+) -> httpx.Response:
     headers = stack.headers(user) | ({"Idempotency-Key": key} if key else {})
-    return httpx.post(
-        f"{stack.base_url}/api/rooms/{room}/messages",
-        headers=headers,
-        json={"content": content, **more},
-        timeout=30,
+    answer = httpx.request(
+        method, f"{stack.base_url}{path}", headers=headers, json=body, timeout=30
     )
+    check(answer)
+    return answer
 
 
 @asynccontextmanager
@@ -90,6 +102,31 @@ def test_a_refusal_says_when_to_try_again_and_a_success_what_is_left(limited: St
     assert refused.json()["code"] == "rate_limited"
     assert refused.headers["retry-after"] == "1"
     assert refused.headers["ratelimit"].startswith('"messages";r=0;t=')
+
+
+def test_every_limited_write_tells_what_is_left_also_where_it_is_not_counted(limited: Stack):
+    user = "dee@example.org"
+    room = _room(limited, user)
+    sent = _send(limited, user, room, "first", key="the-key")
+    path = f"/api/messages/{sent.json()['message_id']}"
+    eyes = {"emoji": "👀"}
+    answers = [
+        (sent, "messages"),
+        # The key is no UUIDv7: the tables know it.
+        (_send(limited, user, room, "first", key="the-key"), "messages"),
+        (_write(limited, user, "PATCH", path, {"content": "second"}), "changes"),
+        (_write(limited, user, "POST", f"{path}/reactions", eyes), "changes"),
+        (_write(limited, user, "POST", f"{path}/reactions", eyes), "changes"),
+        (_write(limited, user, "DELETE", f"{path}/reactions/%F0%9F%91%80"), "changes"),
+        (_write(limited, user, "DELETE", path), "changes"),
+    ]
+
+    for answer, quota in answers:
+        if answer.status_code != 429:
+            assert answer.is_success, answer.text
+        assert answer.headers["ratelimit"].startswith(f'"{quota}";r=')
+        assert answer.headers["ratelimit-policy"].startswith(f'"{quota}";q={RATE};w=1, "room";q=')
+    assert answers[1][0].headers["idempotency-replayed"] == "true"
 
 
 async def test_the_users_rate_holds_for_both_workers_and_both_interfaces(limited: Stack):

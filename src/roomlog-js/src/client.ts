@@ -1,4 +1,4 @@
-import type { NoticeFrame, NotificationFrame, RoomResponse } from "./contract.gen.js";
+import type { NoticeFrame, NotificationFrame, RoomCreate, RoomResponse } from "./contract.gen.js";
 import { Connection, isConnected } from "./connection.js";
 import { Driver, type ToldEffect } from "./driver.js";
 import { RoomlogError } from "./errors.js";
@@ -9,9 +9,9 @@ import type { Command, Effect, Settlement, StoredItem } from "./machine/types.js
 import { isOffline, watchNetwork } from "./network.js";
 import { type ClientOptions, type Configuration, configured } from "./options.js";
 import type { QueueStore } from "./queue-store.js";
-import { Rest } from "./rest.js";
+import { Rest, type WriteOptions } from "./rest.js";
 import { type CommandOptions, type FollowOptions, Room, type RoomHost } from "./room.js";
-import { RoomList } from "./room-list.js";
+import { allRooms, RoomList } from "./room-list.js";
 import type { Place } from "./room-store.js";
 import { TokenSource } from "./token-source.js";
 
@@ -123,6 +123,16 @@ export class RoomlogClient {
       room.follow(options);
     }
     return room;
+  }
+
+  /** All rooms of the user. Rejects with a `RoomlogError`. */
+  rooms(): Promise<RoomResponse[]> {
+    return allRooms(this.rest);
+  }
+
+  /** Create a room; the user becomes its commander. Rejects with a `RoomlogError`. */
+  createRoom(room: RoomCreate, options: WriteOptions = {}): Promise<RoomResponse> {
+    return this.rest.createRoom(room, options);
   }
 
   /** Be told; the answer ends it. */

@@ -587,11 +587,13 @@ export type ServerFrame =
   | NoticeFrame
   | PongFrame;
 
+/** Somebody who is a member from the beginning. */
 export interface NewMember {
   user_id: string;
   role: RoomRole;
 }
 
+/** A room to be; its creator is a member without being named. */
 export interface RoomCreate {
   name: string;
   title?: string | null;
@@ -606,14 +608,17 @@ export interface RoomUpdate {
   status?: RoomStatus;
 }
 
+/** The role that a member has from now on. */
 export interface MemberUpdate {
   role: RoomRole;
 }
 
+/** The last sequence that the caller has read: at most the room's head. */
 export interface ReadMarkerUpdate {
   sequence: number;
 }
 
+/** A message to be sent. A text may not be blank. */
 export interface MessageCreate {
   content: string;
   message_type?: MessageType;
@@ -621,20 +626,27 @@ export interface MessageCreate {
   reply_to?: string | null;
 }
 
+/**
+ * What a message says from now on. A text may not be blank; metadata that is left out stays, and
+ * what is given must be that of the message's type.
+ */
 export interface MessageEdit {
   content: string;
   metadata?: Record<string, unknown> | null;
   reason?: string | null;
 }
 
+/** Why a message is deleted; it stays in the log. */
 export interface MessageDelete {
   reason?: string | null;
 }
 
+/** One emoji of Unicode's list, as a character and not as a name. */
 export interface ReactionRequest {
   emoji: string;
 }
 
+/** What everybody who is connected is told. */
 export interface BroadcastRequest {
   content: string;
 }
@@ -654,11 +666,15 @@ export interface PresentUser {
   role: RoomRole | null;
 }
 
+/** Who is there, or who types. */
 export interface PresenceResponse {
   users: PresentUser[];
 }
 
-/** `role` is the caller's own, null for auditors and admins who are no members. */
+/**
+ * A room. `role` is the caller's own, null for auditors and admins who are no members; `unread`
+ * counts messages of others above the read marker.
+ */
 export interface RoomResponse {
   room_id: string;
   name: string;
@@ -673,7 +689,9 @@ export interface RoomResponse {
   unread: number;
 }
 
-/** `name` is the one that the member's tokens bore last, null where none did. */
+/**
+ * A member of a room. `name` is the one that the member's tokens bore last, null where none did.
+ */
 export interface MemberResponse {
   user_id: string;
   name: string | null;
@@ -688,6 +706,7 @@ export interface ReactionCount {
   users: string[];
 }
 
+/** All reactions to a message. */
 export interface ReactionResponse {
   reactions: ReactionCount[];
 }
@@ -722,6 +741,7 @@ export interface SearchHit {
   highlight: string;
 }
 
+/** How many messages of a user stand. */
 export interface UserCount {
   user_id: string;
   messages: number;

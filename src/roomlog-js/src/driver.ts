@@ -1,3 +1,4 @@
+import { Clock } from "./clock.js";
 import type { ServerFrame } from "./contract.gen.js";
 import { RoomlogError } from "./errors.js";
 import { BACKOFF_TIMER, Machine, type MachineConfig } from "./machine/machine.js";
@@ -37,6 +38,7 @@ export interface DriverParts {
 export class Driver {
   readonly machine: Machine;
   readonly #parts: DriverParts;
+  readonly #clock = new Clock();
   readonly #inputs: (() => Input | null)[] = [];
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #effects: Effect[] = [];
@@ -83,7 +85,8 @@ export class Driver {
           break;
         }
         const input = next();
-        this.#effects = input === null ? [] : this.machine.handle(input, Date.now(), Math.random());
+        const at_ms = this.#clock.now();
+        this.#effects = input === null ? [] : this.machine.handle(input, at_ms, Math.random());
       }
     } catch (error) {
       // A defect must be seen, and must not stop everything for good.

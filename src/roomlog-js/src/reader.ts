@@ -128,8 +128,11 @@ export class Reader implements AsyncIterableIterator<RoomEvent, undefined> {
   async next(): Promise<IteratorResult<RoomEvent, undefined>> {
     while (this.#reset !== null) {
       const reset = this.#reset;
-      this.#reset = null;
+      // Where it throws, the loop ends, and the next one hears of it all the same.
       await this.#onReset?.(reset);
+      if (this.#reset === reset) {
+        this.#reset = null;
+      }
     }
     while (this.#behind && this.#buffer.length === 0 && !this.#done) {
       await this.#catchUp();

@@ -12,6 +12,24 @@ export interface RoomListSnapshot {
   readonly error: RoomlogError | null;
 }
 
+/** The user's rooms, at most so many pages of them. Rejects with a `RoomlogError`. */
+export async function allRooms(
+  rest: Rest,
+  pages_max = Number.POSITIVE_INFINITY,
+): Promise<RoomResponse[]> {
+  const rooms: RoomResponse[] = [];
+  let cursor: string | null = null;
+  for (let pages = 0; pages < pages_max; pages += 1) {
+    const page = await rest.rooms({ limit: PAGE_ROOMS, cursor });
+    rooms.push(...page.items);
+    cursor = page.next;
+    if (cursor === null) {
+      break;
+    }
+  }
+  return rooms;
+}
+
 function same<T extends object>(one: T, other: T): boolean {
   return Object.entries(one).every(([name, value]) => other[name as keyof T] === value);
 }
@@ -104,18 +122,7 @@ export class RoomList extends Store<RoomListSnapshot> {
 
   async #read(): Promise<void> {
     try {
-      const rooms: RoomResponse[] = [];
-      let cursor: string | null = null;
-      for (let pages = 0; pages < PAGES_MAX; pages += 1) {
-        const limit = PAGE_ROOMS;
-        const page = await this.#rest.rooms(cursor === null ? { limit } : { limit, cursor });
-        rooms.push(...page.items);
-        cursor = page.next;
-        if (cursor === null) {
-          break;
-        }
-      }
-      this.#rooms = rooms;
+      this.#rooms = await allRooms(this.#rest, PAGES_MAX);
       this.#status = "ready";
       this.#error = null;
     } catch (error) {

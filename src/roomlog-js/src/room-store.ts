@@ -1,5 +1,5 @@
 import type { RoomEvent, RoomRole } from "./contract.gen.js";
-import type { RoomlogError } from "./errors.js";
+import { RoomlogError } from "./errors.js";
 import type { PendingItem } from "./items.js";
 import type { PassedFrame, Phase } from "./machine/types.js";
 import { Overlay } from "./overlay.js";
@@ -189,9 +189,11 @@ export class RoomStore extends Store<RoomSnapshot> {
   async loadForReset(position: number, epoch: string): Promise<void> {
     this.#stash = null;
     const loaded = await loadRoom(this.#host, position);
-    if (loaded.page.epoch === epoch) {
-      this.#stash = loaded;
+    if (loaded.page.epoch !== epoch) {
+      const detail = `the page is of epoch ${loaded.page.epoch}, not ${epoch}`;
+      throw new RoomlogError("projection_behind", detail);
     }
+    this.#stash = loaded;
   }
 
   reset(): void {

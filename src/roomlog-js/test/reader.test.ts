@@ -181,6 +181,24 @@ test("with onReset the loop goes on behind it, with nothing from before", async 
   ]);
 });
 
+test("a reset that could not be handled is told to the next loop again", async () => {
+  const log = new Log(true);
+  let told = 0;
+  const reader = log.read(0, () => {
+    told += 1;
+    if (told === 1) {
+      throw new Error("the disk is full");
+    }
+  });
+  reader.reset({ epoch: "e2", position: 7 });
+  log.head = 7;
+  log.append(1);
+
+  await expect(take(reader, 1)).rejects.toThrow("the disk is full");
+  expect(await take(reader, 1)).toEqual([8]);
+  expect(told).toBe(2);
+});
+
 test("a failure comes behind the events that were there, once", async () => {
   const log = new Log(true);
   const reader = log.read(0);

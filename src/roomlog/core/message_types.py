@@ -16,14 +16,23 @@ from roomlog_contract.types import MessageType, SystemEventType
 _URL_CHARS_MAX = 2048
 _SIZE_BYTES_MAX = 2**53
 
-_HttpsUrl = Annotated[str, Meta(pattern=r"^https://[^\s/?#]+[^\s]*\Z", max_length=_URL_CHARS_MAX)]
-_MediaType = Annotated[str, Meta(pattern=r"^[\w.+-]+/[\w.+-]+\Z", max_length=255)]
-_ImageType = Annotated[str, Meta(pattern=r"^image/[\w.+-]+\Z", max_length=255)]
+# What is white space is not the same for all who read the pattern: controls are named as well.
+_HIDDEN = r"\s\x00-\x1f\x7f-\x9f\ufeff"
+_HttpsUrl = Annotated[
+    str, Meta(pattern=rf"^https://[^{_HIDDEN}/?#]+[^{_HIDDEN}]*\Z", max_length=_URL_CHARS_MAX)
+]
+_RESTRICTED_NAME = "[A-Za-z0-9!#$&^_.+-]+"  # RFC 6838, 4.2
+_MediaType = Annotated[
+    str, Meta(pattern=rf"^{_RESTRICTED_NAME}/{_RESTRICTED_NAME}\Z", max_length=255)
+]
+_ImageType = Annotated[str, Meta(pattern=rf"^image/{_RESTRICTED_NAME}\Z", max_length=255)]
 _Size = Annotated[int, Meta(ge=0, le=_SIZE_BYTES_MAX)]
 _Pixels = Annotated[int, Meta(ge=1, le=100_000)]
 
 
-class _ImageReference(msgspec.Struct):
+class ImageReference(msgspec.Struct):
+    """A picture that lies elsewhere; `size` in bytes, `width` and `height` in pixels."""
+
     url: _HttpsUrl
     content_type: _ImageType
     alt: Annotated[str, Meta(max_length=1000)] | None = None
@@ -32,7 +41,9 @@ class _ImageReference(msgspec.Struct):
     size: _Size | None = None
 
 
-class _FileReference(msgspec.Struct):
+class FileReference(msgspec.Struct):
+    """A file that lies elsewhere; `size` in bytes, `sha256` in hex."""
+
     url: _HttpsUrl
     filename: Annotated[str, Meta(min_length=1, max_length=255)]
     content_type: _MediaType
@@ -40,18 +51,27 @@ class _FileReference(msgspec.Struct):
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")] | None = None
 
 
-class _IncidentData(msgspec.Struct):
+class IncidentData(msgspec.Struct):
+    """Structured data of an incident: what `kind` it is, and any JSON object."""
+
     kind: Annotated[str, Meta(min_length=1, max_length=100)]
     data: dict[str, Any]
 
 
-class _SystemMessage(msgspec.Struct):
+class SystemMessage(msgspec.Struct):
+    """What a service tells the room, or what happened to it."""
+
     event: SystemEventType
+
+
+def _whole(value: Any) -> Any:
+    # JSON knows numbers only, and 5.0 is one without a fraction.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check(metadata: dict[str, Any], shape: type[msgspec.Struct]) -> None:
     try:
-        msgspec.convert(metadata, shape)
+        msgspec.convert({name: _whole(value) for name, value in metadata.items()}, shape)
     except msgspec.ValidationError as error:
         detail, _, path = str(error).partition(" - at ")
         field = "metadata" + path.strip("`").removeprefix("$")
@@ -66,23 +86,31 @@ def handle_text_message(_metadata: dict[str, Any]) -> None:
 
 def handle_image_reference(metadata: dict[str, Any]) -> None:
     """`url` (https) and `content_type` (image/*); optional `alt`, `width`, `height`, `size`."""
-    _check(metadata, _ImageReference)
+    _check(metadata, ImageReference)
 
 
 def handle_file_reference(metadata: dict[str, Any]) -> None:
     """`url` (https), `filename` and `content_type`; optional `size`, `sha256` (hex)."""
-    _check(metadata, _FileReference)
+    _check(metadata, FileReference)
 
 
 def handle_incident_data(metadata: dict[str, Any]) -> None:
     """`kind` and any JSON object `data`."""
-    _check(metadata, _IncidentData)
+    _check(metadata, IncidentData)
 
 
 def handle_system_message(metadata: dict[str, Any]) -> None:
     """`event`, one of SystemEventType."""
-    _check(metadata, _SystemMessage)
+    _check(metadata, SystemMessage)
 
+
+SHAPES: dict[MessageType, type[msgspec.Struct]] = {
+    MessageType.IMAGE_REF: ImageReference,
+    MessageType.FILE_REF: FileReference,
+    MessageType.INCIDENT_DATA: IncidentData,
+    MessageType.SYSTEM: SystemMessage,
+}
+"""What the metadata of each kind must hold; that of a text holds anything."""
 
 HANDLERS: dict[MessageType, Callable[[dict[str, Any]], None]] = {
     MessageType.TEXT: handle_text_message,

@@ -1,6 +1,6 @@
 """The page at `/schema` that shows the OpenAPI document: Swagger UI, from its wheel.
 
-Everything it loads comes from this server, and its policy lets it contact nobody else.
+Everything that it loads comes from this server, and its policy lets it contact nobody else.
 """
 
 from functools import cache
@@ -13,6 +13,16 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.params import FromPath
 
 ASSETS = "/assets"
+HEADERS = {
+    # Swagger UI styles its elements by attributes, and draws its icons from data of its own.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What the page, the document and their files are sent with."""
+
 _VENDOR = "vendor"
 _MAX_AGE_S = 86_400
 _TYPES = {
@@ -35,9 +45,6 @@ _PAGE = """\
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self'; \
-style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
-form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>roomlog: the REST interface</title>
 <link rel="icon" type="image/png" href="/schema/assets/favicon-32x32.png">

@@ -12,8 +12,10 @@ from roomlog.http import console_page, events, health, messages, presence, react
 from roomlog.http.auth import authenticate, negotiate
 from roomlog.http.cross_origin import cross_origin
 from roomlog.http.openapi import BEARER, openapi_config
+from roomlog.http.options import answer_options
 from roomlog.http.parts import HttpParts
 from roomlog.http.problems import answer_error
+from roomlog.http.query import require_known_query
 from roomlog.http.requests import ApiRequest, keep_parts
 from roomlog.http.tracked import finish, tracked
 
@@ -44,7 +46,7 @@ def create_app(
             presence.get_typing,
             presence.broadcast,
         ],
-        guards=[authenticate, negotiate],
+        guards=[authenticate, negotiate, require_known_query],
         security=BEARER,
     )
     state = State()
@@ -60,6 +62,7 @@ def create_app(
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},
         middleware=[tracked],
+        before_request=answer_options(),
         before_send=[finish()],
         lifespan=list(lifespan),
         state=state,

@@ -16,7 +16,7 @@ _REQUEST_HEADERS = (
 )
 _ANSWER_HEADERS = (
     *("ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy"),
-    *("Retry-After", "Roomlog-Projected", "X-Request-ID"),
+    *("Retry-After", "Roomlog-Epoch", "Roomlog-Projected", "X-Request-ID"),
 )
 
 

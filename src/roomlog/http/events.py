@@ -14,12 +14,12 @@ from roomlog.http.auth import JSON, NDJSON, preferred
 from roomlog.http.cursors import EventsCursor, decode_cursor
 from roomlog.http.event_stream import EVENT_STREAM, event_stream, resume_position
 from roomlog.http.requests import (
+    After,
     ApiRequest,
     Cursor,
     LastEventId,
     Limit,
     MinSequence,
-    Position,
     RoomId,
     path_uuid,
 )
@@ -35,7 +35,7 @@ async def list_events(
     request: ApiRequest,
     room_id: RoomId,
     *,
-    after: Position = None,
+    after: After = None,
     limit: Limit = None,
     cursor: Cursor = None,
     min_sequence: MinSequence = None,

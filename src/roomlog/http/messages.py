@@ -13,15 +13,16 @@ from roomlog.http.answers import answer, etag, message_answer, page_answer, writ
 from roomlog.http.cursors import MessagesCursor, SearchCursor, VersionsCursor, decode_cursor
 from roomlog.http.newest_pages import KeptPage
 from roomlog.http.requests import (
+    After,
     ApiRequest,
     AsOf,
+    Before,
     Cursor,
     IdempotencyKey,
     IfMatch,
     Limit,
     MessageId,
     MinSequence,
-    Position,
     RoomId,
     expected_version,
     header_text,
@@ -42,13 +43,22 @@ _Time = Annotated[
         description="RFC 3339: messages said before it.", schema_extra={"format": "date-time"}
     ),
 ]
-_Type = Annotated[MessageType | None, QueryParameter(name="type")]
-_Sender = Annotated[str | None, QueryParameter(description="User id of who sent it.")]
+_Type = Annotated[
+    MessageType | None, QueryParameter(name="type", description="Messages of this type only.")
+]
+_Sender = Annotated[
+    str | None,
+    QueryParameter(
+        description="The user id of who sent it.",
+        schema_extra={"format": "user-id", "minLength": 1, "maxLength": rs.USER_ID_BYTES_MAX},
+    ),
+]
 _Query = Annotated[
     str | None,
     QueryParameter(
         description='What to look for: `pool "too many clients" -test or timeout`. '
-        f"To {QUERY_BYTES_MAX} bytes and {TERMS_MAX} terms; needed unless there is a `cursor`."
+        f"To {QUERY_BYTES_MAX} bytes and {TERMS_MAX} terms; needed unless there is a `cursor`.",
+        schema_extra={"format": "search", "minLength": 1, "maxLength": QUERY_BYTES_MAX},
     ),
 ]
 _Order = Annotated[SearchOrder | None, QueryParameter(description="`newest` unless given.")]
@@ -88,8 +98,8 @@ class RoomMessagesController(Controller):
         room_id: RoomId,
         *,
         limit: Limit = None,
-        before: Position = None,
-        after: Position = None,
+        before: Before = None,
+        after: After = None,
         before_timestamp: _Time = None,
         message_type: _Type = None,
         sender: _Sender = None,
@@ -134,8 +144,8 @@ class RoomMessagesController(Controller):
         q: _Query = None,
         order: _Order = None,
         limit: Limit = None,
-        before: Position = None,
-        after: Position = None,
+        before: Before = None,
+        after: After = None,
         before_timestamp: _Time = None,
         message_type: _Type = None,
         sender: _Sender = None,

@@ -24,8 +24,8 @@ from roomlog_contract.fold import RoomState
 async def get_online(
     request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
 ) -> Response[rs.PresenceResponse]:
-    """Who is connected to the room, on any node, each once; also who just left it for less than
-    five seconds."""
+    """Who is connected to the room, on any node, each once. Who left it less than five seconds
+    ago is there still."""
     room = await _readable(request, room_id, min_sequence)
     return await _users(request, room.state, request.parts.presence.online(room.room_id))
 

@@ -31,7 +31,7 @@ class ReactionsController(Controller):
         data: JSONBody[rs.ReactionRequest],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[rs.ReactionResponse]:
-        """React. Reacting again changes nothing."""
+        """React to a message. Reacting again changes nothing."""
         effect = await request.parts.reactions.add_reaction(
             request.user,
             path_uuid(message_id, "message"),

@@ -28,7 +28,21 @@ TIME_CHARS_MAX = 40
 Limit = Annotated[
     int | None, QueryParameter(ge=1, le=PAGE_LIMIT_MAX, description="How many items at most.")
 ]
-Position = Annotated[int | None, QueryParameter(ge=0, le=SEQUENCE_MAX, schema_extra={"minimum": 0})]
+Before = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0, le=SEQUENCE_MAX, schema_extra={"minimum": 0}, description="Below this sequence."
+    ),
+]
+After = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0,
+        le=SEQUENCE_MAX,
+        schema_extra={"minimum": 0},
+        description="Above this sequence, oldest first.",
+    ),
+]
 MinSequence = Annotated[
     int | None,
     QueryParameter(
@@ -55,7 +69,8 @@ Cursor = Annotated[
     str | None,
     QueryParameter(
         description="`next` of a page: goes on where that page ended, with its filters. "
-        "Only `limit` may be given anew."
+        "Only `limit` may be given anew.",
+        schema_extra={"minLength": 1},
     ),
 ]
 RoomId = Annotated[
@@ -70,13 +85,15 @@ IdempotencyKey = Annotated[
         name="Idempotency-Key",
         description="The same key from the same user in the same room gives the same answer "
         f"again. 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes.",
+        schema_extra={"minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX},
     ),
 ]
 LastEventId = Annotated[
     str | None,
     HeaderParameter(
         name="Last-Event-ID",
-        description="The sequence after which a feed of server-sent events goes on.",
+        description="The sequence after which a feed of server-sent events goes on; it goes "
+        "before `after`. Nothing else heeds it.",
     ),
 ]
 IfMatch = Annotated[
@@ -84,13 +101,14 @@ IfMatch = Annotated[
     HeaderParameter(
         name="If-Match",
         description='The version that the message must have, as its ETag says: `"123"`, or `*`.',
+        schema_extra={"pattern": '^([*]|[0-9]{1,18}|"[0-9]{1,18}")$'},
     ),
 ]
 
 _PARTS = "roomlog_parts"
 _REQUEST_ID = "roomlog_request_id"
 _REQUEST_ID_GIVEN = re.compile(rb"[A-Za-z0-9_.:-]{1,128}\Z")
-_ENTITY_TAG = re.compile(r'"?(?P<version>[0-9]{1,19})"?\Z', re.ASCII)
+_ENTITY_TAG = re.compile(r'(?P<quote>"?)(?P<version>[0-9]{1,18})(?P=quote)\Z', re.ASCII)
 _JSON = "application/json"
 
 
@@ -218,13 +236,13 @@ def header_text(value: str | None) -> str | None:
 def expected_version(if_match: str | None) -> int | None:
     """The version that `If-Match` demands; None where any will do (RFC 9110, 13.1.1).
 
-    A weak tag can never match, and no message has several versions at once, so that both are
-    mistakes: RefusedError `invalid`.
+    A weak tag can never match, no message has several versions at once, and no log is 10^18 events
+    long, so that all of these are mistakes: RefusedError `invalid`.
     """
     if if_match is None or if_match.strip() == "*":
         return None
     match = _ENTITY_TAG.match(if_match.strip())
-    if match is None or int(match["version"]) > SEQUENCE_MAX:
+    if match is None:
         raise invalid("If-Match", 'must be one strong entity tag such as "123", or *')
     return int(match["version"])
 

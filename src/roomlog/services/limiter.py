@@ -167,6 +167,10 @@ class Limiter:
         self._charge(use, now_s)
         return Grant(self, use, self._quotas(kind, user, room_id, now_s))
 
+    def left(self, kind: Limited, actor: Actor, room: RoomState) -> tuple[Quota, ...]:
+        """What is left of the limits that a write falls under, without charging anything."""
+        return self._quotas(kind, actor.user_id, room.room_id, self._now_s())
+
     def admit_connection(self, user: str) -> None:
         """Count a connection attempt. Raises LimitedError."""
         if self._connects is None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from roomlog.core import decide
+from roomlog.core.limits import Quota
 from roomlog.core.policy import Act, Actor
 from roomlog.ports import ReadModel
 from roomlog.services.effects import Effect, Effects
@@ -72,20 +73,20 @@ class ReactionService:
             message_id, room_id, self._read_model, self._progress, self._rooms
         )
         there = message.reactions.get((emoji, actor.user_id))
+        command = Command(
+            room.room_id,
+            actor,
+            key,
+            ("react" if add else "unreact", message.message_id, emoji),
+            limited=(Limited.CHANGES, room.state),
+        )
         if key is None and add == (there is not None) and checkpoint >= room.position:
             # Nothing to append. With a key it is appended all the same, so that the key is known;
             # and while the tables are behind, so that the fold says whether it changed anything.
             decide.react(room.state, message, actor, emoji, add=add)
-            return _unchanged(message, there)
-        name = "react" if add else "unreact"
+            return _unchanged(message, there, self._writer.left(command))
         receipt = await self._writer.write(
-            Command(
-                room.room_id,
-                actor,
-                key,
-                (name, message.message_id, emoji),
-                limited=(Limited.CHANGES, room.state),
-            ),
+            command,
             lambda: [decide.react(room.state, message, actor, emoji, add=add)],
             refresh=room.refresh,
         )
@@ -118,10 +119,12 @@ class ReactionService:
         return {reaction.emoji: reaction.count for reaction in answer}
 
 
-def _unchanged(message: MessageState, there: ReactionState | None) -> Effect:
+def _unchanged(
+    message: MessageState, there: ReactionState | None, quotas: tuple[Quota, ...]
+) -> Effect:
     if there is None:
         sequence, at = message.version, message.edited_at or message.created_at
     else:
         sequence, at = there.sequence, there.at
-    receipt = Receipt(message.room_id, message.message_id, sequence, at, b"")
+    receipt = Receipt(message.room_id, message.message_id, sequence, at, b"", quotas=quotas)
     return Effect(receipt, message.message_id, projected=True, unchanged=True, folded=message)

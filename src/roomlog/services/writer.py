@@ -112,6 +112,20 @@ class Writer:
         key that is known to have been used), `log_unavailable` (its detail says
         whether the outcome is unknown), and DatabaseUnavailableError where a key needs the tables.
         """
+        receipt = await self._decide_and_append(command, decide, refresh)
+        quotas = () if receipt is None or receipt.quotas else self.left(command)
+        return msgspec.structs.replace(receipt, quotas=quotas) if receipt and quotas else receipt
+
+    def left(self, command: Command) -> tuple[Quota, ...]:
+        """What is left of the limits that a command falls under, while it is not charged."""
+        if command.limited is None:
+            return ()
+        kind, room = command.limited
+        return self._limiter.left(kind, command.actor, room)
+
+    async def _decide_and_append(
+        self, command: Command, decide: Decide, refresh: Refresh | None
+    ) -> Receipt | None:
         key, now = command.key, self._clock.now()
         if key is None:
             event_id, digest = identity.new_id(), None

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from tests.integration.http.conformance import HOOKS
 from tests.stack import Stack
 
 TIMEOUT_S = 30
@@ -16,11 +17,16 @@ NOWHERE = "00000000-0000-7000-8000-000000000000"
 
 
 class Api:
-    """Requests to one server. `user` speaks with the roles that ROLES gives it."""
+    """Requests to one server. `user` speaks with the roles that ROLES gives it.
+
+    Each answer must be one that the OpenAPI document tells of.
+    """
 
     def __init__(self, stack: Stack, base_url: str | None = None) -> None:
         self.stack = stack
-        self.client = httpx.Client(base_url=base_url or stack.base_url, timeout=TIMEOUT_S)
+        self.client = httpx.Client(
+            base_url=base_url or stack.base_url, timeout=TIMEOUT_S, event_hooks=HOOKS
+        )
 
     def headers(
         self, user: str, key: str | None = None, if_match: str | None = None

@@ -104,9 +104,50 @@ def test_a_bad_parameter_is_told_by_its_name(
     problem(answer, 422, "invalid", *fields)
 
 
-def test_unknown_parameters_are_ignored(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("colour=red&limit=5", "colour"),
+        ("limit=5&Limit=5", "Limit"),
+        ("colour", "colour"),
+        ("=", "query"),
+        ("limit=5&limit=6", "limit"),
+        ("limit=5&limit=5", "limit"),
+        ("limit=null", "limit"),
+        ("type=NULL", "type"),
+        ("after=null&limit=5", "after"),
+    ],
+)
+def test_a_query_that_would_not_be_heeded_is_refused(api: Api, query: str, field: str) -> None:
     room = api.room()
-    assert api.call(ANA, "GET", f"{room.path}/messages?colour=red&limit=5").status_code == 200
+    answer = api.call(ANA, "GET", f"{room.path}/messages?{query}")
+    problem(answer, 422, "invalid", field)
+
+
+def test_separators_without_anything_between_them_are_nothing(api: Api) -> None:
+    room = api.room()
+    for query in ("?", "?limit=5&", "?&&limit=5"):
+        assert api.call(ANA, "GET", f"{room.path}/messages{query}").status_code == 200
+
+
+def test_the_query_of_a_write_is_heeded_too(api: Api) -> None:
+    room = api.room()
+    answer = api.call(ANA, "POST", f"{room.path}/messages?reply_to=x", json={"content": "a"})
+    problem(answer, 422, "invalid", "reply_to")
+    assert room.messages(ANA) == []
+
+
+def test_null_is_a_word_like_any_other_where_words_are_asked_for(api: Api) -> None:
+    room = api.room()
+    message = room.send(ANA, "a null pointer")
+    found = api.get(ANA, f"{room.path}/messages/search?q=null")["items"]
+    assert [hit["message"]["message_id"] for hit in found] == [message["message_id"]]
+    assert api.get(ANA, f"{room.path}/messages?sender=null")["items"] == []
+
+
+def test_what_machines_ask_may_have_any_query(api: Api) -> None:
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert api.client.get(f"{path}?probe=1&probe=2").status_code == 200
 
 
 def test_reads_reflect_min_sequence_and_refuse_what_lies_above_the_head(api: Api) -> None:
@@ -122,6 +163,8 @@ def test_reads_reflect_min_sequence_and_refuse_what_lies_above_the_head(api: Api
         f"{room.path}/messages",
         f"{room.path}/events",
         f"{room.path}/stats",
+        f"{room.path}/online",
+        f"{room.path}/typing",
         f"{room.path}/messages/{message['message_id']}",
         f"{room.path}/messages/{message['message_id']}/history",
         f"/api/messages/{message['message_id']}/reactions",

@@ -70,6 +70,24 @@ def test_another_method_is_not_allowed(api: Api, method: str, path: str, allowed
 
 
 @pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/rooms", "GET, OPTIONS, POST"),
+        (f"/api/rooms/{NOWHERE}", "GET, OPTIONS, PATCH"),
+        (f"/api/rooms/{NOWHERE}/messages", "GET, OPTIONS, POST"),
+        (f"/api/rooms/{NOWHERE}/members/{ANA}", "DELETE, OPTIONS, PUT"),
+        (f"/api/messages/{NOWHERE}", "DELETE, OPTIONS, PATCH"),
+        (f"/api/messages/{NOWHERE}/reactions?a=b", "GET, OPTIONS, POST"),
+        ("/livez", "GET, OPTIONS"),
+    ],
+)
+def test_options_tell_all_methods_of_a_path(api: Api, path: str, allowed: str) -> None:
+    answer = api.call(ANA, "OPTIONS", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
     "content_type",
     [
         "text/plain",

@@ -13,6 +13,8 @@ export class Proxy {
   readonly #target: { host: string; port: number };
   readonly #server: Server;
   readonly #pairs = new Set<[Socket, Socket]>();
+  /** Those that are read no further; others are paused for a moment, to keep bytes in order. */
+  readonly #stalled = new Set<Socket>();
   #fault: Fault = "none";
 
   private constructor(target: string) {
@@ -39,9 +41,10 @@ export class Proxy {
   set(fault: Fault): void {
     this.#fault = fault;
     if (fault !== "stall") {
-      for (const sockets of this.#pairs) {
-        sockets.forEach((socket) => socket.resume());
+      for (const socket of this.#stalled) {
+        socket.resume();
       }
+      this.#stalled.clear();
     }
   }
 
@@ -68,6 +71,7 @@ export class Proxy {
     this.#pairs.add(pair);
     const end = (): void => {
       this.#pairs.delete(pair);
+      pair.forEach((socket) => this.#stalled.delete(socket));
       client.destroy();
       server.destroy();
     };
@@ -84,6 +88,7 @@ export class Proxy {
       case "stall":
         from.pause();
         from.unshift(chunk);
+        this.#stalled.add(from);
         return;
       case "halve":
         to.write(chunk.subarray(0, Math.ceil(chunk.length / 2)), end);
