@@ -18,7 +18,7 @@ export default defineConfig({
     dedupe: ["react", "react-dom"],
   },
   build: {
-    outDir: place("../roomlog/http/console"),
+    outDir: process.env["ROOMLOG_CONSOLE_OUT"] ?? place("../roomlog/http/console"),
     emptyOutDir: true,
     target: ["chrome125", "edge125", "firefox128", "safari18"],
     // The page's policy takes no data: addresses but for pictures, and no inline scripts at all.

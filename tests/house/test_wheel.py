@@ -43,6 +43,14 @@ def test_projections_queries_migrations_and_configuration_are_in_the_wheel(unpac
     assert queries == {path.name for path in (unpacked / "roomlog/postgres").rglob("*.sql")}
 
 
+def test_the_page_is_in_the_wheel_as_it_was_built(unpacked: Path):
+    built, there = ROOT / "src/roomlog/http/console", unpacked / "roomlog/http/console"
+    files = {path.relative_to(built): path.read_bytes() for path in built.rglob("*.*")}
+
+    assert len(files) == 5
+    assert files == {path.relative_to(there): path.read_bytes() for path in there.rglob("*.*")}
+
+
 def test_no_tests_and_nothing_of_the_workshop_is_in_the_wheel(unpacked: Path):
     top = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
 

@@ -7,7 +7,11 @@ export function ConnectionStatus(): React.ReactNode {
   const left_s = useSecondsUntil(state === "waiting" ? retryAt : null);
   const shown = useSettled(state);
   if (shown === "live" || shown === "replaying") {
-    return <div role="status" className="visually-hidden">Connected</div>;
+    return (
+      <div role="status" className="visually-hidden">
+        Connected
+      </div>
+    );
   }
   return (
     <div role="status" className={`connection ${shown}`}>

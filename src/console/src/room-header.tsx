@@ -107,13 +107,7 @@ export function PeopleButton(props: {
   const { members, online } = useRoomView();
   const here = [...online];
   return (
-    <button
-      type="button"
-      className="here"
-      aria-expanded={open}
-      title="People"
-      onClick={onClick}
-    >
+    <button type="button" className="here" aria-expanded={open} title="People" onClick={onClick}>
       <span className="visually-hidden">People, here now: </span>
       <span className="avatars" aria-hidden="true">
         {here.slice(0, AVATARS_MAX).map((user) => (
@@ -145,4 +139,3 @@ export function ToolButton(props: {
     </button>
   );
 }
-

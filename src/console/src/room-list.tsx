@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import type { RoomResponse } from "roomlog-js";
-import { useRooms } from "roomlog-js/react";
-import { counted } from "./format";
+import { useConnection, useRooms } from "roomlog-js/react";
+import { counted, localPart } from "./format";
 import { KeysHelp } from "./keys-help";
 import { Avatar } from "./parts/avatar";
 import { STATUS_NAMES } from "./parts/badges";
@@ -26,6 +26,7 @@ export function RoomList(props: {
       <header>
         <img src="/favicon.svg" alt="" width="24" height="24" />
         <strong>roomlog</strong>
+        <Live />
       </header>
       {rooms.length > 7 && (
         <input
@@ -62,6 +63,19 @@ export function RoomList(props: {
   );
 }
 
+const STATES = { live: "Live", replaying: "Catching up", offline: "Offline" } as const;
+
+/** Whether what is seen is how it is. More is said where it is not. */
+function Live(): React.ReactNode {
+  const { state } = useConnection();
+  const name = state in STATES ? STATES[state as keyof typeof STATES] : "Not connected";
+  return (
+    <span className="live" data-state={state}>
+      {name}
+    </span>
+  );
+}
+
 function RoomItem(props: {
   readonly room: RoomResponse;
   readonly chosen: string | null;
@@ -80,13 +94,15 @@ function RoomItem(props: {
         <span className="status-dot" data-status={status} />
         <span className="name">{name}</span>
         <span className="visually-hidden">, {STATUS_NAMES[status]}</span>
-        {severity !== null && <span className="severity">{severity}</span>}
-        {unread > 0 && (
-          <span className="count">
-            <span aria-hidden="true">{unread > 999 ? "999+" : unread}</span>
-            <span className="visually-hidden">, {counted(unread, "unread message")}</span>
-          </span>
-        )}
+        <span className="facts">
+          {severity !== null && <span className="severity">{severity}</span>}
+          {unread > 0 && (
+            <span className="count">
+              <span aria-hidden="true">{unread > 999 ? "999+" : unread}</span>
+              <span className="visually-hidden">, {counted(unread, "unread message")}</span>
+            </span>
+          )}
+        </span>
         {title !== null && <span className="title">{title}</span>}
       </a>
     </li>
@@ -99,7 +115,7 @@ function Footer(): React.ReactNode {
   const [helps, setHelps] = useState(false);
   return (
     <footer>
-      <Avatar userId={claims.sub} />
+      <Avatar userId={claims.sub} name={claims.name ?? localPart(claims.sub)} />
       <span className="whoami" title={claims.sub}>
         {claims.name ?? claims.sub}
         {claims.roles.length > 0 && <span className="quiet"> {claims.roles.join(", ")}</span>}
@@ -122,13 +138,7 @@ function Footer(): React.ReactNode {
       >
         <Icon name="keys" />
       </button>
-      <button
-        type="button"
-        className="icon"
-        title="Sign out"
-        aria-label="Sign out"
-        onClick={end}
-      >
+      <button type="button" className="icon" title="Sign out" aria-label="Sign out" onClick={end}>
         <Icon name="out" />
       </button>
       {helps && <KeysHelp onClose={() => setHelps(false)} />}

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Room, RoomMessage, RoomState } from "roomlog-js";
+import type { Room, RoomlogError, RoomMessage, RoomState } from "roomlog-js";
 import { useMessages, useRoom } from "roomlog-js/react";
 import { Announcer } from "./announcer";
 import { Composer, Typists, type Writing } from "./composer/composer";
@@ -14,6 +14,7 @@ import { Removal } from "./removal";
 import { RoomContext } from "./room-context";
 import { NO_PANEL, type PanelShown, PeopleButton, RoomHeader, ToolButton } from "./room-header";
 import { go, hrefOf } from "./routes";
+import { say } from "./say";
 import { useSession } from "./session-context";
 import { useFirstUnread } from "./use-first-unread";
 import { useLiveView } from "./use-live-view";
@@ -108,9 +109,16 @@ function OpenRoom(props: {
       }
       setDraft(drafts.get(room.id) ?? "");
     } else {
-      void send(content, writing.kind === "reply" ? { reply_to: writing.to.message_id } : {});
+      const reply = writing.kind === "reply" ? { reply_to: writing.to.message_id } : {};
       drafts.delete(room.id);
       setDraft("");
+      send(content, reply).catch((refusal: RoomlogError) => {
+        // Of all that may go wrong only this does not show in the list.
+        if (refusal.code === "queue_full") {
+          say("Too much is on its way already: this was not taken. Try again later.");
+          keep(content);
+        }
+      });
       list.current?.showEnd();
     }
     setWriting(NEW);
@@ -157,11 +165,7 @@ function OpenRoom(props: {
               label={`Messages in ${info.name}`}
             />
             {seen?.isAtEnd === false && (
-              <button
-                type="button"
-                className="jump down"
-                onClick={() => list.current?.showEnd()}
-              >
+              <button type="button" className="jump down" onClick={() => list.current?.showEnd()}>
                 <Icon name="down" /> To the latest
               </button>
             )}

@@ -1,4 +1,4 @@
-/** Who is signed in: a token, kept for as long as the tab lives, and the client that speaks with it. */
+/** Who is signed in: a token, kept as long as the tab lives, and the client that speaks with it. */
 
 import { RoomlogClient, RoomlogError, WebStorageQueue } from "roomlog-js";
 import { type Claims, claimsOf } from "./token";

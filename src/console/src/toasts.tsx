@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import { useClient, useRooms } from "roomlog-js/react";
 import { hrefOf, useRoute } from "./routes";
+import { onSaid } from "./say";
 
 interface Toast {
   readonly id: number;
@@ -28,6 +29,7 @@ export function Toasts(): React.ReactNode {
       setTimeout(() => setToasts((now) => now.filter((one) => one !== toast)), SHOWN_MS);
     };
     const ends = [
+      onSaid((text) => show(text, null)),
       client.on("notice", ({ content }) => show(content, null)),
       client.on("notification", ({ kind, room_id }) => {
         const name = rooms.find((room) => room.room_id === room_id)?.name ?? "a room";

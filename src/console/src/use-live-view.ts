@@ -5,6 +5,7 @@ import type { Writing } from "./composer/composer";
 import type { RoomView } from "./room-context";
 import type { PanelShown } from "./room-header";
 import { hrefOf } from "./routes";
+import { copyAddress } from "./say";
 import { useSession } from "./session-context";
 
 interface Setters {
@@ -54,8 +55,7 @@ export function useLiveView(
         },
         versions: (of) => setPanel({ kind: "versions", of }),
         copyLink: ({ message_id }) => {
-          const href = hrefOf({ view: "room", room: room.id, message: message_id });
-          void navigator.clipboard.writeText(new URL(href, window.location.href).href);
+          void copyAddress(hrefOf({ view: "room", room: room.id, message: message_id }));
         },
         show,
         retry: (key) => room.retry(key),
@@ -63,7 +63,16 @@ export function useLiveView(
       },
     };
   }, [
-    ...[room, show, client, claims, members, role, present],
-    ...[setWriting, setDraft, setPanel, setRemoving],
+    room,
+    show,
+    client,
+    claims,
+    members,
+    role,
+    present,
+    setWriting,
+    setDraft,
+    setPanel,
+    setRemoving,
   ]);
 }

@@ -19,9 +19,12 @@ describe("mentions", () => {
     expect(mentionAt(text, text.length)).toBe(begun);
   });
 
-  it.each(["ana@exa", "hello @ana ", "/@x", "x", "a.@b", "@ana, "])("do not begin in %j", (text) => {
-    expect(mentionAt(text, text.length)).toBeNull();
-  });
+  it.each(["ana@exa", "hello @ana ", "/@x", "x", "a.@b", "@ana, "])(
+    "do not begin in %j",
+    (text) => {
+      expect(mentionAt(text, text.length)).toBeNull();
+    },
+  );
 
   it("are written by the local part where it means one member alone", () => {
     expect(mentionables(MEMBERS).map(({ written }) => written)).toEqual([
@@ -43,7 +46,10 @@ describe("mentions", () => {
 
   it("are completed where the caret is", () => {
     const [ana] = matching(mentionables(MEMBERS), "an");
-    expect(ana && completed("hi @an and you", 6, ana)).toEqual({ text: "hi @ana and you", caret: 8 });
+    expect(ana && completed("hi @an and you", 6, ana)).toEqual({
+      text: "hi @ana and you",
+      caret: 8,
+    });
     expect(ana && completed("@a", 2, ana)).toEqual({ text: "@ana ", caret: 5 });
   });
 });

@@ -54,7 +54,10 @@ describe("rows", () => {
   });
 
   it("are expected to be taller the more they say", () => {
-    const [, , short, long] = rowsOf([said(1, 0), { ...said(2, 1), content: "x\n".repeat(9) }], null);
+    const [, , short, long] = rowsOf(
+      [said(1, 0), { ...said(2, 1), content: "x\n".repeat(9) }],
+      null,
+    );
     expect(short && long && estimatedHeight(long) > estimatedHeight(short)).toBe(true);
   });
 });
@@ -64,7 +67,9 @@ describe("offsets", () => {
 
   it("are the sums of the heights before, also after some changed", () => {
     fc.assert(
-      fc.property(heights, fc.array(fc.tuple(fc.nat(199), fc.integer({ min: 0, max: 900 }))),
+      fc.property(
+        heights,
+        fc.array(fc.tuple(fc.nat(199), fc.integer({ min: 0, max: 900 }))),
         (given, changes) => {
           const offsets = new Offsets(given);
           const now = [...given];
@@ -78,7 +83,8 @@ describe("offsets", () => {
             sum += height;
           });
           expect(offsets.total).toBe(sum);
-        }),
+        },
+      ),
     );
   });
 

@@ -6,7 +6,11 @@ import { Story } from "../src/timeline/story";
 const BEGIN = Date.parse("2030-01-31T12:00:00Z");
 const ANA = "ana@example.org";
 
-function logged(sequence: number, second: number, event: Omit<AnyEvent, "id" | "actor">): RoomEvent {
+function logged(
+  sequence: number,
+  second: number,
+  event: Omit<AnyEvent, "id" | "actor">,
+): RoomEvent {
   return {
     sequence,
     prev_sequence: 0,
@@ -34,7 +38,11 @@ const EVENTS: RoomEvent[] = [
   } as AnyEvent),
   logged(9, 40, { type: "room.updated", status: "mitigated" } as AnyEvent),
   logged(12, 600, { type: "message.deleted", message_id: "e3", reason: "wrong" } as AnyEvent),
-  logged(13, 610, { type: "member.added", user_id: "ben@example.org", role: "observer" } as AnyEvent),
+  logged(13, 610, {
+    type: "member.added",
+    user_id: "ben@example.org",
+    role: "observer",
+  } as AnyEvent),
 ];
 
 function story(): Story {
@@ -48,7 +56,9 @@ describe("a story", () => {
   it("has each event once, at times that never go back", () => {
     const { sequences, times_ms } = story();
     expect(sequences).toEqual(EVENTS.map(({ sequence }) => sequence));
-    expect(times_ms.map((time) => (time - BEGIN) / 1000)).toEqual([0, 10, 10, 20, 30, 40, 600, 610]);
+    expect(times_ms.map((time) => (time - BEGIN) / 1000)).toEqual([
+      0, 10, 10, 20, 30, 40, 600, 610,
+    ]);
   });
 
   it("finds moments by time, and times by moment", () => {
@@ -74,7 +84,8 @@ describe("a story", () => {
     ]);
     expect(told.markBeside(7, 1)?.sequence).toBe(9);
     expect(told.markBeside(7, -1)).toBeNull();
-    expect(told.markBeside(13, 1)).toBeNull();
+    expect(told.markBeside(12, 1)).toBeNull();
+    expect(told.markBeside(99, -1)?.sequence).toBe(12);
   });
 
   it("knows how the incident stood and what a message said", () => {
@@ -120,7 +131,11 @@ describe("a story", () => {
 
   it("counts its events over time", () => {
     expect(story().density(61)).toHaveLength(61);
-    expect(story().density(61).reduce((sum, count) => sum + count)).toBe(EVENTS.length);
+    expect(
+      story()
+        .density(61)
+        .reduce((sum, count) => sum + count),
+    ).toBe(EVENTS.length);
     expect(story().density(61).slice(0, 4)).toEqual([1, 2, 1, 1]);
     expect(new Story().density(3)).toEqual([0, 0, 0]);
   });

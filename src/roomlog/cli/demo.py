@@ -149,6 +149,7 @@ def _how_to_reach(demo: Demo) -> str:
     body = shlex.quote(json.dumps({"content": "Is **anybody** reading this?"}))
     return f"""
 The demo's room is {demo.room_id} ({ROOM["name"]}).
+Page {url}/#token={demo.token}
 API {url}/schema/openapi.json
 State {url}/readyz
 Token of {COMMANDER}, its commander, for 12 hours:

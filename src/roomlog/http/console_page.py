@@ -20,9 +20,9 @@ from roomlog.http.requests import ApiRequest
 _FOLDER = Path(__file__).parent / "console"
 _ASSETS = _FOLDER / "assets"
 _TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
 _FOREVER = "public, max-age=31536000, immutable"  # the name of an asset holds its hash

@@ -51,9 +51,7 @@ export function matching(all: readonly Mentionable[], begun: string): Mentionabl
     }
     return id.toLowerCase().includes(sought) ? 1 : 2;
   };
-  return [0, 1]
-    .flatMap((wanted) => all.filter((one) => rank(one) === wanted))
-    .slice(0, SHOWN_MAX);
+  return [0, 1].flatMap((wanted) => all.filter((one) => rank(one) === wanted)).slice(0, SHOWN_MAX);
 }
 
 /** The text with the mention at the caret completed, and where the caret is then. */

@@ -74,9 +74,7 @@ export function MessageList(props: {
           );
         case "message": {
           const { key, message, goesOn } = row;
-          return (
-            <MessageRow key={key} message={message} goesOn={goesOn} marked={key === marked} />
-          );
+          return <MessageRow key={key} message={message} goesOn={goesOn} marked={key === marked} />;
         }
       }
     },

@@ -1,12 +1,13 @@
 import { memo, useState } from "react";
 import type { RoomMessage } from "roomlog-js";
-import { exactTime, listOf, nameOf, timeOf } from "../format";
+import { exactTime, nameOf, timeOf } from "../format";
 import { Avatar } from "../parts/avatar";
 import { Icon } from "../parts/icon";
 import { useRoomView } from "../room-context";
 import { EmojiPicker } from "./emoji-picker";
 import { MessageBody } from "./message-body";
 import { Pending } from "./pending";
+import { Reactions } from "./reactions";
 import { SystemMessage } from "./system-message";
 
 interface Shown {
@@ -129,39 +130,6 @@ function Edited(props: { readonly message: RoomMessage }): React.ReactNode {
     >
       edited
     </button>
-  );
-}
-
-function Reactions(props: { readonly message: RoomMessage }): React.ReactNode {
-  const { message } = props;
-  const { userId, members, canWrite, actions } = useRoomView();
-  if (message.reactions.length === 0) {
-    return null;
-  }
-  return (
-    <ul className="reactions" aria-label="Reactions">
-      {message.reactions.map(({ emoji, count, users }) => {
-        const names = listOf(
-          users.map((user) => (user === userId ? "you" : nameOf(user, members))),
-          6,
-        );
-        return (
-          <li key={emoji}>
-            <button
-              type="button"
-              className="reaction"
-              aria-pressed={users.includes(userId)}
-              disabled={!canWrite || message.deleted_at !== null}
-              title={`${names} reacted with ${emoji}`}
-              onClick={() => actions.react(message, emoji)}
-            >
-              <span>{emoji}</span> {count}
-              <span className="visually-hidden"> from {names}</span>
-            </button>
-          </li>
-        );
-      })}
-    </ul>
   );
 }
 

@@ -4,6 +4,7 @@ import { exactTime, nameOf, timeOf } from "../format";
 import { StatusBadge } from "../parts/badges";
 import { Icon, type IconName } from "../parts/icon";
 import { useRoomView } from "../room-context";
+import { Reactions } from "./reactions";
 
 interface Facts {
   readonly event?: unknown;
@@ -39,6 +40,7 @@ export function SystemMessage(props: {
             {timeOf(created_at)}
           </time>
         </p>
+        <Reactions message={message} />
       </div>
     </article>
   );

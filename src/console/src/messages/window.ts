@@ -59,7 +59,9 @@ export class ListWindow {
     }
     this.#rows = rows;
     this.#indexes = new Map(rows.map(({ key }, index) => [key, index]));
-    this.#offsets = new Offsets(rows.map(({ key, estimate }) => this.#heights.get(key) ?? estimate));
+    this.#offsets = new Offsets(
+      rows.map(({ key, estimate }) => this.#heights.get(key) ?? estimate),
+    );
     if (this.#anchor !== null && !this.#indexes.has(this.#anchor.key)) {
       this.#anchor = null;
     }

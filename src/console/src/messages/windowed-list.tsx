@@ -33,9 +33,7 @@ const NOTHING: Span = { first: 0, end: 0 };
 const SHOWN_AT = 0.3;
 
 /** A list of which only what is about the viewport exists. Each row's element has `data-row`. */
-export function WindowedList<
-  R extends { readonly key: string; readonly kind: string },
->(props: {
+export function WindowedList<R extends { readonly key: string; readonly kind: string }>(props: {
   readonly rows: readonly R[];
   readonly estimate: (row: R) => number;
   readonly render: (row: R, index: number) => ReactNode;

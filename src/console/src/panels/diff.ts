@@ -5,7 +5,7 @@ export interface Part {
   readonly text: string;
 }
 
-// Beyond this, whole lines are compared, and beyond that the texts are just shown one after another.
+// Beyond this whole lines are compared, and beyond that the texts are shown one after another.
 const WORDS_MAX = 3000;
 const EDITS_MAX = 1200;
 

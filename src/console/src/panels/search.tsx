@@ -1,8 +1,8 @@
 import { useEffect, useState } from "react";
 import type { Room, SearchHit, SearchOrder } from "roomlog-js";
 import { exactTime, nameOf, timeOf } from "../format";
-import { stretches } from "../html";
 import { useRoomView } from "../room-context";
+import { stretches } from "./highlight";
 import { Panel } from "./panel";
 
 const PAUSE_MS = 250;
@@ -41,10 +41,7 @@ export function Search(props: {
         />
         <label>
           <span className="visually-hidden">Order</span>
-          <select
-            value={order}
-            onChange={(change) => setOrder(change.target.value as SearchOrder)}
-          >
+          <select value={order} onChange={(change) => setOrder(change.target.value as SearchOrder)}>
             <option value="newest">Newest first</option>
             <option value="relevance">Best first</option>
           </select>
@@ -150,7 +147,9 @@ function useSearch(
     try {
       const { items, next } = await room.search(text, { cursor: found.next });
       setOutcome((now) =>
-        now === outcome ? { state: "found", found: { hits: [...found.hits, ...items], next } } : now,
+        now === outcome
+          ? { state: "found", found: { hits: [...found.hits, ...items], next } }
+          : now,
       );
     } catch (error) {
       setOutcome({ state: "failed", detail: (error as Error).message });

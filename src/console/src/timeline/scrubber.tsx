@@ -84,10 +84,7 @@ function Speeds(props: { readonly playback: Playback }): React.ReactNode {
   );
 }
 
-function Where(props: {
-  readonly story: Story;
-  readonly playback: Playback;
-}): React.ReactNode {
+function Where(props: { readonly story: Story; readonly playback: Playback }): React.ReactNode {
   const { story, playback } = props;
   const { time_ms, sequence } = playback;
   if (story.isEmpty) {
@@ -216,7 +213,15 @@ const Drawing = memo(function Drawing(props: {
   return (
     <svg viewBox={`0 0 ${PLACES} 60`} preserveAspectRatio="none" aria-hidden="true">
       {drawn.spans.map(({ status, from, to }) => (
-        <rect key={from} className="span" data-status={status} x={from} y={54} width={to - from} height={6} />
+        <rect
+          key={from}
+          className="span"
+          data-status={status}
+          x={from}
+          y={54}
+          width={to - from}
+          height={6}
+        />
       ))}
       <path className="density" d={drawn.density} />
       {LANES.map((kind) => (
@@ -229,7 +234,11 @@ const Drawing = memo(function Drawing(props: {
 interface Drawn {
   readonly density: string;
   readonly marks: ReadonlyMap<MarkKind, string>;
-  readonly spans: readonly { readonly status: string; readonly from: number; readonly to: number }[];
+  readonly spans: readonly {
+    readonly status: string;
+    readonly from: number;
+    readonly to: number;
+  }[];
 }
 
 function drawingOf(story: Story, _version: number): Drawn {

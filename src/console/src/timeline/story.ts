@@ -105,12 +105,13 @@ export class Story {
     return this.sequences[kept] ?? 0;
   }
 
-  /** The mark after (or before) this moment; null where there is none. */
+  /** The mark after (or before) this moment, members left out; null where there is none. */
   markBeside(sequence: number, direction: 1 | -1): Mark | null {
+    const marks = this.marks.filter(({ kind }) => kind !== "member");
     if (direction === 1) {
-      return this.marks.find((mark) => mark.sequence > sequence) ?? null;
+      return marks.find((mark) => mark.sequence > sequence) ?? null;
     }
-    return this.marks.findLast((mark) => mark.sequence < sequence) ?? null;
+    return marks.findLast((mark) => mark.sequence < sequence) ?? null;
   }
 
   statusAt(sequence: number): RoomStatus | null {

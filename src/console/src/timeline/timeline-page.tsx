@@ -10,6 +10,7 @@ import { Icon } from "../parts/icon";
 import { RoomContext, type RoomView } from "../room-context";
 import { NO_PANEL, type PanelShown, RoomHeader, ToolButton } from "../room-header";
 import { hrefOf } from "../routes";
+import { copyAddress } from "../say";
 import { useSession } from "../session-context";
 import { Changes } from "./changes";
 import { Scrubber } from "./scrubber";
@@ -81,10 +82,7 @@ function OpenTimeline(props: {
               open={panel.kind === "changes"}
               onClick={() => toggle("changes")}
             />
-            <a
-              className="button"
-              href={hrefOf({ view: "room", room: room.id, message: null })}
-            >
+            <a className="button" href={hrefOf({ view: "room", room: room.id, message: null })}>
               <span>Back to now</span>
             </a>
           </RoomHeader>
@@ -201,8 +199,7 @@ function usePastView(
         ...{ retry: nothing, dismiss: nothing },
         versions: (of) => setPanel({ kind: "versions", of }),
         copyLink: () => {
-          const href = hrefOf({ view: "timeline", room: room.id, at: sequence });
-          void navigator.clipboard.writeText(new URL(href, window.location.href).href);
+          void copyAddress(hrefOf({ view: "timeline", room: room.id, at: sequence }));
         },
         show: (message_id) => list.current?.show(message_id),
       },

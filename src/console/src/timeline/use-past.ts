@@ -81,7 +81,11 @@ export function usePast(room: Room, sequence: number): Past {
     setLoadingMore(true);
     try {
       const { items, next } = await room.history({ cursor: page.next, limit: MORE_MESSAGES });
-      const longer = { ...page, messages: [...items.map(shownAs).reverse(), ...page.messages], next };
+      const longer = {
+        ...page,
+        messages: [...items.map(shownAs).reverse(), ...page.messages],
+        next,
+      };
       keep(kept.current, longer);
       setPage((now) => (now === page ? longer : now));
     } catch (failure) {
