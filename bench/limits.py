@@ -1,14 +1,18 @@
 """`python -m bench.limits`: what a user who hammers several workers gets through, beside the
-configured rate: by REST on new connections, which the workers share, and by WebSocket."""
+configured rate: by REST on new connections, which the workers share, and by WebSocket. Workers hear
+of each other by NATS alone, wherever they run, so that two on one machine show what two machines do.
+"""
 
 import asyncio
 import json
 import time
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import httpx
+import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.stack import Stack, running_stack
@@ -24,6 +28,7 @@ class _Accepted:
     def __init__(self) -> None:
         self.at_s: list[float] = []
         self.refused = 0
+        self.sockets_by_worker: list[int] = []
         self.texts = (f"message {n}" for n in count())
 
     def note(self, *, accepted: bool) -> None:
@@ -72,6 +77,7 @@ async def _hammer(stack: Stack, seconds: float, sockets: int, callers: int) -> _
     url = f"{stack.ws_url}/ws/{room}?token={stack.token(_USER)}"
     told = _Accepted()
     opened = [await connect(url, proxy=None, max_size=None) for _ in range(sockets)]
+    told.sockets_by_worker = _sockets_by_worker(stack)
     end_s = time.monotonic() + seconds
     async with asyncio.TaskGroup() as group:
         for socket in opened:
@@ -83,12 +89,24 @@ async def _hammer(stack: Stack, seconds: float, sockets: int, callers: int) -> _
     return told
 
 
+def _sockets_by_worker(stack: Stack) -> list[int]:
+    port = urlsplit(stack.base_url).port
+    return [
+        sum(
+            one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED
+            for one in psutil.Process(pid).net_connections("tcp4")
+        )
+        for pid in stack.run["pids"]["api"]
+    ]
+
+
 def _result(told: _Accepted, workers: int, rate: float, seconds: float) -> dict[str, Any]:
     begun_s = min(told.at_s)
     burst = sum(at_s - begun_s < 1 for at_s in told.at_s)
     later = [at_s for at_s in told.at_s if at_s - begun_s >= 1]
     return {
         "workers": workers,
+        "sockets_by_worker": told.sockets_by_worker,
         "rate": rate,
         "accepted_first_second": burst,
         "accepted_a_second_after": round(len(later) / (seconds - 1), 2),

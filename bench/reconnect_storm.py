@@ -27,6 +27,7 @@ _MEMBERS_AT_ONCE = 20
 _PLAIN_ROOM = "00000000-0000-0000-0000-000000000000"
 _LINE_BYTES_MAX = 1 << 20
 _ANSWER_TIMEOUT_S = 180.0
+_SETTLE_S = 2.0
 _TYPING_SETTLES_S = 5.0
 
 
@@ -100,10 +101,6 @@ async def _room(stack: Stack, users: Sequence[str]) -> str:
     return room
 
 
-class _Run(dict[str, Any]):
-    """What one run of storms was given and what it told."""
-
-
 async def _storms(
     sender_urls: Sequence[str],
     crowd_urls: Sequence[str],
@@ -113,8 +110,8 @@ async def _storms(
     away_s: float,
     calm_s: float,
     typing: bool,
-) -> _Run:
-    run = _Run(storms=[])
+) -> dict[str, Any]:
+    run = {"storms": []}
     async with (
         _process("bench.storm_senders") as senders,
         _process("bench.storm_crowd") as crowd,
@@ -124,8 +121,7 @@ async def _storms(
         run["first"] = await crowd.ask(do="connect", urls=list(crowd_urls))
         await senders.ask(urls=list(sender_urls), per_second=per_second, report=str(report))
         # What the first arrival stirred up is no part of the calm before.
-        await asyncio.sleep(2)
-        await asyncio.sleep(calm_s)
+        await asyncio.sleep(_SETTLE_S + calm_s)
         for _ in range(storms):
             run["storms"].append(await crowd.ask(do="storm", away_s=away_s))
             await asyncio.sleep(calm_s)
@@ -138,7 +134,7 @@ async def _storms(
     return run
 
 
-def _phases(run: _Run, calm_s: float) -> dict[str, Any]:
+def _phases(run: dict[str, Any], calm_s: float) -> dict[str, Any]:
     """Latencies by when a message was sent: in the calm before the first storm, during all
     storms (from the drop to the last one being live), in the calms after them."""
     storms = [(one["dropped_s"], max(one["live_s"])) for one in run["storms"]]
@@ -161,7 +157,7 @@ def _phases(run: _Run, calm_s: float) -> dict[str, Any]:
     return told
 
 
-def _result(run: _Run, connections: int, calm_s: float) -> dict[str, Any]:
+def _result(run: dict[str, Any], connections: int, calm_s: float) -> dict[str, Any]:
     senders, crowd = run["senders"], run["crowd"]
     back_s = [max(one["live_s"]) - one["begun_s"] for one in run["storms"]]
     dropped_s = run["storms"][0]["dropped_s"]
@@ -190,9 +186,10 @@ def _result(run: _Run, connections: int, calm_s: float) -> dict[str, Any]:
     }
 
 
-async def _ours(
+async def storms_on(
     stack: Stack, *, connections: int, senders: int, typing: bool, **how: Any
 ) -> dict[str, Any]:
+    """Storms in a new room of the stack; `how` as in `_storms`."""
     crowd = [f"crowd{n}@example.org" for n in range(connections)]
     sending = [f"sender{n}@example.org" for n in range(senders)]
     room = await _room(stack, [*crowd, *sending])
@@ -230,7 +227,7 @@ def main(
     for number in workers:
         with running_stack(["--workers", str(number)]) as stack:
             ours = asyncio.run(
-                _ours(stack, connections=connections, senders=senders, typing=True, **how)
+                storms_on(stack, connections=connections, senders=senders, typing=True, **how)
             )
         plain = asyncio.run(_plain(connections=connections, senders=senders, **how))
         results.append({"workers": number, "roomlog": ours, "plain": plain})
@@ -256,8 +253,8 @@ def _in_words(result: dict[str, Any]) -> str:
         ),
     ]
     for name in ("ack", "receive"):
-        lines += [f"  send to {name}: {_latencies(one, name)}" for one in (ours,)]
-        lines += [f"    plain uvicorn: {_latencies(plain, name)}"]
+        lines.append(f"  send to {name}: {_latencies(ours, name)}")
+        lines.append(f"    plain uvicorn: {_latencies(plain, name)}")
     lines += [
         (
             f"  {ours['sent']:,} sent, {ours['unacked']} not acked, {len(ours['errors'])} errors; "

@@ -98,7 +98,8 @@ class _Member(WSListener):
             told = json.loads(line)
             self._epoch = told["epoch"]
             if not told["resumed"]:
-                self._seen["not resumed"] += self.chain.last >= 0
+                if self.chain.last >= 0:
+                    self._seen["not resumed"] += 1
                 self.chain.last = told["head"]
                 self._is_live()
 

@@ -11,6 +11,7 @@ import msgspec
 from projections import (
     edit_history,
     members,
+    message_counts,
     messages,
     processed_events,
     reactions,
@@ -137,6 +138,7 @@ def project(
         *rooms.project(event, effect, partition),
         *members.project(event, effect),
         *messages.project(event, effect, render),
+        *message_counts.project(event, effect),
         *edit_history.project(event, effect, partition),
         *reactions.project(event, effect, partition),
         *processed_events.project(event, effect),

@@ -30,6 +30,15 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     values: Mapping[str, Any]
 
 
+class Add(msgspec.Struct, frozen=True, gc=False):
+    """Numbers to add to those of a row, which are 0 where there is none. `values` are all columns
+    beside the key; a row whose numbers come to 0 goes. Its table takes no other changes."""
+
+    table: str
+    key: Mapping[str, Any]
+    values: Mapping[str, int]
+
+
 class Delete(msgspec.Struct, frozen=True, gc=False):
     """The one row with that key goes, where it exists."""
 
@@ -52,7 +61,7 @@ class DeleteWhere(msgspec.Struct, frozen=True, gc=False):
     where: Mapping[str, Any]
 
 
-RowChange = Upsert | Update | Delete | UpdateWhere | DeleteWhere
+RowChange = Upsert | Update | Add | Delete | UpdateWhere | DeleteWhere
 
 PARTITIONS_MAX = 1024
 

@@ -35,6 +35,24 @@ def node_with_packages(folder: Path) -> str:
     return node
 
 
+def npm_run(
+    folder: Path, script: str, *, timeout_s: float, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script of the package in `folder` to its end; stdout and stderr come together."""
+    node_with_packages(folder)
+    return subprocess.run(
+        ["npm", "run", script],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
 def _is_installed(folder: Path) -> bool:
     locked = json.loads((folder / "package-lock.json").read_text())["packages"]
     return all(

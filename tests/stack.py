@@ -45,9 +45,14 @@ class Stack:
         payload = {"sub": user, "exp": time.time() + ttl_s, **claims}
         if roles:
             payload["roles"] = list(roles)
+        return jwt.encode(payload, self.secret, algorithm="HS256")
+
+    @property
+    def secret(self) -> str:
+        """What this server's tokens are signed with."""
         if self._secret is None:
             self._secret = (self.data / "secrets" / "jwt_secret").read_text().strip()
-        return jwt.encode(payload, self._secret, algorithm="HS256")
+        return self._secret
 
     def headers(self, user: str, *roles: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(user, *roles)}"}

@@ -24,6 +24,11 @@ class _Event(
     id: EventId
     actor: Actor
 
+    @property
+    def type(self) -> str:
+        """The event's name in the contract, such as `message.sent`."""
+        return str(self.__struct_config__.tag)
+
 
 class RoomCreated(_Event, frozen=True, kw_only=True, tag="room.created"):
     """The room began; its actor is its first commander."""

@@ -61,7 +61,7 @@ _BANNED = {
 }
 
 
-@pytest.mark.parametrize("folder", ["src/roomlog/core", "projections"])
+@pytest.mark.parametrize("folder", ["src/roomlog/core", "src/roomlog_client/core", "projections"])
 def test_the_pure_parts_may_not_name_clock_ids_chance_tasks_or_files(folder: str):
     assert _banned_in(f"{folder}/_not_there.py") == _BANNED
 

@@ -21,7 +21,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-@pytest.mark.parametrize("package", ["roomlog", "roomlog_contract"])
+@pytest.mark.parametrize("package", ["roomlog", "roomlog_client", "roomlog_contract"])
 def test_every_module_of_src_is_in_the_wheel(unpacked: Path, package: str):
     source = ROOT / "src"
     modules = {path.relative_to(source) for path in (source / package).rglob("*.py")}
@@ -46,7 +46,7 @@ def test_projections_queries_migrations_and_configuration_are_in_the_wheel(unpac
 def test_no_tests_and_nothing_of_the_workshop_is_in_the_wheel(unpacked: Path):
     top = {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")}
 
-    assert top == {"roomlog", "roomlog_contract", "projections"}
+    assert top == {"roomlog", "roomlog_client", "roomlog_contract", "projections"}
     assert not list(unpacked.rglob("__pycache__"))
 
 

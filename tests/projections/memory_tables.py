@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from projections.batch import SeenId, Touched, Wanted, project_batch, wanted
-from projections.row_changes import Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
+from projections.row_changes import Add, Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
 from roomlog_contract import events as ev
 from roomlog_contract.fold import MemberState, MessageState, ReactionState, RoomState
 from roomlog_contract.types import MessageType, RoomRole, RoomStatus
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 class MemoryTables:
-    """Tables by name; each row by the values of its key."""
+    """Tables by name, those that have rows; each row by the values of its key."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {}
@@ -37,6 +37,13 @@ class MemoryTables:
                     rows[key] = {**change.key, **change.values}
                 case Update():
                     rows[tuple(change.key.values())].update(change.values)
+                case Add():
+                    key = tuple(change.key.values())
+                    row = rows.setdefault(key, {**change.key, **dict.fromkeys(change.values, 0)})
+                    for name, number in change.values.items():
+                        row[name] += number
+                    if not any(row[name] for name in change.values):
+                        del rows[key]
                 case Delete():
                     rows.pop(tuple(change.key.values()), None)
                 case UpdateWhere():
@@ -47,6 +54,7 @@ class MemoryTables:
                     gone = [key for key, row in rows.items() if matches(row, change.where)]
                     for key in gone:
                         del rows[key]
+        self.tables = {name: rows for name, rows in self.tables.items() if rows}
 
     def load(self, asked: Wanted) -> Touched:
         rooms = {

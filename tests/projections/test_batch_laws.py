@@ -1,11 +1,13 @@
 """The laws of projecting in batches, with the tables as dictionaries."""
 
 import copy
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.batch import Wanted
+from projections.message_counts import BLOCK_SEQUENCES
 from projections.row_changes import event_row_id
 from roomlog_contract import events as ev
 from roomlog_contract.fold import Fold, MessageAdded, NoEffect, NoEffectReason
@@ -58,6 +60,23 @@ def test_events_that_come_again_change_no_row(taken, sizes, place):
     before = copy.deepcopy(tables.tables)
     tables.project(events[: place + 1])
     assert tables.tables == before
+
+
+@given(steps(), splits(43))
+def test_messages_are_counted_as_they_stand(taken, sizes):
+    tables = MemoryTables()
+    for batch in batches(stream(taken), sizes):
+        tables.project(batch)
+    counted = Counter(
+        (row["room_id"], sender, row["sequence_number"] // BLOCK_SEQUENCES)
+        for row in tables.rows("messages")
+        if row["deleted_at"] is None and row["message_type"] != "system"
+        for sender in ("", row["sender_id"])
+    )
+    assert {
+        (row["room_id"], row["sender_id"], row["block"]): row["messages"]
+        for row in tables.rows("message_counts")
+    } == counted
 
 
 @given(steps(redactions=False), splits(43))

@@ -1,11 +1,19 @@
 """What one event does to the rows of each table: one example for each kind of change."""
 
-from projections import edit_history, members, messages, processed_events, reactions, rooms
-from projections.row_changes import Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
+from projections import (
+    edit_history,
+    members,
+    message_counts,
+    messages,
+    processed_events,
+    reactions,
+    rooms,
+)
+from projections.row_changes import Add, Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
 from roomlog_contract import events as ev
 from roomlog_contract import fold as fo
 from roomlog_contract.fold import NoEffect, NoEffectReason
-from roomlog_contract.types import RoomStatus
+from roomlog_contract.types import MessageType, RoomStatus
 from tests.core.examples import (
     AT,
     COMMANDER,
@@ -107,6 +115,25 @@ def test_a_deletion_hides_the_text_and_keeps_it_in_the_history():
         "delete",
         "checkout is slow",
     )
+
+
+def test_a_message_is_counted_for_everybody_and_its_sender_until_it_is_deleted():
+    sequence = message_counts.BLOCK_SEQUENCES + 5
+    message = a_message(sequence=sequence)
+    keys = [{"room_id": ROOM, "sender_id": user, "block": 1} for user in ("", ROB)]
+
+    def added(by: int) -> list[Add]:
+        return [Add("message_counts", key, {"messages": by}) for key in keys]
+
+    sent = logged(sequence, SENT)
+    assert message_counts.project(sent, fo.MessageAdded(message)) == added(1)
+    gone = a_message(sequence=sequence, deleted_at=AT)
+    for effect in (fo.MessageRemoved(message, gone), fo.MessageErased(message, gone)):
+        assert message_counts.project(sent, effect) == added(-1)
+    for before in (gone, None):
+        assert message_counts.project(sent, fo.MessageErased(before, gone)) == ()
+    system = a_message(message_type=MessageType.SYSTEM)
+    assert message_counts.project(sent, fo.MessageAdded(system)) == ()
 
 
 def test_a_reaction_taken_back_becomes_a_span():

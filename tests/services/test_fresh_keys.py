@@ -127,7 +127,7 @@ _uses = s.lists(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(_uses)
 async def test_whatever_two_nodes_do_a_fresh_key_was_not_used_before_the_window(
     uses: Sequence[Use],

@@ -17,7 +17,7 @@ def failure_line(error: Exception) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, _foreseen()):
-        return " ".join(str(error).split())
+        return " ".join(str(error).split()) + _what_to_do(error)
     if os.environ.get(PREFIX + "LOG_LEVEL", "").lower() == "debug":
         traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -27,6 +27,15 @@ def failure_line(error: Exception) -> str:
         f"unexpected {type(error).__name__}: {text}{place} "
         f"(set {PREFIX}LOG_LEVEL=debug for the whole traceback)"
     )
+
+
+def _what_to_do(error: Exception) -> str:
+    """Advice for errors that know nothing of the command line."""
+    from roomlog.ports import DatabaseUnavailableError, LogUnavailableError  # noqa: PLC0415
+
+    if isinstance(error, DatabaseUnavailableError | LogUnavailableError):
+        return ": see whether `roomlog up` runs; `roomlog doctor` tells more"
+    return ""
 
 
 def _foreseen() -> tuple[type[Exception], ...]:

@@ -1,29 +1,23 @@
 """`roomlog projections`: how far the tables are, and making or checking them anew."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import msgspec
 import uvloop
 
-from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.jetstream.log import JetStreamLog
-from roomlog.jetstream.stream import LogMismatchError
-from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
 from roomlog.postgres.tables import PostgresTables
-from roomlog.projection_ports import BusyError, Difference, TablesMissingError
+from roomlog.projection_ports import Difference
 from roomlog.projector import Rebuilt, rebuild, verify
 from roomlog.settings import Settings, load_settings, required
-
-T = TypeVar("T")
 
 _PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
 
@@ -70,7 +64,7 @@ def command() -> None:
 @data_option
 def status(*, as_json: bool, data: Path) -> None:
     """Show checkpoints and how far they lag behind the log."""
-    shown = _run(_status(load_settings(data)))
+    shown = uvloop.run(_status(load_settings(data)))
     if as_json:
         click.echo(msgspec.json.encode(_Status(shown)).decode())
         return
@@ -87,7 +81,7 @@ def rebuild_(*, as_json: bool, data: Path) -> None:
     The service answers all the while. Says what was wrong with the tables before.
     """
     begun_s = time.monotonic()
-    done = _run(_rebuild(load_settings(data)))
+    done = uvloop.run(_rebuild(load_settings(data)))
     seconds = time.monotonic() - begun_s
     if as_json:
         told = _Repaired(
@@ -113,7 +107,7 @@ def rebuild_(*, as_json: bool, data: Path) -> None:
 @data_option
 def verify_(*, as_json: bool, data: Path) -> int:
     """Compare the tables with a fresh fold of the log. Exit 1, and the differences, if any."""
-    found = _run(_verify(load_settings(data)))
+    found = uvloop.run(_verify(load_settings(data)))
     if as_json:
         click.echo(msgspec.json.encode(_Verified(found)).decode())
     elif found:
@@ -122,13 +116,6 @@ def verify_(*, as_json: bool, data: Path) -> int:
     else:
         click.echo("the tables agree with the log")
     return 1 if found else 0
-
-
-def _run(work: Coroutine[None, None, T]) -> T:
-    try:
-        return uvloop.run(work)
-    except (DatabaseUnavailableError, TablesMissingError, LogMismatchError, BusyError) as error:
-        raise CliError(str(error)) from error
 
 
 @asynccontextmanager

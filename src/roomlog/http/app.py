@@ -8,7 +8,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from roomlog.http import events, health, messages, presence, reactions, rooms
+from roomlog.http import console_page, events, health, messages, presence, reactions, rooms
 from roomlog.http.auth import authenticate, negotiate
 from roomlog.http.cross_origin import cross_origin
 from roomlog.http.openapi import BEARER, openapi_config
@@ -52,7 +52,12 @@ def create_app(
     state = State()
     keep_parts(state, parts)
     return Litestar(
-        route_handlers=[api, health.livez, health.readyz, health.metrics, *websocket_handlers],
+        route_handlers=[
+            api,
+            *(health.livez, health.readyz, health.metrics),
+            *(console_page.page, console_page.favicon, console_page.asset),
+            *websocket_handlers,
+        ],
         request_class=ApiRequest,
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},

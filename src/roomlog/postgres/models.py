@@ -112,6 +112,18 @@ class Message(Base):
     search: Mapped[str | None] = mapped_column(TSVECTOR, Computed(_SEARCH, persisted=True))
 
 
+class MessageCount(Base):
+    """How many messages stand whose sequence, divided by 8192, is `block`: those of one sender, or
+    where `sender_id` is empty those of everybody."""
+
+    __tablename__ = "message_counts"
+
+    room_id: Mapped[UUID] = mapped_column(_uuid, primary_key=True)
+    sender_id: Mapped[str] = mapped_column(_user, primary_key=True)
+    block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    messages: Mapped[int] = mapped_column(BigInteger)
+
+
 class MessageReaction(Base):
     """A reaction as it stands; `reaction_id` is made of `added_sequence` and the partition."""
 

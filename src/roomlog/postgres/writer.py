@@ -1,5 +1,6 @@
 """Row changes written in few statements: what one batch does to one table goes at once."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -7,7 +8,15 @@ from typing import Any
 
 import msgspec
 
-from projections.row_changes import Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
+from projections.row_changes import (
+    Add,
+    Delete,
+    DeleteWhere,
+    RowChange,
+    Update,
+    UpdateWhere,
+    Upsert,
+)
 from roomlog.postgres.connection import Connection
 from roomlog.postgres.schema import TableShape, table_shapes
 
@@ -30,8 +39,9 @@ class _TableChanges:
         self.deletes: set[Key] = set()
         self.upserts: dict[Key, _Upsert] = {}
         self.updates: dict[Key, Values] = {}
+        self.sums: dict[Key, Counter[str]] = {}
 
-    def take(self, change: Upsert | Update | Delete) -> None:
+    def take(self, change: Upsert | Update | Add | Delete) -> None:
         """Add one more change, which comes after all those before."""
         key = tuple(change.key[name] for name in self.shape.key)
         match change:
@@ -47,6 +57,8 @@ class _TableChanges:
                     upsert.values.update(change.values)
                 else:
                     self.updates.setdefault(key, {}).update(change.values)
+            case Add():
+                self.sums.setdefault(key, Counter()).update(change.values)
             case Delete():
                 self.upserts.pop(key, None)
                 self.updates.pop(key, None)
@@ -84,6 +96,8 @@ class RowWriter:
                 await self._upsert(table)
             if table.updates:
                 await self._update(table)
+            if table.sums:
+                await self._add(table)
 
     async def _delete(self, table: _TableChanges) -> None:
         shape = table.shape
@@ -121,6 +135,22 @@ class RowWriter:
                 *(_array(shape, name, (values[name] for _, values in rows)) for name in names),
             ]
             await self._connection.execute(_update_sql(shape, names), *arrays)
+
+    async def _add(self, table: _TableChanges) -> None:
+        shape = table.shape
+        names = [column.name for column in shape.columns]
+        sums = {key: numbers for key, numbers in table.sums.items() if any(numbers.values())}
+        if not sums:
+            return
+        rows = [
+            {**dict(zip(shape.key, key, strict=True)), **numbers} for key, numbers in sums.items()
+        ]
+        arrays = [_array(shape, name, (row[name] for row in rows)) for name in names]
+        await self._connection.execute(_add_sql(shape), *arrays)
+        if any(number < 0 for numbers in sums.values() for number in numbers.values()):
+            keys = zip(*sums, strict=True)
+            arrays = [_array(shape, n, c) for n, c in zip(shape.key, keys, strict=True)]
+            await self._connection.execute(_delete_sql(shape, zeros=True), *arrays)
 
     async def _apply_where(self, change: UpdateWhere | DeleteWhere) -> None:
         shape = table_shapes()[change.table]
@@ -187,21 +217,37 @@ def _from_u(shape: TableShape, name: str) -> str:
 
 
 @cache
-def _delete_sql(shape: TableShape) -> str:
+def _delete_sql(shape: TableShape, *, zeros: bool = False) -> str:
     match = " AND ".join(f't."{name}" = u."{name}"' for name in shape.key)
+    if zeros:
+        match += "".join(f' AND t."{name}" = 0' for name in _others(shape))
     return f"DELETE FROM {shape.name} AS t USING {_unnested(shape, shape.key)} WHERE {match}"  # noqa: S608 - names are ours
+
+
+def _others(shape: TableShape) -> list[str]:
+    return [column.name for column in shape.columns if column.name not in shape.key]
+
+
+@cache
+def _add_sql(shape: TableShape) -> str:
+    sums = ", ".join(f'"{n}" = t."{n}" + excluded."{n}"' for n in _others(shape))
+    return _insert_sql(shape, sums)
 
 
 @cache
 def _upsert_sql(shape: TableShape) -> str:
+    return _insert_sql(shape, ", ".join(f'"{n}" = excluded."{n}"' for n in _others(shape)))
+
+
+def _insert_sql(shape: TableShape, instead: str) -> str:
+    """Insert rows; `instead` says what to do with one that is there."""
     names = [column.name for column in shape.columns]
     columns = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(_from_u(shape, name) for name in names)
     key = ", ".join(f'"{name}"' for name in shape.key)
-    rest = ", ".join(f'"{n}" = excluded."{n}"' for n in names if n not in shape.key)
     return (
-        f"INSERT INTO {shape.name} ({columns}) SELECT {values} FROM {_unnested(shape, names)} "  # noqa: S608 - names are ours
-        f"ON CONFLICT ({key}) DO UPDATE SET {rest}"
+        f"INSERT INTO {shape.name} AS t ({columns}) SELECT {values} FROM {_unnested(shape, names)} "  # noqa: S608 - names are ours
+        f"ON CONFLICT ({key}) DO UPDATE SET {instead}"
     )
 
 

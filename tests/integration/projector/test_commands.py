@@ -157,3 +157,4 @@ def test_without_a_database_each_command_says_so_in_one_line(own_stack: Stack):
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
         assert "can't be reached" in done.stderr
+        assert "`roomlog doctor`" in done.stderr

@@ -68,6 +68,8 @@ async def test_a_verification_finds_nothing_wrong_with_tables_that_are_right(dat
          "room_members", 1, 1, 'role is "observer", should be "responder"'),
         ("DELETE FROM message_reaction_spans", "message_reaction_spans", 1, 0, "missing"),
         ("UPDATE incident_rooms SET title = 'x'", "incident_rooms", 1, 1, "should be null"),
+        ("UPDATE message_counts SET messages = 7 WHERE sender_id = ''", "message_counts", 1, 1,
+         "messages is 7, should be 29"),
         ("DELETE FROM dead_events", "dead_events", 1, 0, "missing"),
         ("UPDATE projection_checkpoint SET dead = 7", "projection_checkpoint", 1, 1, "dead is 7"),
     ],

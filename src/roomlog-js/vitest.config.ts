@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.{ts,tsx}"],
+    exclude: ["test/real/**"],
+    // Few cores are shared with servers under test.
+    maxWorkers: 2,
+    testTimeout: 20_000,
+  },
+});

@@ -1,0 +1,1 @@
+"""The client as a state machine without input or output: `docs/client/specification.md`."""
