@@ -6,6 +6,7 @@ are next; where it would take too many, the indexes are asked for all the rest, 
 soon and would fetch half the room for frequent ones.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -25,7 +26,10 @@ RANKED_MATCHES_MAX = 500
 
 _MARGIN = 1.25
 
+# Of D, C, B and A: words as they were said count as much as their English forms.
+_WEIGHTS = "'{0.1, 0.1, 0.1, 0.1}'::real[]"
 _SEQUENCE_MAX = 2**63 - 1
+_DESCENDING = re.compile(r" DESC\b")
 _FILTERS = 7  # The first parameters of each statement; terms come after them.
 
 
@@ -189,9 +193,13 @@ def _is_unspaced(text: str) -> bool:
     return any(unicodedata.category(ch) == "Lo" for ch in text)
 
 
+def _unless(condition: str, *, excluded: bool) -> str:
+    return f"NOT ({condition})" if excluded else condition
+
+
 def _directed(name: str, *, ascending: bool) -> str:
     text = query(name)
-    return text.replace(" DESC\n", " ASC\n") if ascending else text
+    return _DESCENDING.sub(" ASC", text) if ascending else text
 
 
 class Statement:
@@ -233,44 +241,29 @@ class Statement:
         # found by only with the first: the second would give all messages with that part of a word.
         # So the other terms are said again beside it.
         whole = [
-            self._condition(term)
+            self._in_words(term)
             for term in terms
             if not term.excluded and term.route in {Route.WHOLE_WORD, Route.PHRASE}
         ]
         for term in terms:
-            if term.route is Route.WORD and for_indexes:
-                contains = " AND ".join([self._contains(term), *whole])
-                yield f"(m.search @@ {self._stems(term)} OR ({contains}))"
+            if term.route is Route.WORD:
+                parts = [self._contains(term), *(whole if for_indexes else ())]
+                yield f"({self._in_words(term)} OR ({' AND '.join(parts)}))"
+            elif term.route is Route.SUBSTRING:
+                yield _unless(self._contains(term), excluded=term.excluded)
             else:
-                yield self._condition(term)
+                yield _unless(self._in_words(term), excluded=term.excluded)
 
     def _parameter(self, value: object, kind: str) -> str:
         if value not in self._values:
             self._values.append(value)
         return f"${_FILTERS + 1 + self._values.index(value)}::{kind}"
 
-    def _condition(self, term: Term) -> str:
-        match term.route:
-            case Route.SUBSTRING:
-                condition = self._contains(term)
-            case Route.PHRASE:
-                condition = self._in_order(term, self._words(term, "simple"))
-            case Route.WHOLE_WORD:
-                condition = self._in_order(term, self._stems(term))
-            case Route.WORD:
-                words = self._in_order(term, self._stems(term))
-                condition = f"({words} OR {self._contains(term)})"
-        return f"NOT ({condition})" if term.excluded else condition
-
-    def _in_order(self, term: Term, words: str) -> str:
-        """The words are in the text. Several must follow each other in the text itself: in
-        `search`, all of it comes a second time in English forms, and its end meets its beginning."""
-        found = f"m.search @@ {words}"
-        if term.route is not Route.PHRASE and not _is_unspaced(term.text):
-            return found
-        text = 'public.roomlog_search_text("left"(m.content, 65536))'
-        itself = f"to_tsvector('pg_catalog.simple'::regconfig, {text})"
-        return f"({found} AND {itself} @@ {self._words(term, 'simple')})"
+    def _in_words(self, term: Term) -> str:
+        """Found among the message's words. Several must follow each other as they were said."""
+        if term.route is Route.PHRASE or _is_unspaced(term.text):
+            return f"m.search @@ public.roomlog_phrase({self._parameter(term.text, 'text')})"
+        return f"m.search @@ {self._stems(term)}"
 
     def _contains(self, term: Term) -> str:
         escaped = term.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -288,10 +281,10 @@ class Statement:
         any_of_them = " || ".join(self._stems(term) for term in sought.wanted)
         at = self._parameter(head, "bigint")
         # Places of parameters are all that is put in here.
-        original = f"public.roomlog_search_vector(h.original_content), {any_of_them}, 1"
+        original = f"{_WEIGHTS}, public.roomlog_search_vector(h.original_content), {any_of_them}, 1"
         return (
             f"round(1000000 * CASE WHEN m.version <= {at} "  # noqa: S608
-            f"THEN ts_rank(m.search, {any_of_them}, 1) "
+            f"THEN ts_rank({_WEIGHTS}, m.search, {any_of_them}, 1) "
             f"ELSE coalesce((SELECT ts_rank({original}) FROM message_edit_history AS h "
             f"WHERE h.message_id = m.message_id AND h.sequence > {at} "
             "ORDER BY h.sequence LIMIT 1), 0) END)::bigint"
