@@ -8,12 +8,9 @@ As a program it serves: `python -m bench.baseline --serve PORT URL SECRET`.
 import asyncio
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -28,10 +25,10 @@ from litestar.params import FromPath
 
 from bench.measured import Measured, tell
 from bench.rooms_under_load import CONTENT, SETTINGS, connects, make_rooms, run_load, users
+from bench.served import served
 from tests.stack import Stack, running_stack
 
 _POOL = 10
-_START_TIMEOUT_S = 30
 _SCHEMA = """
 CREATE SCHEMA baseline;
 CREATE TABLE baseline.messages (
@@ -108,30 +105,6 @@ def serve(port: int, database_url: str, secret: str) -> None:
     uvloop.run(uvicorn.Server(config).serve())
 
 
-@contextmanager
-def _served(database_url: str, secret: str) -> Generator[str]:
-    """The hand-written room's WebSocket URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "bench.baseline", "--serve", str(port), database_url, secret]
-    )
-    try:
-        end_s = time.monotonic() + _START_TIMEOUT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if time.monotonic() > end_s:
-                    raise
-                time.sleep(0.05)
-        yield f"ws://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
 async def _prepare(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(_SCHEMA)
@@ -174,9 +147,16 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
     asyncio.run(_prepare(database_url))
     found: list[Measured] = []
     for name, rooms, each, senders in _SHAPES:
-        with _served(database_url, secret) as url:
+        with served(
+            "bench.baseline", lambda port: ["--serve", str(port), database_url, secret]
+        ) as server:
             by_hand = _by_hand(
-                url, secret, rooms=rooms, each=each, senders=senders, seconds=seconds
+                f"ws://127.0.0.1:{server.port}",
+                secret,
+                rooms=rooms,
+                each=each,
+                senders=senders,
+                seconds=seconds,
             )
         made = make_rooms(stack, rooms, users(each))
         ours = run_load(

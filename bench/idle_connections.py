@@ -2,9 +2,6 @@
 are set up; beside plain uvicorn with an application that only accepts."""
 
 import asyncio
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
@@ -15,6 +12,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from bench.measured import Measured, tell
 from bench.rooms_under_load import make_rooms, users
+from bench.served import served
 from tests.stack import Stack, running_stack
 
 CONNECTIONS = 1_000
@@ -68,23 +66,9 @@ async def _connected(urls: Sequence[str], wanted: bytes) -> list[WSTransport]:
 
 
 def _plain(count: int) -> tuple[float, float]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "bench.plain_fanout", str(port)])
-    try:
-        end_s = time.monotonic() + _TIMEOUT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if time.monotonic() > end_s:
-                    raise
-                time.sleep(0.05)
-        return uvloop.run(set_up([f"ws://127.0.0.1:{port}/"] * count, b"", server.pid))
-    finally:
-        server.terminate()
-        server.wait(10)
+    with served("bench.plain_fanout", lambda port: [str(port)]) as server:
+        urls = [f"ws://127.0.0.1:{server.port}/"] * count
+        return uvloop.run(set_up(urls, b"", server.pid))
 
 
 def measure(stack: Stack) -> list[Measured]:

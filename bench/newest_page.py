@@ -2,9 +2,6 @@
 beside Litestar with a fixed body of that size, and beside the bare query on one connection."""
 
 import asyncio
-import socket
-import subprocess
-import sys
 import time
 
 import asyncpg
@@ -16,13 +13,13 @@ from litestar import Litestar, MediaType, get
 from bench.bare_nats import percentiles_ms
 from bench.filled_room import filled_room
 from bench.measured import Measured, tell
+from bench.served import served
 from roomlog.postgres.connection import server_settings
 from roomlog.postgres.queries import query
 from tests.stack import Stack, running_stack
 
 MESSAGES, CONNECTIONS, PAGE = 100_000, 8, 50
 USER = "bench0@example.org"
-_START_TIMEOUT_S = 30
 
 
 async def _ask(
@@ -60,23 +57,10 @@ async def _load(
     return len(times) / took_s, percentiles_ms(times), asked[0][1]
 
 
-def _fixed(port: int, size_bytes: int, seconds: float) -> float:
-    server = subprocess.Popen([sys.executable, "-m", "bench.newest_page", "--fixed", str(port)])
-    try:
-        end_s = time.monotonic() + _START_TIMEOUT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if time.monotonic() > end_s:
-                    raise
-                time.sleep(0.05)
+def _fixed(size_bytes: int, seconds: float) -> float:
+    with served("bench.newest_page", lambda port: ["--fixed", str(port)]) as server:
         path = f"/?size={size_bytes}"
-        return uvloop.run(_load("127.0.0.1", port, path, "none", seconds))[0]
-    finally:
-        server.terminate()
-        server.wait(10)
+        return uvloop.run(_load("127.0.0.1", server.port, path, "none", seconds))[0]
 
 
 def serve_fixed(port: int) -> None:
@@ -117,9 +101,7 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
     host, port = stack.base_url.removeprefix("http://").split(":")
     path = f"/api/rooms/{room_id}/messages?limit={PAGE}"
     rate, times, size_bytes = uvloop.run(_load(host, int(port), path, stack.token(USER), seconds))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        other = free.getsockname()[1]
-    fixed = _fixed(other, size_bytes, seconds / 2)
+    fixed = _fixed(size_bytes, seconds / 2)
     bare = asyncio.run(_bare_query(stack.run["database_url"], room_id, seconds / 2))
     told = {"times, ms": times, "bytes a page": size_bytes}
     return [

@@ -5,8 +5,6 @@ one connection send and all others receive, one text frame for each message.
 """
 
 import asyncio
-import socket
-import subprocess
 import sys
 import time
 from typing import Any
@@ -15,8 +13,8 @@ import uvicorn
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 10.0
+from bench.served import served
+
 _IN_FLIGHT = 20
 
 _everyone: set[Any] = set()
@@ -88,23 +86,8 @@ async def _measure(port: int, connections: int, size_bytes: int, seconds: float)
 
 def deliveries_per_second(*, connections: int, size_bytes: int, seconds: float) -> float:
     """Deliveries of a frame of that size to so many connections, by plain uvicorn."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "bench.plain_fanout", str(port)])
-    try:
-        end_s = time.monotonic() + _START_TIMEOUT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if time.monotonic() > end_s:
-                    raise
-                time.sleep(0.05)
-        return uvloop.run(_measure(port, connections, size_bytes, seconds))
-    finally:
-        server.terminate()
-        server.wait(_STOP_TIMEOUT_S)
+    with served("bench.plain_fanout", lambda port: [str(port)]) as server:
+        return uvloop.run(_measure(server.port, connections, size_bytes, seconds))
 
 
 if __name__ == "__main__":

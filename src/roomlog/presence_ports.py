@@ -58,8 +58,11 @@ class Notices(Protocol):
         """Have `listener` called for each notification to somebody."""
         ...
 
-    def broadcast(self, notice: PublicNotice) -> None:
-        """Send to all nodes, this one too. Raises LogUnavailableError while disconnected."""
+    async def broadcast(self, notice: PublicNotice) -> None:
+        """Send to all nodes, this one too: it has left this one when this returns.
+
+        Raises LogUnavailableError where that is not sure.
+        """
         ...
 
     def on_public(self, listener: Callable[[PublicNotice], None]) -> None:

@@ -54,9 +54,11 @@ class JetStreamNotices:
         """See Notices.on_personal."""
         self._connection.subscribe(subjects.PERSONAL_NOTICES, _decoded(self._personal, listener))
 
-    def broadcast(self, notice: PublicNotice) -> None:
+    async def broadcast(self, notice: PublicNotice) -> None:
         """See Notices.broadcast."""
         self._connection.publish(subjects.PUBLIC_NOTICES, msgspec.json.encode(notice))
+        # Whoever is told that it is on its way shall not learn that it lay in a buffer here.
+        await self._connection.echo()
 
     def on_public(self, listener: Callable[[PublicNotice], None]) -> None:
         """See Notices.on_public."""

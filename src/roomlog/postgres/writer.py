@@ -1,6 +1,5 @@
 """Row changes written in few statements: what one batch does to one table goes at once."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -39,7 +38,7 @@ class _TableChanges:
         self.deletes: set[Key] = set()
         self.upserts: dict[Key, _Upsert] = {}
         self.updates: dict[Key, Values] = {}
-        self.sums: dict[Key, Counter[str]] = {}
+        self.sums: dict[Key, dict[str, int]] = {}
 
     def take(self, change: Upsert | Update | Add | Delete) -> None:
         """Add one more change, which comes after all those before."""
@@ -58,7 +57,9 @@ class _TableChanges:
                 else:
                     self.updates.setdefault(key, {}).update(change.values)
             case Add():
-                self.sums.setdefault(key, Counter()).update(change.values)
+                sums = self.sums.setdefault(key, {})
+                for name, number in change.values.items():
+                    sums[name] = sums.get(name, 0) + number
             case Delete():
                 self.upserts.pop(key, None)
                 self.updates.pop(key, None)

@@ -75,7 +75,7 @@ class NoticeService:
             self._notice(command)
 
         async def send() -> None:
-            self._notices.broadcast(PublicNotice(notice_id, self._notice(command)))
+            await self._notices.broadcast(PublicNotice(notice_id, self._notice(command)))
             _log.info("a notice to all", extra={"user_id": actor.user_id, "notice_id": notice_id})
 
         if key is None:

@@ -12,6 +12,7 @@ import httpx
 
 from roomlog.services.event_feed import WAITING_EVENTS_MAX
 from tests.integration.http.api import ANA, AUDITOR, BEN, CEM, Api, Room, problem
+from tests.integration.http.conformance import check
 
 SSE = {"Accept": "text/event-stream"}
 DEADLINE_S = 60
@@ -62,6 +63,7 @@ def reading(
     url = f"{room.api.stack.base_url}{room.path}/events"
     with httpx.stream("GET", url, headers=given, params=params, timeout=DEADLINE_S) as answer:
         assert answer.status_code == 200, answer.read()
+        check(answer)
         yield Reader(answer)
 
 

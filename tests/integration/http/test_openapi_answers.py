@@ -36,7 +36,10 @@ class World(NamedTuple):
 
 def example_of(operation: Operation, name: str) -> Any:
     """A parameter's example; None where the operation has no such parameter."""
-    given = {resolve(each)["name"]: resolve(each)["example"] for each in operation["parameters"]}
+    given = {
+        resolve(each)["name"]: resolve(each)["schema"]["examples"][0]
+        for each in operation["parameters"]
+    }
     return given.get(name)
 
 
@@ -91,7 +94,7 @@ class Asking(NamedTuple):
         first = next(iter(_of(self.name)), None)
         parameters = map(resolve, self.operation["parameters"])
         needed = {
-            each["name"]: each["example"]
+            each["name"]: each["schema"]["examples"][0]
             for each in parameters
             if each["in"] == "query" and each.get("required")
         }
@@ -145,7 +148,7 @@ def test_every_example_does_what_the_document_says(
     user = BOT if example in {"system", "notice"} else ANA
     key = new_key() if example_of(operation, "Idempotency-Key") else None
     told = {
-        parameter["name"]: parameter["example"]
+        parameter["name"]: parameter["schema"]["examples"][0]
         for parameter in map(resolve, operation["parameters"])
         if parameter["in"] == "query"
     }

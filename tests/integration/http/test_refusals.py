@@ -38,7 +38,6 @@ def test_expired_foreign_and_shapeless_tokens_are_refused(api: Api) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/nope",
         "/api",
         "/api/nope",

@@ -38,7 +38,11 @@ def world(api: Api) -> dict[str, object]:
     """A room of ANA's as the examples have it, with a message for each operation."""
     remove = operations()["DELETE", "/api/messages/{message_id}/reactions/{emoji}"]
     put = operations()["PUT", "/api/rooms/{room_id}/members/{user_id}"]
-    given = {p["name"]: p["example"] for o in (remove, put) for p in map(resolve, o["parameters"])}
+    given = {
+        p["name"]: p["schema"]["examples"][0]
+        for o in (remove, put)
+        for p in map(resolve, o["parameters"])
+    }
     room = api.room((given["user_id"], "responder"))
     messages = {}
     for operation in operations().values():

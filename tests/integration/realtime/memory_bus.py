@@ -38,7 +38,7 @@ class MemoryBus:
     def on_personal(self, listener: Callable[[PersonalNotice], None]) -> None:
         self._on("personal", listener)
 
-    def broadcast(self, notice: PublicNotice) -> None:
+    async def broadcast(self, notice: PublicNotice) -> None:
         self._require_connection()
         self._say("public", notice)
 

@@ -226,7 +226,7 @@ async def test_a_notice_reaches_every_connection_once_however_often_it_is_sent()
         assert not repeated
         assert await one.notices.broadcast(BOT, notice, "key") == (first, True)
         # As one sends it who does not know that it was sent.
-        two.bus.broadcast(PublicNotice(first, Notice(content=notice.content)))
+        await two.bus.broadcast(PublicNotice(first, Notice(content=notice.content)))
         await two.notices.broadcast(BOT, rs.BroadcastRequest("done"), None)
         for client in (ann, eve):
             told = [(await client.until("notice"))["content"] for _ in range(2)]
@@ -245,7 +245,7 @@ async def test_a_notice_is_for_services_and_admins_and_has_a_content():
         with pytest.raises(RefusedError) as refused:
             await node.notices.broadcast(actor, rs.BroadcastRequest(content), None)
         assert refused.value.code is code
-    node.bus.broadcast(PublicNotice("1", Notice(content="heard")))
+    await node.bus.broadcast(PublicNotice("1", Notice(content="heard")))
     await eventually(lambda: [notice.content for notice in heard] == ["heard"])
 
 

@@ -166,7 +166,8 @@ def _complete_parameter(operation_id: str, parameter: dict[str, Any]) -> None:
     schema = dict(PATH_TEXTS.get(parameter["name"]) or _parameter_schema(parameter["schema"]))
     parameter["description"] = schema.pop("description", None)
     parameter["schema"] = schema
-    parameter["example"] = examples.parameter(operation_id, parameter["name"])
+    # A page fills a parameter's own example in by itself, as if all of them were to be sent.
+    schema["examples"] = [examples.parameter(operation_id, parameter["name"])]
     for name in ("allowEmptyValue", "allowReserved", "deprecated"):
         parameter.pop(name, None)
     if (operation_id, parameter["name"]) == ("search_messages", "q"):

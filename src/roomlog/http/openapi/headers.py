@@ -105,23 +105,23 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "header",
         "description": "The client's own id for the request, 1 to 128 letters, digits and "
         "`_.:-`: it comes back and stands in the server's log. Another one is replaced.",
-        "schema": _TEXT,
-        "example": "0192f3a4-7c1e-7b52-9d0a-5f6e7d8c9b0a",
+        "schema": {**_TEXT, "examples": ["0192f3a4-7c1e-7b52-9d0a-5f6e7d8c9b0a"]},
     },
     "TraceParent": {
         "name": "traceparent",
         "in": "header",
         "description": "The trace that the request belongs to (W3C Trace Context). It goes into "
         "the server's log and into the headers of the event. A malformed one is ignored.",
-        "schema": _TEXT,
-        "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "schema": {
+            **_TEXT,
+            "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+        },
     },
     "TraceState": {
         "name": "tracestate",
         "in": "header",
         "description": "What the trace's systems add to it (W3C Trace Context).",
-        "schema": _TEXT,
-        "example": "vendor=opaque",
+        "schema": {**_TEXT, "examples": ["vendor=opaque"]},
     },
 }
 """Headers that every request may carry."""

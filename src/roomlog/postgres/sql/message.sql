@@ -1,34 +1,7 @@
 -- One message as it stands, with its reactions.
 SELECT
-    m.message_id::text AS message_id,
-    m.room_id::text AS room_id,
-    m.sequence_number,
-    m.sender_id,
-    m.message_type::text AS message_type,
-    m.content,
-    m.content_html,
-    m.metadata,
-    m.reply_to::text AS reply_to,
-    m.created_at,
-    m.edited_at,
-    m.deleted_at,
-    m.version,
+-- part: message_columns
     r.reactions
 FROM messages AS m
-LEFT JOIN LATERAL (
-    SELECT json_agg(
-        json_build_object('emoji', g.emoji, 'count', g.reactions, 'users', g.users[1:100])
-        ORDER BY g.first
-    )::text AS reactions
-    FROM (
-        SELECT
-            emoji,
-            count(*) AS reactions,
-            min(reaction_id) AS first,
-            array_agg(user_id ORDER BY reaction_id) AS users
-        FROM message_reactions
-        WHERE message_id = m.message_id
-        GROUP BY emoji
-    ) AS g
-) AS r ON true
+-- part: reactions
 WHERE m.message_id = $1;

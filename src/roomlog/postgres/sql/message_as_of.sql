@@ -1,18 +1,6 @@
 -- One message as it stood right after sequence $2 of its room, with its reactions of then.
 SELECT
-    m.message_id::text AS message_id,
-    m.room_id::text AS room_id,
-    m.sequence_number,
-    m.sender_id,
-    m.message_type::text AS message_type,
-    CASE WHEN h.edit_id IS NULL THEN m.content ELSE h.original_content END AS content,
-    CASE WHEN h.edit_id IS NULL THEN m.content_html END AS content_html,
-    CASE WHEN h.edit_id IS NULL THEN m.metadata ELSE h.original_metadata END AS metadata,
-    m.reply_to::text AS reply_to,
-    m.created_at,
-    CASE WHEN h.edit_id IS NULL THEN m.edited_at ELSE h.original_edited_at END AS edited_at,
-    CASE WHEN h.edit_id IS NULL THEN m.deleted_at END AS deleted_at,
-    CASE WHEN h.edit_id IS NULL THEN m.version ELSE h.original_version END AS version,
+-- part: message_columns_as_of
     r.reactions
 FROM messages AS m
 LEFT JOIN LATERAL (

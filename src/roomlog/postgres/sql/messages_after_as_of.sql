@@ -15,51 +15,10 @@ WITH page AS MATERIALIZED (
     LIMIT $7
 ),
 
-stood AS (
-    SELECT r.message_id, r.reaction_id, r.emoji, r.user_id
-    FROM page AS m
-    JOIN message_reactions AS r ON r.message_id = m.message_id AND r.added_sequence <= $8
-    UNION ALL
-    SELECT s.message_id, s.reaction_id, s.emoji, s.user_id
-    FROM page AS m
-    JOIN message_reaction_spans AS s
-        ON s.message_id = m.message_id AND s.added_sequence <= $8 AND s.ended_sequence > $8
-),
-
-reacted AS MATERIALIZED (
-    SELECT
-        message_id,
-        json_agg(
-            json_build_object('emoji', g.emoji, 'count', g.reactions, 'users', g.users[1:100])
-            ORDER BY g.first
-        )::text AS reactions
-    FROM (
-        SELECT
-            message_id,
-            emoji,
-            count(*) AS reactions,
-            min(reaction_id) AS first,
-            array_agg(user_id ORDER BY reaction_id) AS users
-        FROM stood
-        GROUP BY message_id, emoji
-    ) AS g
-    GROUP BY message_id
-)
+-- part: reactions_as_of
 
 SELECT
-    m.message_id::text AS message_id,
-    m.room_id::text AS room_id,
-    m.sequence_number,
-    m.sender_id,
-    m.message_type::text AS message_type,
-    CASE WHEN h.edit_id IS NULL THEN m.content ELSE h.original_content END AS content,
-    CASE WHEN h.edit_id IS NULL THEN m.content_html END AS content_html,
-    CASE WHEN h.edit_id IS NULL THEN m.metadata ELSE h.original_metadata END AS metadata,
-    m.reply_to::text AS reply_to,
-    m.created_at,
-    CASE WHEN h.edit_id IS NULL THEN m.edited_at ELSE h.original_edited_at END AS edited_at,
-    CASE WHEN h.edit_id IS NULL THEN m.deleted_at END AS deleted_at,
-    CASE WHEN h.edit_id IS NULL THEN m.version ELSE h.original_version END AS version,
+-- part: message_columns_as_of
     r.reactions
 FROM page AS m
 LEFT JOIN LATERAL (
