@@ -27,6 +27,7 @@ STOP_TIMEOUT_S = 20
 CALL_TIMEOUT_S = 60
 WAIT_S = 30
 POLL_S = 0.05
+STILL_FRAMES = 3
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 KEYS = {
     "Enter": (13, "\r"),
@@ -124,7 +125,8 @@ class Page:
     def resize(self, width: int, height: int, *, phone: bool = False, scale: float = 1) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone}
         self.call("Emulation.setDeviceMetricsOverride", **size)
-        self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
+        if phone:
+            self.call("Emulation.setTouchEmulationEnabled", enabled=True)
 
     def show_dark(self, *, dark: bool) -> None:
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -159,7 +161,9 @@ class Page:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             try:
-                value = self.evaluate(f"((one) => one instanceof Node || one)({condition})")
+                value = self.evaluate(
+                    f"Promise.resolve({condition}).then((one) => one instanceof Node || one)"
+                )
             except RuntimeError:
                 value = None  # the page is being loaded, or has not got that far
             if value:
@@ -183,23 +187,34 @@ class Page:
         return f"{matching}.at(-1)"
 
     def place(self, element: str) -> tuple[float, float]:
-        """The middle of an element, once it is there and stands still in sight."""
-        seen = f"""(() => {{
+        """The middle of an element, once it is in sight and has stood still for some frames."""
+        seen = f"""(async () => {{
           const element = {element};
           if (!element) return null;
           element.scrollIntoView({{ block: "nearest", behavior: "instant" }});
-          const {{ x, y, width, height }} = element.getBoundingClientRect();
-          return width && height ? [x + width / 2, y + height / 2] : null;
+          const middle = () => {{
+            const {{ x, y, width, height }} = element.getBoundingClientRect();
+            return [x + width / 2, y + height / 2, width && height && element.isConnected];
+          }};
+          const before = middle();
+          for (let n = 0; n < {STILL_FRAMES}; n += 1) {{
+            await new Promise((resolve) => requestAnimationFrame(resolve));
+          }}
+          const [x, y, isSeen] = middle();
+          return isSeen && x === before[0] && y === before[1] ? [x, y] : null;
         }})()"""
-        before = self.wait(seen)
-        deadline = time.monotonic() + WAIT_S
-        while (now := self.wait(seen)) != before and time.monotonic() < deadline:
-            before = now
-        return now[0], now[1]
+        x, y = self.wait(seen)
+        return x, y
 
     def hover(self, selector: str, text: str | None = None) -> None:
-        x, y = self.place(self.element(selector, text))
+        self.move_to(*self.place(self.element(selector, text)))
+
+    def move_to(self, x: float, y: float) -> None:
+        """Move the pointer; the page has taken notice when this returns (it does so by frames)."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def click(self, selector: str, text: str | None = None) -> None:
         x, y = self.place(self.element(selector, text))
@@ -207,7 +222,7 @@ class Page:
 
     def click_at(self, x: float, y: float) -> None:
         at: dict[str, Any] = {"x": x, "y": y, "button": "left", "clickCount": 1}
-        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.move_to(x, y)
         self.call("Input.dispatchMouseEvent", type="mousePressed", **at)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
 

@@ -72,6 +72,6 @@ class Person:
               edited: one.querySelector('.edited') !== null,
               reactions: [...one.querySelectorAll('.reaction')].map((part) =>
                 part.firstChild.textContent + part.childNodes[2].textContent),
-              pending: one.querySelector('.pending, .refused')?.textContent ?? null,
+              pending: one.matches('.unsent') || one.querySelector('.pending, .refused') !== null,
             }))"""
         )

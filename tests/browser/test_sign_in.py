@@ -60,7 +60,7 @@ def test_a_token_that_runs_out_is_asked_for_again_and_nothing_is_lost(
     ana.wait_says("hello")
     ana.wait_connected()
     ana.say("and on it goes")
-    ana.page.wait("document.querySelector('.pending') === null")
+    ana.page.wait("document.querySelector('.pending, .unsent') === null")
 
 
 def test_a_token_in_the_address_is_offered_and_taken_out_of_it(

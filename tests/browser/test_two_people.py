@@ -122,13 +122,13 @@ def test_both_end_equal_after_the_server_was_killed_and_one_was_offline(sign_in:
         for n in range(3):
             ben.say(f"while it was away {n}")
         assert len(ana.seen()) == 4
-        ben.page.wait("document.querySelector('.pending') === null", timeout_s=90)
+        ben.page.wait("document.querySelector('.pending, .unsent') === null", timeout_s=90)
         ana.page.go_offline(offline=False)
         for person in (ana, ben):
             for n in range(3):
                 person.wait_says(f"from the train {n}", timeout_s=90)
                 person.wait_says(f"while it was away {n}", timeout_s=90)
-            person.page.wait("document.querySelector('.pending') === null", timeout_s=90)
+            person.page.wait("document.querySelector('.pending, .unsent') === null", timeout_s=90)
         assert seen_alike(ana, ben)
         kept = [(m["message_id"], m["content"]) for m in room.messages()]
         assert [(m["id"], m["text"]) for m in ana.seen()] == kept

@@ -13,8 +13,10 @@ from roomlog_contract.fold import Fold, MessageErased, MessageState
 from roomlog_contract.resources import MessageResponse
 from roomlog_contract.types import MessageType
 from tests.integration.projector.driving import empty, project
-from tests.integration.projector.memory_log import log_of
-from tests.projections.event_streams import ROOMS, USERS, steps, stream
+from tests.integration.projector.memory_log import MemoryLog, fact_bytes, log_of
+from tests.projections.event_streams import ROOMS, USERS, an_id, steps, stream
+
+ROOM = ROOMS[0]
 
 FEW = settings(
     max_examples=25,
@@ -63,6 +65,45 @@ async def test_the_past_is_what_the_fold_of_the_events_up_to_there_says(database
                     then = await reads.message(message.message_id, as_of=as_of)
                     known = {m.message_id: m for m in naive(of_room, as_of)}
                     assert then == known.get(message.message_id)
+
+
+async def test_each_event_counts_from_its_own_sequence_on(database):
+    log = MemoryLog()
+    log.put(ROOM, fact_bytes(ROOM, an_id(0, 1), "room.created", name="payments"))
+    said = {"content": "said", "message_type": "text"}
+    log.put(ROOM, fact_bytes(ROOM, an_id(0, 2), "message.sent", **said))
+    for n, (kind, body) in enumerate(
+        [
+            ("reaction.added", {"emoji": "👍"}),
+            ("message.edited", {"content": "edited"}),
+            ("reaction.removed", {"emoji": "👍"}),
+            ("reaction.added", {"emoji": "👍"}),
+            ("message.deleted", {}),
+            ("reaction.removed", {"emoji": "🎉"}),
+        ],
+        3,
+    ):
+        log.put(ROOM, fact_bytes(ROOM, an_id(0, n), kind, about=an_id(0, 2), **body))
+    await project(log, database)
+    async with open_pool(database, size=1) as pool:
+        reads = PostgresReadModel(pool)
+        shown = []
+        for as_of in range(1, 9):
+            then = await reads.message(an_id(0, 2), as_of=as_of)
+            for after in (None, 0):
+                page = await reads.messages(MessageQuery(ROOM, 9, after=after, as_of=as_of))
+                assert page == ([] if then is None else [then])
+            shown.append(then and (then.content, then.version, len(then.reactions)))
+    assert shown == [
+        None,
+        ("said", 2, 0),
+        ("said", 2, 1),
+        ("edited", 4, 1),
+        ("edited", 4, 0),
+        ("edited", 4, 1),
+        ("", 7, 1),
+        ("", 7, 1),
+    ]
 
 
 @FEW

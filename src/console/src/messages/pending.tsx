@@ -1,3 +1,4 @@
+import { useEffect, useState } from "react";
 import type { PendingItem, RoomMessage } from "roomlog-js";
 import { useRoomView } from "../room-context";
 
@@ -50,9 +51,23 @@ function Item(props: { readonly item: PendingItem }): React.ReactNode {
     return null;
   }
   return (
-    <p className="pending">
-      <span className="clock" aria-hidden="true" />
-      {status === "held" ? `Waiting: ${error?.detail ?? "refused for now"}` : BEING[command.type]}
-    </p>
+    <Late>
+      <p className="pending">
+        <span className="clock" aria-hidden="true" />
+        {status === "held" ? `Waiting: ${error?.detail ?? "refused for now"}` : BEING[command.type]}
+      </p>
+    </Late>
   );
+}
+
+const LATE_MS = 500;
+
+/** What is there only if it takes a while: most commands are done before anybody could read it. */
+function Late(props: { readonly children: React.ReactNode }): React.ReactNode {
+  const [isLate, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), LATE_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return isLate ? props.children : null;
 }
