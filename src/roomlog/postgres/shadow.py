@@ -168,9 +168,21 @@ class Shadow:
 
     async def _remove_schemas(self) -> None:
         # Whoever holds the lock is alone: what has these names is a crashed run's, or done with.
-        for name in SHADOWS:
-            await self._connection.execute(f"DROP SCHEMA IF EXISTS {LIVE_SCHEMA}_{name} CASCADE")
-        await self._connection.execute(f"DROP SCHEMA IF EXISTS {REPLACED_SCHEMA} CASCADE")
+        for schema in (*(f"{LIVE_SCHEMA}_{name}" for name in SHADOWS), REPLACED_SCHEMA):
+            await self._drop_schema(schema)
+
+    async def _drop_schema(self, schema: str) -> None:
+        # A read that waited through the swap may still be taking the replaced tables, one by one,
+        # while they are dropped one by one: PostgreSQL ends the dropping, and the read is soon over.
+        for attempt in range(1, _SWAP_ATTEMPTS_MAX + 1):
+            try:
+                await self._connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            except asyncpg.DeadlockDetectedError:
+                if attempt == _SWAP_ATTEMPTS_MAX:
+                    raise
+                await asyncio.sleep(_SWAP_PAUSE_S)
+            else:
+                return
 
 
 async def _close(connection: Connection) -> None:
