@@ -4,6 +4,7 @@ The log's ports speak bytes: what an event says is the contract's business, wher
 the log's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -133,6 +134,13 @@ class EventLog(Protocol):
 
     def partition_of(self, room_id: str) -> int:
         """crc32(room_id) % partitions."""
+        ...
+
+    def begin_append(
+        self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
+    ) -> asyncio.Future[list[Appended]]:
+        """Take in an append, behind those before it; the future is what `append` returns or
+        raises. Where not even that is possible it raises at once, and nothing was appended."""
         ...
 
     async def append(

@@ -94,6 +94,41 @@ def span(
     return _started(name, attributes, root=root)
 
 
+class OpenSpan:
+    """A span around what does not end where it began. `end` must follow; without tracing nothing
+    happens."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: Any = None) -> None:
+        self._span = span
+
+    def entered(self) -> AbstractContextManager[object]:
+        """What is done in the block belongs to the span, which goes on after it."""
+        if self._span is None:
+            return _NOTHING
+        from opentelemetry.trace import use_span  # noqa: PLC0415 - an extra
+
+        return use_span(self._span, end_on_exit=False)
+
+    def end(self) -> None:
+        """It ends now."""
+        if self._span is not None:
+            self._span.end()
+
+
+_NO_SPAN = OpenSpan()
+
+
+def open_span(
+    name: str, attributes: Mapping[str, str] | None = None, *, root: bool = False
+) -> OpenSpan:
+    """Begin a span as `span` does, which the caller ends."""
+    if _Tracing.tracer is None:
+        return _NO_SPAN
+    return OpenSpan(_Tracing.tracer.start_span(name, **_beginning(attributes, root=root)))
+
+
 def set_up_tracing(endpoint: str | None, *, service: str) -> None:
     """Send spans to an OTLP/HTTP collector at `endpoint` (http://HOST:4318) from now on.
 
@@ -130,6 +165,10 @@ def shut_down_tracing() -> None:
 def _started(
     name: str, attributes: Mapping[str, str] | None, *, root: bool
 ) -> AbstractContextManager[object]:
+    return _Tracing.tracer.start_as_current_span(name, **_beginning(attributes, root=root))
+
+
+def _beginning(attributes: Mapping[str, str] | None, *, root: bool) -> dict[str, Any]:
     from opentelemetry.propagate import extract  # noqa: PLC0415 - an extra
     from opentelemetry.trace import SpanKind  # noqa: PLC0415 - same
 
@@ -143,9 +182,7 @@ def _started(
                 carrier["tracestate"] = context.tracestate
         parent = extract(carrier)
     kind = SpanKind.SERVER if root else SpanKind.INTERNAL
-    return _Tracing.tracer.start_as_current_span(
-        name, context=parent, kind=kind, attributes=dict(attributes or {})
-    )
+    return {"context": parent, "kind": kind, "attributes": dict(attributes or {})}
 
 
 def _span_headers() -> Headers:

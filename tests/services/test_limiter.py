@@ -81,8 +81,9 @@ async def test_messages_and_changes_are_counted_apart_and_the_room_counts_both()
     node = await _node(user_messages_per_second=2, room_messages_per_second=3)
 
     assert [_send(node) for _ in range(3)] == [True, True, False]
-    grant = node.admit(Limited.CHANGES, ANN, ROOM, REACTION, None)
-    assert [(q.name, q.units, q.remaining) for q in grant.quotas] == [
+    node.admit(Limited.CHANGES, ANN, ROOM, REACTION, None)
+    left = node.left(Limited.CHANGES, ANN, ROOM)
+    assert [(q.name, q.units, q.remaining) for q in left] == [
         ("changes", 2, 1),
         ("room", 3, 0),
     ]
@@ -109,7 +110,7 @@ async def test_without_limits_nothing_is_counted_or_told():
     for _ in range(1000):
         assert _send(node)
         node.admit_connection("ann@example.org")
-    assert node.admit(Limited.CHANGES, ANN, ROOM, REACTION, None).quotas == ()
+    assert node.left(Limited.CHANGES, ANN, ROOM) == ()
 
 
 async def test_what_came_to_nothing_is_not_charged():

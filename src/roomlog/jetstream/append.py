@@ -11,12 +11,10 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
-from roomlog import metrics
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
 from roomlog.jetstream.wire import WRONG_LAST_SEQUENCE, ApiError
@@ -79,20 +77,20 @@ class Committer:
         self._under_way: list[Entry] = []
         self._timer: asyncio.TimerHandle | None = None
         self._exchange: Exchange | None = None
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
-    async def append(
+    def begin(
         self, room_id: str, subject: str, events: Sequence[NewEvent], *, first: bool
-    ) -> list[Appended]:
-        """See EventLog.append. `subject` is the one to publish to."""
+    ) -> asyncio.Future[list[Appended]]:
+        """See EventLog.begin_append. `subject` is the one to publish to."""
         if not 0 < len(events) <= EVENTS_PER_APPEND_MAX:
             raise ValueError(f"an append takes 1 to {EVENTS_PER_APPEND_MAX} events")
         if any(len(event.data) > EVENT_BYTES_MAX for event in events):
             raise ValueError(f"an event has at most {EVENT_BYTES_MAX} bytes")
         if self._task.done():
             raise LogUnavailableError("the log is closed")
-        loop = asyncio.get_running_loop()
-        asked_at_s = time.perf_counter()
+        loop = self._loop
         deadline = loop.time() + self._timeout_s
         entry = Entry(
             room_id, subject, events, loop.create_future(), first=first, deadline=deadline
@@ -108,13 +106,7 @@ class Committer:
         self._work.set()
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
-        try:
-            appended = await entry.future
-        except LogUnavailableError:
-            metrics.APPEND_FAILURES.inc()
-            raise
-        metrics.APPEND_SECONDS.observe(time.perf_counter() - asked_at_s)
-        return appended
+        return entry.future
 
     def fail_all(self, detail: str) -> None:
         """Give up everything waiting and under way, because the log is another one now."""

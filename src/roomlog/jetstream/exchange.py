@@ -5,12 +5,13 @@ An atomic batch's messages name it and their place in it, its last one commits i
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Sequence
 
 from roomlog import metrics
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.wire import PubAck, decode_ack, pub
-from roomlog.ports import Appended, NewEvent
+from roomlog.ports import Appended, LogUnavailableError, NewEvent
 
 
 class Entry:
@@ -20,6 +21,7 @@ class Entry:
     """
 
     __slots__ = (
+        "asked_at_s",
         "deadline",
         "events",
         "first",
@@ -50,6 +52,7 @@ class Entry:
         self.size_bytes = sum(len(event.data) for event in events)
         self.sent = False
         self.uncertain = False
+        self.asked_at_s = time.perf_counter()
 
     @property
     def settled(self) -> bool:
@@ -60,11 +63,14 @@ class Entry:
         """Answer the caller, unless its deadline came before."""
         if not self.future.done():
             self.future.set_result(result)
+            metrics.APPEND_SECONDS.observe(time.perf_counter() - self.asked_at_s)
 
     def fail(self, error: Exception) -> None:
         """Answer the caller with an error, unless its deadline came before."""
         if not self.future.done():
             self.future.set_exception(error)
+            if isinstance(error, LogUnavailableError):
+                metrics.APPEND_FAILURES.inc()
 
 
 class Unit:

@@ -113,16 +113,22 @@ class JetStreamLog:
         """See EventLog.partition_of."""
         return subjects.partition_of(room_id, self._partitions)
 
-    async def append(
+    def begin_append(
         self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
-    ) -> list[Appended]:
-        """See EventLog.append.
+    ) -> asyncio.Future[list[Appended]]:
+        """See EventLog.begin_append.
 
         After a lost connection `duplicate` may be true for what this very append put there.
         """
         committer = self._committers[self.partition_of(room_id)]
         subject = subjects.append_subject(room_id, self._partitions)
-        return await committer.append(room_id, subject, events, first=first)
+        return committer.begin(room_id, subject, events, first=first)
+
+    async def append(
+        self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
+    ) -> list[Appended]:
+        """See EventLog.append."""
+        return await self.begin_append(room_id, events, first=first)
 
     def read(
         self, room_id: str, *, after: int, up_to: int | None = None

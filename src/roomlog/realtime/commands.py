@@ -1,17 +1,34 @@
 """What clients ask for by WebSocket, carried out: each by its service, told by an `ack`."""
 
+import asyncio
+from typing import NamedTuple
+
 from roomlog import metrics, tracing
 from roomlog.core.policy import Actor
-from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
+from roomlog.ports import Appended, DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.effects import Effect
 from roomlog.services.message_service import MessageService
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.writer import Appending, Receipt
 from roomlog_contract import frames as fr
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.resources import MessageCreate, MessageDelete, MessageEdit
 
 Write = fr.Send | fr.Edit | fr.Delete | fr.React | fr.Unreact
 _RETRY_AFTER_S = 1.0
+
+
+class Sending(NamedTuple):
+    """A message whose append is under way."""
+
+    asked: fr.Send
+    begun: Appending
+    span: tracing.OpenSpan
+
+    @property
+    def appended(self) -> asyncio.Future[list[Appended]]:
+        """Done once it is known what became of the append."""
+        return self.begun.appended
 
 
 class Commands:
@@ -21,6 +38,26 @@ class Commands:
         self._messages = messages
         self._reactions = reactions
 
+    def begin_send(self, actor: Actor, room_id: str, asked: fr.Send) -> Sending | None:
+        """Begin to send, where that takes asking nobody; None, and nothing has happened, where it
+        takes `write`. Once its `appended` is done, `sent` says what became of it."""
+        span = tracing.open_span("websocket send", root=True)
+        with span.entered():
+            begun = self._messages.begin_message(
+                actor, room_id, _message(asked), asked.idempotency_key
+            )
+        return None if begun is None else Sending(asked, begun, span)
+
+    def sent(self, sending: Sending) -> fr.Ack | None:
+        """The `ack` of a message whose append is done; None where `conclude` must tell."""
+        sending.span.end()
+        receipt = self._messages.message_sent(sending.begun)
+        return None if receipt is None else _ack(sending.asked, receipt)
+
+    async def conclude(self, sending: Sending) -> fr.Ack:
+        """The `ack` of a message that was begun, once it is known to be fsynced."""
+        return _ack(sending.asked, await self._messages.conclude_message(sending.begun))
+
     async def write(self, actor: Actor, room_id: str, asked: Write) -> fr.Ack:
         """Carry it out in the room; the `ack` to answer with, once it is fsynced."""
         with tracing.span(f"websocket {type(asked).__name__.lower()}", root=True):
@@ -28,20 +65,10 @@ class Commands:
 
     async def _write(self, actor: Actor, room_id: str, asked: Write) -> fr.Ack:
         if isinstance(asked, fr.Send):
-            command = MessageCreate(
-                asked.content, asked.message_type, asked.metadata, asked.reply_to
-            )
             receipt = await self._messages.create_message(
-                actor, room_id, command, asked.idempotency_key
+                actor, room_id, _message(asked), asked.idempotency_key
             )
-            return fr.Ack(
-                ref=asked.ref,
-                room_id=receipt.room_id,
-                sequence=receipt.sequence,
-                message_id=receipt.message_id,
-                at=receipt.at,
-                duplicate=receipt.repeated,
-            )
+            return _ack(asked, receipt)
         effect = await self._change(actor, room_id, asked)
         return fr.Ack(
             ref=asked.ref,
@@ -83,6 +110,21 @@ class Commands:
                 return await self._reactions.remove_reaction(
                     actor, message_id, asked.emoji, key=key, room_id=room_id
                 )
+
+
+def _message(asked: fr.Send) -> MessageCreate:
+    return MessageCreate(asked.content, asked.message_type, asked.metadata, asked.reply_to)
+
+
+def _ack(asked: fr.Send, receipt: Receipt) -> fr.Ack:
+    return fr.Ack(
+        ref=asked.ref,
+        room_id=receipt.room_id,
+        sequence=receipt.sequence,
+        message_id=receipt.message_id,
+        at=receipt.at,
+        duplicate=receipt.repeated,
+    )
 
 
 def refusal_of(error: Exception) -> RefusedError | None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
-from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
+from roomlog.realtime.answers import Answer, OrderedAnswers
+from roomlog.realtime.commands import Commands, Sending, Write, error_frame, refusal_of
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
 from roomlog.realtime.lanes import Lanes, Work
@@ -58,6 +60,7 @@ class Connection:
             bytes_max=parts.outbox_bytes,
             on_overflow=self._too_slow,
         )
+        self._answers = OrderedAnswers(self.outbox.push)
         self._closed = False
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
         self._seen_marks = SeenMarks(self._mark_read)
@@ -257,39 +260,75 @@ class Connection:
     async def _answered(self, work: Work, ref: str | None, room_id: str | None = None) -> None:
         try:
             await work()
-        except Exception as error:
-            self._parts.denials.record(error, "websocket")
-            refusal = refusal_of(error)
-            if refusal is None:
-                _logger.exception("a command failed")
-                self.close(CloseCode.INTERNAL_ERROR)
-            else:
-                self._say(error_frame(refusal, ref, room_id))
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
+            if (line := self._failed(error, ref, room_id)) is not None:
+                self.outbox.push(line)
+
+    def _failed(self, error: Exception, ref: str | None, room_id: str | None) -> bytes | None:
+        """What to say of a command that failed. What is no refusal ends the connection."""
+        self._parts.denials.record(error, "websocket")
+        refusal = refusal_of(error)
+        if refusal is not None:
+            return encode(error_frame(refusal, ref, room_id))
+        _logger.error("a command failed", exc_info=error)
+        self.close(CloseCode.INTERNAL_ERROR)
+        return None
+
+    # Sends are appended in the order in which they came, and answered in that order. Most reach
+    # the log at once; any other looks something up before, and those after it wait for that.
 
     def _start_send(self, frame: fr.Send, room_id: str) -> None:
-        # Sends are appended in the order in which they came. Most reach the log in their first
-        # step; any other looks something up before, and those after it wait for that.
-        at_once = room_id in self.subscriptions and self._parts.messages.sends_at_once(
-            self.actor, frame.idempotency_key
-        )
-        before = self._lanes.latest("send")
-        self._start(
-            lambda: self._send(frame, room_id, before),
-            frame.ref,
-            room_id,
-            "send",
-            holds=not at_once,
-        )
-
-    async def _send(self, frame: fr.Send, room_id: str, before: asyncio.Task[None] | None) -> None:
-        # Acks come in the order of the sends, also where one had to be looked up in the log.
+        answer = self._answers.expect()
+        begun = None
         try:
-            ack = await self._commands.write(self.actor, room_id, frame)
-        finally:
-            if before is not None and not before.done():
-                await asyncio.wait([before])
-        self._say(ack)
+            if not self._lanes.is_held("send"):
+                begun = self._commands.begin_send(self.actor, room_id, frame)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
+            self._answers.give(answer, self._failed(error, frame.ref, room_id))
+            return
+        if begun is None:
+            self._lanes.start(
+                lambda: self._send(
+                    lambda: self._commands.write(self.actor, room_id, frame), frame, room_id, answer
+                ),
+                "send",
+                holds=True,
+            )
+            return
+        self._lanes.enter()
+        begun.appended.add_done_callback(lambda _: self._sent(begun, room_id, answer))
+
+    def _sent(self, sending: Sending, room_id: str, answer: Answer) -> None:
+        self._lanes.leave()
+        frame = sending.asked
+        try:
+            ack = self._commands.sent(sending)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
+            self._answers.give(answer, self._failed(error, frame.ref, room_id))
+            return
+        if ack is None:
+            self._lanes.start(
+                lambda: self._send(
+                    lambda: self._commands.conclude(sending), frame, room_id, answer
+                ),
+                "earlier",
+                holds=False,
+            )
+            return
+        self._answers.give(answer, encode(ack))
         self._presence.stopped(room_id, self.actor.user_id)
+
+    async def _send(
+        self, work: Callable[[], Awaitable[fr.Ack]], frame: fr.Send, room_id: str, answer: Answer
+    ) -> None:
+        line = None
+        try:
+            line = encode(await work())
+            self._presence.stopped(room_id, self.actor.user_id)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
+            line = self._failed(error, frame.ref, room_id)
+        finally:
+            self._answers.give(answer, line)
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))

@@ -17,25 +17,33 @@ class Lanes:
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] = set()
         self._holding: dict[str, asyncio.Task[None]] = {}
-        self._latest: dict[str, asyncio.Task[None]] = {}
+        self._outside = 0
         self._slot: asyncio.Future[None] | None = None
 
     async def slot(self) -> None:
         """Return when `start` may be called."""
-        while len(self._tasks) >= self._limit:
+        while len(self._tasks) + self._outside >= self._limit:
             self._slot = asyncio.get_running_loop().create_future()
             await self._slot
 
-    def latest(self, lane: str) -> asyncio.Task[None] | None:
-        """What was begun last in the lane, where that is under way."""
-        return self._latest.get(lane)
+    def is_held(self, lane: str) -> bool:
+        """Whether work of the lane must wait now."""
+        return lane in self._holding
+
+    def enter(self) -> None:
+        """Count work that goes on without a task; `leave` must follow."""
+        self._outside += 1
+
+    def leave(self) -> None:
+        """That work is done."""
+        self._outside -= 1
+        self._free_slot()
 
     def start(self, work: Work, lane: str, *, holds: bool) -> None:
         """Begin the work, after what holds the lane."""
         before = self._holding.get(lane)
         task = asyncio.create_task(self._run(work, before))
         self._tasks.add(task)
-        self._latest[lane] = task
         # What waits has not begun, so that what comes after must wait for it in turn.
         if holds or before is not None:
             self._holding[lane] = task
@@ -51,12 +59,13 @@ class Lanes:
         self._tasks.discard(task)
         if self._holding.get(lane) is task:
             del self._holding[lane]
-        if self._latest.get(lane) is task:
-            del self._latest[lane]
-        if self._slot is not None and not self._slot.done():
-            self._slot.set_result(None)
+        self._free_slot()
         if not task.cancelled():
             task.result()
+
+    def _free_slot(self) -> None:
+        if self._slot is not None and not self._slot.done():
+            self._slot.set_result(None)
 
     async def settle(self, timeout_s: float) -> None:
         """Wait for what is under way; cancel what takes longer."""

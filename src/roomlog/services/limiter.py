@@ -8,8 +8,9 @@ they hear of it, a bucketful each at most, and over time the rate holds for all 
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 import msgspec
@@ -84,8 +85,9 @@ class Grant:
     """A write that was let through. Say `done` when it is in the log (or may be), `undo` when
     nothing came to be. Neither does anything a second time."""
 
-    def __init__(self, limiter: "Limiter", use: _Use | None, quotas: tuple[Quota, ...]) -> None:
-        self.quotas = quotas
+    __slots__ = ("_limiter", "_use")
+
+    def __init__(self, limiter: "Limiter", use: _Use | None) -> None:
         self._limiter = limiter
         self._use = use
 
@@ -110,12 +112,12 @@ class Limiter:
         rates: Rates,
         clock: Clock,
         signals: Signals | None = None,
-        monotonic: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Without `signals` the node is alone. `monotonic` gives seconds."""
         self._clock = clock
         self._signals = signals
-        self._monotonic = monotonic
+        self._now_s = monotonic
         self._node = identity.new_id()
         user = Rate.per_second(rates.user_messages_per_second)
         self._user = {
@@ -147,10 +149,10 @@ class Limiter:
         the past. Raises LimitedError and RefusedError `spam`.
         """
         if not self._writes_limited:
-            return Grant(self, None, ())
+            return Grant(self, None)
         now_s, user, room_id = self._now_s(), actor.user_id, room.room_id
         if event_id is not None and event_id in self._recent_ids:
-            return Grant(self, None, self._quotas(kind, user, room_id, now_s))
+            return Grant(self, None)
         buckets = self._user[kind]
         if buckets is not None and (wait_s := buckets.wait_s(user, now_s)):
             rate = f"{buckets.rate.per_s:g} {_WORDS[kind]} a second"
@@ -165,7 +167,7 @@ class Limiter:
             self._spam.judge(user, room_id, what, now_s, newcomer=newcomer)
         use = _Use(kind, user, room_id, event_id or "", what)
         self._charge(use, now_s)
-        return Grant(self, use, self._quotas(kind, user, room_id, now_s))
+        return Grant(self, use)
 
     def left(self, kind: Limited, actor: Actor, room: RoomState) -> tuple[Quota, ...]:
         """What is left of the limits that a write falls under, without charging anything."""
@@ -201,14 +203,12 @@ class Limiter:
             self._spam.take_back(use.user, use.room_id, use.said)
         self._recent_ids.pop(use.event_id, None)
 
-    def _now_s(self) -> float:
-        return self._monotonic() if self._monotonic else asyncio.get_running_loop().time()
-
-    def _buckets(self, use: _Use) -> list[tuple[TokenBuckets, str]]:
-        if use.kind is Limited.CONNECTS:
-            return [] if self._connects is None else [(self._connects, use.user)]
-        both = ((self._user[use.kind], use.user), (self._room, use.room_id))
-        return [(buckets, key) for buckets, key in both if buckets is not None]
+    def _buckets(self, use: _Use) -> Iterator[tuple[TokenBuckets, str]]:
+        mine = self._connects if use.kind is Limited.CONNECTS else self._user[use.kind]
+        if mine is not None:
+            yield mine, use.user
+        if self._room is not None and use.room_id:
+            yield self._room, use.room_id
 
     def _charge(self, use: _Use, now_s: float) -> None:
         for buckets, key in self._buckets(use):

@@ -19,7 +19,7 @@ from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
-from roomlog.services.writer import Command, Receipt, Writer
+from roomlog.services.writer import Appending, Command, Receipt, Writer
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import Fold, MessageState
@@ -79,26 +79,61 @@ class MessageService:
         self._limits = limits
         self._notices = notices
 
-    def sends_at_once(self, actor: Actor, key: str | None) -> bool:
-        """Whether a message under this key, to a room that is open, is appended in the first step
-        of `create_message`."""
-        return self._writer.appends_at_once(actor, key)
+    def begin_message(
+        self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
+    ) -> Appending | None:
+        """Begin to send a message, where that takes asking nobody; else None, and nothing has
+        happened: `create_message` does and says what is right.
+
+        Once its `appended` is done, `message_sent` says what became of it.
+        """
+        room = self._rooms.followed(room_id)
+        if room is None:
+            return None
+        return self._writer.begin_at_once(
+            self._sending(room, actor, command, key),
+            lambda: [decide.send(room.state, actor, command, self._limits)],
+        )
+
+    def message_sent(self, begun: Appending) -> Receipt | None:
+        """What became of a message whose append is done; None where only the log can tell, which
+        `conclude_message` asks."""
+        receipt = self._writer.receipt_of(begun)
+        if receipt is not None:
+            self._tell_mentioned(begun.command, receipt)
+        return receipt
+
+    async def conclude_message(self, begun: Appending) -> Receipt:
+        """What became of a message that was begun, as soon as it is known."""
+        receipt = await self._writer.conclude(begun)
+        self._tell_mentioned(begun.command, receipt)
+        return receipt
 
     async def create_message(
         self, actor: Actor, room_id: str, command: rs.MessageCreate, key: str | None
     ) -> Receipt:
         """Send a message. When this returns, it is fsynced in the log."""
         room = await self._rooms.open(room_id)
-        limited = (Limited.MESSAGES, room.state)
-        asked = Command(room_id, actor, key, ("send", command), limited=limited)
+        asked = self._sending(room, actor, command, key)
         receipt = await self._writer.write(
             asked,
             lambda: [decide.send(room.state, actor, command, self._limits)],
             refresh=room.refresh,
         )
         assert receipt is not None
-        self._notices.mentioned(room.state, actor, receipt)
+        self._tell_mentioned(asked, receipt)
         return receipt
+
+    @staticmethod
+    def _sending(
+        room: LiveRoom, actor: Actor, command: rs.MessageCreate, key: str | None
+    ) -> Command:
+        limited = (Limited.MESSAGES, room.state)
+        return Command(room.room_id, actor, key, ("send", command), limited=limited)
+
+    def _tell_mentioned(self, asked: Command, receipt: Receipt) -> None:
+        assert asked.limited is not None
+        self._notices.mentioned(asked.limited[1], asked.actor, receipt)
 
     async def sent_answer(self, receipt: Receipt) -> tuple[rs.MessageResponse, bool]:
         """The message as its sending made it, and whether the tables have it by now."""

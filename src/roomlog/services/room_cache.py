@@ -166,6 +166,10 @@ class RoomCache:
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._cleared = 0
 
+    def followed(self, room_id: str) -> LiveRoom | None:
+        """The room, if this node follows it already."""
+        return self._rooms.get(room_id)
+
     async def open(self, room_id: str) -> LiveRoom:
         """The room, followed and up to date with the log as of now or a little before.
 

@@ -5,9 +5,12 @@ within its duplicate window; an older one is found by `used_ids`; a digest of th
 event's body tells a repetition from another request under the same key.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
@@ -19,6 +22,7 @@ from roomlog.core.policy import Actor
 from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import (
     EVENT_BYTES_MAX,
+    Appended,
     Clock,
     EventLog,
     LogUnavailableError,
@@ -95,10 +99,6 @@ class Writer:
         self._keys = keys
         self._clock = clock
 
-    def appends_at_once(self, actor: Actor, key: str | None) -> bool:
-        """Whether a write under this key asks nobody before it appends."""
-        return key is None or self._keys.is_fresh(actor.user_id, key, self._clock.now())
-
     async def write(
         self, command: Command, decide: Decide, *, refresh: Refresh | None = None
     ) -> Receipt | None:
@@ -113,26 +113,39 @@ class Writer:
         whether the outcome is unknown), and DatabaseUnavailableError where a key needs the tables.
         """
         receipt = await self._decide_and_append(command, decide, refresh)
-        quotas = () if receipt is None or receipt.quotas else self.left(command)
-        return msgspec.structs.replace(receipt, quotas=quotas) if receipt and quotas else receipt
+        if receipt is None or not (quotas := self.left(command)):
+            return receipt
+        return msgspec.structs.replace(receipt, quotas=quotas)
 
     def left(self, command: Command) -> tuple[Quota, ...]:
-        """What is left of the limits that a command falls under, while it is not charged."""
+        """What is left of the limits that a command falls under, charged or not."""
         if command.limited is None:
             return ()
         kind, room = command.limited
         return self._limiter.left(kind, command.actor, room)
 
+    def begin_at_once(self, command: Command, decide: Decide) -> "Appending | None":
+        """Decide and begin to append, if that takes asking nobody and nothing is refused; else
+        None, and nothing has happened: `write` does and says what is right.
+
+        What was begun is concluded as with `begin`, whose errors it raises.
+        """
+        key, now = command.key, self._clock.now()
+        if key is not None and not self._keys.is_fresh(command.actor.user_id, key, now):
+            return None
+        try:
+            event_id, digest = _identify(command)
+            facts = decide()
+        except RefusedError:
+            return None
+        return self.begin(command, facts, event_id, digest, now) if facts else None
+
     async def _decide_and_append(
         self, command: Command, decide: Decide, refresh: Refresh | None
     ) -> Receipt | None:
         key, now = command.key, self._clock.now()
-        if key is None:
-            event_id, digest = identity.new_id(), None
-        else:
-            check_key(key)
-            event_id = identity.keyed_event_id(command.room_id, command.actor.user_id, key)
-            digest = identity.request_digest(command.request)
+        event_id, digest = _identify(command)
+        if key is not None:
             # Of a room's first event the log itself says at any time whether it was there.
             fresh = command.first or await self._keys.judge(command.actor.user_id, key, now)
             if not fresh:
@@ -152,66 +165,70 @@ class Writer:
             if key is None:
                 return None
             return await self._earlier(command.room_id, event_id, digest, up_to_now=True)
-        with tracing.span("append", {"roomlog.event": facts[0].type}):
-            return await self._append(command, facts, event_id, digest, identity.rfc3339(now))
+        return await self.conclude(self.begin(command, facts, event_id, digest, now))
 
-    async def _append(
+    def begin(
         self,
         command: Command,
         facts: Sequence[Fact],
         event_id: str,
         digest: str | None,
-        at: str,
-    ) -> Receipt:
-        if command.limited is None:
-            return await self._append_free(command, facts, event_id, digest, at)
-        kind, room = command.limited
-        known_id = None if command.key is None else event_id
-        grant = self._limiter.admit(kind, command.actor, room, facts[0], known_id)
-        return await _granted(grant, self._append_free(command, facts, event_id, digest, at))
+        now: datetime,
+    ) -> "Appending":
+        """Begin to append what was decided, behind all that was begun before.
 
-    async def _append_free(
-        self,
-        command: Command,
-        facts: Sequence[Fact],
-        event_id: str,
-        digest: str | None,
-        at: str,
-    ) -> Receipt:
-        ids = [event_id]
-        for n in range(1, len(facts)):
-            keyed = command.key is not None
-            ids.append(str(uuid5(UUID(event_id), str(n))) if keyed else identity.new_id())
-        actor, trace = command.actor.user_id, tracing.event_headers()
-        events = [
-            NewEvent(i, stamp(f, command.room_id, actor, at, identity.new_stamp(i, digest)), trace)
-            for i, f in zip(ids, facts, strict=True)
-        ]
-        if any(len(event.data) > EVENT_BYTES_MAX for event in events):
-            raise RefusedError(ErrorCode.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
-        try:
-            appended = await self._log.append(command.room_id, events, first=command.first)
-        except LogUnavailableError as error:
-            detail = error.detail
-            if error.outcome_unknown:
-                detail += "; whether it was appended is unknown: retry with the same key"
-            raise RefusedError(
-                ErrorCode.LOG_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S
-            ) from error
-        except RoomNotEmptyError as error:
-            raise RefusedError(
-                ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
-            ) from error
-        last = appended[-1].sequence
-        if appended[0].duplicate and digest is not None:
-            first = appended[0].sequence
-            earlier = await self._repetition(command.room_id, event_id, first, digest, last)
-            # Its salt tells this very event, which an attempt of the log's own put there before
-            # its connection was lost, from one of an earlier request.
-            if earlier.data != events[0].data:
-                return earlier
-        operations.record(command, facts, event_id, last)
-        return Receipt(command.room_id, event_id, last, at, events[0].data)
+        The caller has `conclude` tell how it ended, or `receipt_of` once it has. Raises
+        RefusedError `rate_limited`, `spam`, `too_large`, `log_unavailable`: then nothing is
+        appended.
+        """
+        grant = None
+        if command.limited is not None:
+            kind, room = command.limited
+            known_id = None if command.key is None else event_id
+            grant = self._limiter.admit(kind, command.actor, room, facts[0], known_id)
+        at = identity.rfc3339(now)
+        span = tracing.open_span("append", {"roomlog.event": facts[0].type})
+        with _Accounted(grant, span), span.entered():
+            events = _events(command, facts, event_id, digest, at)
+            appended = self._log.begin_append(command.room_id, events, first=command.first)
+        return Appending(command, facts, events[0], digest, at, grant, span, appended)
+
+    def receipt_of(self, begun: "Appending") -> Receipt | None:
+        """What became of an append that is done; None where only the log can tell, which
+        `conclude` asks. Raises as `write`."""
+        with _Accounted(begun.grant, begun.span):
+            appended = begun.appended.result()
+        if appended[0].duplicate and begun.digest is not None:
+            return None
+        return self._taken(begun, appended[-1].sequence)
+
+    async def conclude(self, begun: "Appending") -> Receipt:
+        """What became of an append, as soon as it is known. Raises as `write`."""
+        event, digest = begun.event, begun.digest
+        with _Accounted(begun.grant, begun.span):
+            appended = await begun.appended
+            last = appended[-1].sequence
+            earlier = None
+            if appended[0].duplicate and digest is not None:
+                earlier = await self._repetition(
+                    begun.command.room_id, event.event_id, appended[0].sequence, digest, last
+                )
+        # Its salt tells this very event, which an attempt of the log's own put there before its
+        # connection was lost, from one of an earlier request.
+        if earlier is None or earlier.data == event.data:
+            return self._taken(begun, last)
+        begun.span.end()
+        if begun.grant is not None:
+            begun.grant.undo()
+        return earlier
+
+    def _taken(self, begun: "Appending", last: int) -> Receipt:
+        command, event = begun.command, begun.event
+        begun.span.end()
+        if begun.grant is not None:
+            begun.grant.done()
+        operations.record(command, begun.facts, event.event_id, last)
+        return Receipt(command.room_id, event.event_id, last, begun.at, event.data)
 
     async def _earlier(
         self, room_id: str, event_id: str, digest: str | None, *, up_to_now: bool = False
@@ -237,25 +254,86 @@ class Writer:
         return Receipt(room_id, event_id, last, stored.at, logged.data, repeated=True)
 
 
-async def _granted(grant: Grant, appending: Coroutine[Any, Any, Receipt]) -> Receipt:
-    """Charge for what may be in the log, and for nothing else."""
-    try:
-        receipt = await appending
-    except RefusedError as error:
-        cause = error.__cause__
-        if isinstance(cause, LogUnavailableError) and cause.outcome_unknown:
-            grant.done()
-        else:
-            grant.undo()
-        raise
-    except BaseException:
-        grant.done()
-        raise
-    if receipt.repeated:
-        grant.undo()
-    else:
-        grant.done()
-    return msgspec.structs.replace(receipt, quotas=grant.quotas)
+class Appending(NamedTuple):
+    """An append under way: what was asked and decided, its first event, the log's answer."""
+
+    command: Command
+    facts: Sequence[Fact]
+    event: NewEvent
+    digest: str | None
+    at: str
+    grant: Grant | None
+    span: tracing.OpenSpan
+    appended: asyncio.Future[list[Appended]]
+
+
+def _identify(command: Command) -> tuple[str, str | None]:
+    """The id of the command's first event and its request's digest. Raises RefusedError."""
+    if command.key is None:
+        return identity.new_id(), None
+    check_key(command.key)
+    event_id = identity.keyed_event_id(command.room_id, command.actor.user_id, command.key)
+    return event_id, identity.request_digest(command.request)
+
+
+def _events(
+    command: Command, facts: Sequence[Fact], event_id: str, digest: str | None, at: str
+) -> list[NewEvent]:
+    ids = [event_id]
+    for n in range(1, len(facts)):
+        keyed = command.key is not None
+        ids.append(str(uuid5(UUID(event_id), str(n))) if keyed else identity.new_id())
+    room_id, actor, trace = command.room_id, command.actor.user_id, tracing.event_headers()
+    events = [
+        NewEvent(i, stamp(f, room_id, actor, at, identity.new_stamp(i, digest)), trace)
+        for i, f in zip(ids, facts, strict=True)
+    ]
+    if any(len(event.data) > EVENT_BYTES_MAX for event in events):
+        raise RefusedError(ErrorCode.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
+    return events
+
+
+class _Accounted:
+    """Around what appends: where it fails, it has ended, what may be in the log is charged for,
+    and nothing else; and the log's failures become refusals."""
+
+    __slots__ = ("_grant", "_span")
+
+    def __init__(self, grant: Grant | None, span: tracing.OpenSpan) -> None:
+        self._grant = grant
+        self._span = span
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        del kind, at
+        if error is None:
+            return
+        self._span.end()
+        unknown = isinstance(error, LogUnavailableError) and error.outcome_unknown
+        definite = isinstance(error, RefusedError | LogUnavailableError | RoomNotEmptyError)
+        if self._grant is not None:
+            if definite and not unknown:
+                self._grant.undo()
+            else:
+                self._grant.done()
+        if isinstance(error, LogUnavailableError):
+            detail = error.detail
+            if unknown:
+                detail += "; whether it was appended is unknown: retry with the same key"
+            raise RefusedError(
+                ErrorCode.LOG_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S
+            ) from error
+        if isinstance(error, RoomNotEmptyError):
+            raise RefusedError(
+                ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
+            ) from error
 
 
 async def _decided(decide: Decide, refresh: Refresh | None) -> Sequence[Fact]:

@@ -79,6 +79,11 @@ class MemoryLog:
     def partition_of(self, room_id: str) -> int:
         return 0
 
+    def begin_append(
+        self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
+    ) -> asyncio.Future[list[Appended]]:
+        return asyncio.ensure_future(self.append(room_id, events, first=first))
+
     async def append(
         self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
     ) -> list[Appended]:
