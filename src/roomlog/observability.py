@@ -6,6 +6,8 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, TextIO
 
 import msgspec
@@ -47,21 +49,35 @@ def _replacement(match: re.Match[str]) -> str:
     return _HIDDEN if match.lastgroup == "jwt" else kept + _HIDDEN
 
 
+class _Told(msgspec.Struct, frozen=True, gc=False):
+    """What `tell` was given, to become a line when lines are written."""
+
+    created: float
+    logger: str
+    message: str
+    fields: Mapping[str, object]
+
+
 class _JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, what `extra` gave, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "time": _rfc3339(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        line = _beginning(
+            record.created, record.levelname.lower(), record.name, record.getMessage()
+        )
         line |= log_fields()
         line |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return hide_tokens(msgspec.json.encode(line, enc_hook=str).decode())
+        return _encoded(line)
+
+
+def _beginning(created: float, level: str, logger: str, message: str) -> dict[str, object]:
+    return {"time": _rfc3339(created), "level": level, "logger": logger, "message": message}
+
+
+def _encoded(line: dict[str, object]) -> str:
+    return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 class _HumanLines(logging.Formatter):
@@ -80,7 +96,7 @@ class _HumanLines(logging.Formatter):
 
 class _Lines(logging.Handler):
     """Writes lines to a stream, many at once: a system call for each would cost a busy server
-    more than the line itself.
+    more than the line itself. No token leaves by it.
 
     Lines below WARNING wait for FLUSH_INTERVAL_S at most, or until LINES_WAITING_MAX wait;
     a warning is written at once, with what waits before it.
@@ -89,7 +105,7 @@ class _Lines(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._waiting: list[str] = []
+        self._waiting: list[str | _Told] = []
         self._due = threading.Event()
         self._ended = threading.Event()
         threading.Thread(target=self._write_waiting, name="log lines", daemon=True).start()
@@ -101,7 +117,18 @@ class _Lines(logging.Handler):
         except Exception:  # noqa: BLE001 - as logging's own handlers: a line must end nothing
             self.handleError(record)
             return
-        if record.levelno >= logging.WARNING or len(self._waiting) >= LINES_WAITING_MAX:
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        else:
+            self._flush_soon()
+
+    def take(self, told: _Told) -> None:
+        """Take what `tell` was given."""
+        self._waiting.append(told)
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if len(self._waiting) >= LINES_WAITING_MAX:
             self.flush()
         elif not self._due.is_set():
             self._due.set()
@@ -110,12 +137,13 @@ class _Lines(logging.Handler):
         """Write what waits."""
         with self.lock or contextlib.nullcontext():
             self._due.clear()
-            lines, self._waiting = self._waiting, []
-            if not lines:
+            waiting, self._waiting = self._waiting, []
+            if not waiting:
                 return
+            text = "\n".join(line if isinstance(line, str) else _line(line) for line in waiting)
             # Nobody can be told of a stream that is full or gone.
             with contextlib.suppress(OSError, ValueError):
-                self._stream.write("\n".join(lines) + "\n")
+                self._stream.write(hide_tokens(text) + "\n")
                 self._stream.flush()
 
     def close(self) -> None:
@@ -130,6 +158,31 @@ class _Lines(logging.Handler):
             self._due.wait()
             self._ended.wait(FLUSH_INTERVAL_S)
             self.flush()
+
+
+def _line(told: _Told) -> str:
+    return _encoded(_beginning(told.created, "info", told.logger, told.message) | dict(told.fields))
+
+
+class _Current:
+    """The handler that `set_up_logging` installed, where it writes JSON."""
+
+    lines: _Lines | None = None
+
+
+def tell(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:
+    """Log what happens very often, at INFO: as `logger.info(message, extra=fields)` does, at a
+    quarter of the cost. `fields` must not be changed afterwards.
+
+    Filters and further handlers of the logger or of those above it do not see it while lines are
+    JSON.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    if _Current.lines is None:
+        logger.info(message, extra=fields)
+    else:
+        _Current.lines.take(_Told(time.time(), logger.name, message, {**log_fields(), **fields}))
 
 
 def set_up_logging(
@@ -150,6 +203,7 @@ def set_up_logging(
         if isinstance(old, _Lines):
             old.close()
     root.addHandler(handler)
+    _Current.lines = handler if isinstance(handler, _Lines) else None
     root.setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar", "nats"):
         logger = logging.getLogger(name)
@@ -159,5 +213,9 @@ def set_up_logging(
 
 
 def _rfc3339(seconds: float) -> str:
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
+    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
