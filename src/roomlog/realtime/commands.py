@@ -22,6 +22,7 @@ class Sending(NamedTuple):
     """A message whose append is under way."""
 
     asked: fr.Send
+    room_id: str
     begun: Appending
     span: tracing.OpenSpan
 
@@ -46,7 +47,7 @@ class Commands:
             begun = self._messages.begin_message(
                 actor, room_id, _message(asked), asked.idempotency_key
             )
-        return None if begun is None else Sending(asked, begun, span)
+        return None if begun is None else Sending(asked, room_id, begun, span)
 
     def sent(self, sending: Sending) -> fr.Ack | None:
         """The `ack` of a message whose append is done; None where `conclude` must tell."""

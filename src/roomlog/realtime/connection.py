@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 
 from roomlog import metrics
@@ -61,6 +62,7 @@ class Connection:
             on_overflow=self._too_slow,
         )
         self._answers = OrderedAnswers(self.outbox.push)
+        self._waiting_sends: deque[tuple[fr.Send, str, Answer]] | None = None
         self._closed = False
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
         self._seen_marks = SeenMarks(self._mark_read)
@@ -279,56 +281,62 @@ class Connection:
 
     def _start_send(self, frame: fr.Send, room_id: str) -> None:
         answer = self._answers.expect()
-        begun = None
-        try:
-            if not self._lanes.is_held("send"):
-                begun = self._commands.begin_send(self.actor, room_id, frame)
-        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            self._answers.give(answer, self._failed(error, frame.ref, room_id))
-            return
-        if begun is None:
-            self._lanes.start(
-                lambda: self._send(
-                    lambda: self._commands.write(self.actor, room_id, frame), frame, room_id, answer
-                ),
-                "send",
-                holds=True,
-            )
-            return
         self._lanes.enter()
-        begun.appended.add_done_callback(lambda _: self._sent(begun, room_id, answer))
+        if self._waiting_sends is not None:
+            self._waiting_sends.append((frame, room_id, answer))
+        elif not self._begin_send(frame, room_id, answer):
+            self._waiting_sends = deque([(frame, room_id, answer)])
+            self._lanes.start(self._send_in_turn, "send", holds=True)
 
-    def _sent(self, sending: Sending, room_id: str, answer: Answer) -> None:
-        self._lanes.leave()
-        frame = sending.asked
+    async def _send_in_turn(self) -> None:
+        while self._waiting_sends:
+            frame, room_id, answer = self._waiting_sends.popleft()
+            if not self._begin_send(frame, room_id, answer):
+                await self._send(self._commands.write(self.actor, room_id, frame), frame, answer)
+        self._waiting_sends = None
+
+    def _begin_send(self, frame: fr.Send, room_id: str, answer: Answer) -> bool:
+        """Send at once, if that goes; whether nothing is left to be done for it here."""
+        try:
+            sending = self._commands.begin_send(self.actor, room_id, frame)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
+            self._sent(answer, self._failed(error, frame.ref, room_id))
+            return True
+        if sending is not None:
+            sending.appended.add_done_callback(lambda _: self._conclude(sending, answer))
+        return sending is not None
+
+    def _conclude(self, sending: Sending, answer: Answer) -> None:
+        frame, room_id = sending.asked, sending.room_id
         try:
             ack = self._commands.sent(sending)
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            self._answers.give(answer, self._failed(error, frame.ref, room_id))
+            self._sent(answer, self._failed(error, frame.ref, room_id))
             return
-        if ack is None:
+        if ack is not None:
+            self._sent(answer, encode(ack))
+            self._presence.stopped(room_id, self.actor.user_id)
+        else:
             self._lanes.start(
-                lambda: self._send(
-                    lambda: self._commands.conclude(sending), frame, room_id, answer
-                ),
-                "earlier",
+                lambda: self._send(self._commands.conclude(sending), frame, answer),
+                f"sent {frame.ref}",
                 holds=False,
             )
-            return
-        self._answers.give(answer, encode(ack))
-        self._presence.stopped(room_id, self.actor.user_id)
 
-    async def _send(
-        self, work: Callable[[], Awaitable[fr.Ack]], frame: fr.Send, room_id: str, answer: Answer
-    ) -> None:
+    async def _send(self, ack: Awaitable[fr.Ack], frame: fr.Send, answer: Answer) -> None:
         line = None
         try:
-            line = encode(await work())
-            self._presence.stopped(room_id, self.actor.user_id)
+            told = await ack
+            line = encode(told)
+            self._presence.stopped(told.room_id, self.actor.user_id)
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            line = self._failed(error, frame.ref, room_id)
+            line = self._failed(error, frame.ref, frame.room_id or self.room_id)
         finally:
-            self._answers.give(answer, line)
+            self._sent(answer, line)
+
+    def _sent(self, answer: Answer, line: bytes | None) -> None:
+        self._lanes.leave()
+        self._answers.give(answer, line)
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))

@@ -26,10 +26,6 @@ class Lanes:
             self._slot = asyncio.get_running_loop().create_future()
             await self._slot
 
-    def is_held(self, lane: str) -> bool:
-        """Whether work of the lane must wait now."""
-        return lane in self._holding
-
     def enter(self) -> None:
         """Count work that goes on without a task; `leave` must follow."""
         self._outside += 1
