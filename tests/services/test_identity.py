@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -13,6 +14,19 @@ def test_each_new_id_is_greater_than_the_one_before():
     ids = [identity.new_id() for _ in range(100)]
 
     assert ids == sorted(set(ids))
+
+
+def test_each_salt_is_given_once_also_in_forked_processes():
+    salts = [identity.new_stamp("x", None).salt for _ in range(200)]
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.write(writing, identity.new_stamp("x", None).salt.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    salts += [os.read(reading, 100).decode(), identity.new_stamp("x", None).salt]
+
+    assert len(set(salts)) == len(salts) == 202
+    assert {len(bytes.fromhex(salt)) for salt in salts} == {16}
 
 
 @given(s.text(), s.text(), s.text(), s.text())

@@ -19,8 +19,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
+from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.speedups import apply_mask
 
+from roomlog.realtime.framing import Frames
 from roomlog.realtime.handshake import split_query
 from roomlog_contract.errors import CloseCode
 
@@ -33,6 +36,7 @@ CLOSE_GRACE_S = 5.0
 STALLED_GRACE_S = 1.0
 _REASON_BYTES_MAX = 123
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_END_OF_HEADERS = b"\r\n\r\n"
 _EXTENSION = "roomlog.protocol"
 _POLICY = 1008
 
@@ -74,6 +78,8 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         self._inbox_bytes = 0
         self._held_pings = 0
         self._over = False
+        self._heard = False
+        self._frames: Frames | None = None
 
     # The handshake
 
@@ -82,10 +88,28 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         the close frame is not lost to a reset."""
         if self.close_sent and self.conn.parser_exc is not None:
             self.conn.receive_data(data)
-            return
-        super().data_received(data)
-        if not self.handshake_initiated and self.conn.handshake_exc is not None:
-            self._refuse_request()
+        elif self._frames is not None:
+            self._take_frames(self._frames, data)
+        else:
+            # Where a request came in pieces, or frames right behind it, the library has parsed
+            # part of what follows, and goes on with that.
+            whole_request = not self._heard and data.find(_END_OF_HEADERS) == len(data) - 4
+            self._heard = True
+            super().data_received(data)
+            if not self.handshake_initiated and self.conn.handshake_exc is not None:
+                self._refuse_request()
+            elif self.handshake_initiated and whole_request:
+                self._frames = Frames()
+
+    def _take_frames(self, frames: Frames, data: bytes) -> None:
+        for piece in frames.pieces(data):
+            at = piece.payload_at
+            if at and self.conn.state is State.OPEN and self.conn.current_size is None:
+                self.curr_msg_data_type = "text"
+                self.frames = [apply_mask(piece.data[at:], piece.data[at - 4 : at])]
+                self.send_receive_event_to_app()
+            elif not self.close_sent or self.conn.parser_exc is None:
+                super().data_received(piece.data)
 
     def _refuse_request(self) -> None:
         # uvicorn writes nothing here, and would keep the connection for ever.
