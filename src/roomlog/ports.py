@@ -222,6 +222,15 @@ class Signals(Protocol):
         """Have `listener(sequence)` called for each announcement."""
         ...
 
+    def announce_wanted(self, partition: int, sequence: int) -> None:
+        """Tell the projector that somebody waits until the tables have `sequence`. Silent while
+        disconnected."""
+        ...
+
+    async def on_wanted(self, partition: int, listener: Callable[[int], None]) -> None:
+        """Have `listener(sequence)` called when somebody waits for that."""
+        ...
+
     def announce_usage(self, report: bytes) -> None:
         """Tell all nodes, this one too, what limits were used here. Silent while disconnected."""
         ...

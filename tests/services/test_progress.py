@@ -64,6 +64,10 @@ class _Tables:
 class _Signals:
     def __init__(self) -> None:
         self.listeners: dict[int, Callable[[int], None]] = {}
+        self.wanted: list[tuple[int, int]] = []
+
+    def announce_wanted(self, partition: int, sequence: int) -> None:
+        self.wanted.append((partition, sequence))
 
     async def on_projected(self, partition: int, listener: Callable[[int], None]) -> None:
         self.listeners[partition] = listener
@@ -98,6 +102,7 @@ async def test_an_announcement_ends_the_wait_without_asking_the_tables(world: Wo
     world.signals.listeners[1](10)
 
     assert await waiting is True
+    assert world.signals.wanted == [(1, 10)]
     assert world.tables.asked == 0
 
 

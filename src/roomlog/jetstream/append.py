@@ -28,6 +28,7 @@ from roomlog.ports import (
 
 BATCH_MIN: Final = 12
 BATCH_MAX: Final = 256
+GATHER_S: Final = 0.002
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 EVENTS_PER_APPEND_MAX: Final = 512
 FIRSTS_AT_ONCE_MAX: Final = 16
@@ -153,11 +154,17 @@ class Committer:
         return entry
 
     async def _run(self) -> None:
+        busy = False
         while True:
             await self._work.wait()
             # Let whoever is about to append do so, and join this commit.
             await asyncio.sleep(0)
+            if busy and self._queue_events < BATCH_MAX:
+                # Whoever just had an answer is about to ask again. A batch's own cost, whatever
+                # its size, is more than what this takes.
+                await asyncio.sleep(GATHER_S)
             self._under_way = self._take()
+            busy = _worth_a_batch(self._under_way)
             if not self._queue:
                 self._work.clear()
             try:
@@ -300,7 +307,7 @@ class Committer:
             entry.succeed([Appended(ack.seq, ack.duplicate) for ack in acks])
 
 
-def _worth_a_batch(entries: list[Entry]) -> bool:
+def _worth_a_batch(entries: Sequence[Entry]) -> bool:
     events = sum(len(entry.events) for entry in entries)
     several = len(entries) > 1 and not entries[0].first
     return several and (events >= BATCH_MIN or events > len(entries))

@@ -30,6 +30,14 @@ class JetStreamSignals:
         """See Signals.on_projected."""
         self._connection.subscribe(subjects.projected_signal(partition), _of_sequence(listener))
 
+    def announce_wanted(self, partition: int, sequence: int) -> None:
+        """See Signals.announce_wanted."""
+        self._say(subjects.wanted_signal(partition), sequence)
+
+    async def on_wanted(self, partition: int, listener: Callable[[int], None]) -> None:
+        """See Signals.on_wanted."""
+        self._connection.subscribe(subjects.wanted_signal(partition), _of_sequence(listener))
+
     def announce_usage(self, report: bytes) -> None:
         """See Signals.announce_usage."""
         if self._connection.connected:

@@ -16,6 +16,7 @@ _LIVE = "live."
 _APPEND = "append."
 _APPENDED = "signal.appended."
 _PROJECTED = "signal.projected."
+_WANTED = "signal.wanted."
 USAGE = "signal.usage"
 
 
@@ -89,3 +90,8 @@ def appended_signal(partition: int) -> str:
 def projected_signal(partition: int) -> str:
     """Tells how far a partition's projection reaches."""
     return f"{_PROJECTED}{partition}"
+
+
+def wanted_signal(partition: int) -> str:
+    """Tells up to where somebody waits for a partition's projection."""
+    return f"{_WANTED}{partition}"

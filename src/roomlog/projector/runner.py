@@ -24,8 +24,7 @@ from roomlog.projector.snapshots import SnapshotKeeper
 
 BATCH_EVENTS_MAX = 1000
 TICK_S = 0.2
-PAUSE_PER_EVENT_S = 0.0002
-PAUSE_MAX_S = 0.02
+GATHER_S = 0.02
 CURRENT_EVERY = timedelta(seconds=10)
 _BACKOFF_S = (0.1, 5.0)
 
@@ -91,11 +90,14 @@ class _PartitionRunner:
         self._partition = partition
         self._batch_events_max = batch_events_max
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._position = 0
         self._reset = False
 
     async def run(self) -> None:
         """Project until cancelled, through every outage."""
         await self._signals.on_appended(self._partition, lambda _: self._wake.set())
+        await self._signals.on_wanted(self._partition, self._on_wanted)
         self._log.on_reset(self._on_reset)
         least_s, most_s = _BACKOFF_S
         wait_s = least_s
@@ -113,6 +115,11 @@ class _PartitionRunner:
                 _log.warning("partition %s is not projected for now: %s", self._partition, error)
                 await asyncio.sleep(wait_s * (0.5 + random() / 2))  # noqa: S311 - only spreads load
                 wait_s = min(wait_s * 2, most_s)
+
+    def _on_wanted(self, sequence: int) -> None:
+        if sequence > self._position:
+            self._wake.set()
+            self._hurry.set()
 
     def _on_reset(self) -> None:
         self._reset = True
@@ -142,22 +149,29 @@ class _PartitionRunner:
         current_at = datetime.fromtimestamp(0, UTC)
         while True:
             self._wake.clear()
+            self._hurry.clear()
             if self._reset:
                 self._reset = False
                 await projector.begin()
             asked_at = datetime.now(UTC)
-            if count := await projector.catch_up():
-                # The more there was, the more is coming: let it gather, since a transaction costs
-                # about as much for one event as for fifty.
-                await asyncio.sleep(min(count * PAUSE_PER_EVENT_S, PAUSE_MAX_S))
-            elif asked_at - current_at >= CURRENT_EVERY:
+            count = await projector.catch_up()
+            self._position = projector.position.sequence
+            if not count and asked_at - current_at >= CURRENT_EVERY:
                 await projector.check()
                 await tables.mark_current(projector.position, asked_at)
                 current_at = asked_at
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK_S)
+            await _within(self._wake, TICK_S)
+            # Let more gather, since a transaction costs as much for one event as for fifty; unless
+            # somebody waits for the tables.
+            await _within(self._hurry, GATHER_S)
 
     async def _on_committed(self, committed: Committed) -> None:
         self._keeper.take(committed)
         with contextlib.suppress(LogUnavailableError):
             await self._signals.announce_projected(self._partition, committed.position.sequence)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -149,7 +149,12 @@ class RoomChannel:
             self._catch_up_ahead()
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._flush_scheduled)
+            self._loop.call_soon(self._after_acks)
+
+    def _after_acks(self) -> None:
+        # What came with these events from the log, their senders' acks, goes out in this turn:
+        # ahead of what is written to everybody.
+        self._loop.call_soon(self._flush_scheduled)
 
     def _send_ahead(self, event: RoomEvent) -> None:
         for subscription in tuple(self._ahead):

@@ -110,6 +110,7 @@ class ProjectionProgress:
                 left_s = deadline - loop.time()
                 if left_s <= 0:
                     return self._reached[partition] >= sequence
+                self._signals.announce_wanted(partition, sequence)
                 done, _ = await asyncio.wait([future], timeout=min(_POLL_S, left_s))
                 if done:
                     return True

@@ -122,6 +122,8 @@ async def test_signals_reach_other_processes(connect: Connect) -> None:
     writer, other = await connect(), await connect()
     appended: list[int] = []
     projected: list[int] = []
+    wanted: list[int] = []
+    await other.signals.on_wanted(0, wanted.append)
     await other.signals.on_appended(0, appended.append)
     await other.signals.on_projected(0, projected.append)
     # Round trip: the subscriptions are in place.
@@ -129,7 +131,8 @@ async def test_signals_reach_other_processes(connect: Connect) -> None:
     await writer.append("r", [event()])
     await asyncio.gather(*(writer.append("r", [event()]) for _ in range(50)))
     await writer.signals.announce_projected(0, 51)
+    writer.signals.announce_wanted(0, 51)
     await eventually(lambda: appended and appended[-1] == 51)
-    await eventually(lambda: projected == [51])
+    await eventually(lambda: projected == [51] == wanted)
     assert appended == sorted(appended)
     assert len(appended) < 30

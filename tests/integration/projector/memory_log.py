@@ -83,6 +83,7 @@ class MemorySignals:
 
     def __init__(self) -> None:
         self.projected: list[tuple[int, int]] = []
+        self.wanted_listeners: list[Callable[[int], None]] = []
 
     async def on_appended(self, partition: int, listener: Callable[[int], None]) -> None:
         pass
@@ -92,6 +93,9 @@ class MemorySignals:
 
     async def on_projected(self, partition: int, listener: Callable[[int], None]) -> None:
         pass
+
+    async def on_wanted(self, partition: int, listener: Callable[[int], None]) -> None:
+        self.wanted_listeners.append(listener)
 
 
 class MemorySnapshots:
