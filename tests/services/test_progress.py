@@ -13,9 +13,9 @@ from roomlog.ports import (
     DatabaseUnavailableError,
     EventLog,
     ReadModel,
-    Signals,
 )
 from roomlog.services.progress import ProjectionProgress
+from roomlog.signal_ports import Signals
 from roomlog_contract.errors import ErrorCode, RefusedError
 from tests.core.examples import NOW, ROOM
 

@@ -49,12 +49,19 @@ class Tables:
         return None if sequence is None else EventRecord(event_id, ROOM, sequence, "applied")
 
 
+class _Signals:
+    """Nobody hears them."""
+
+    def announce_wanted(self, partition: int, sequence: int) -> None:
+        pass
+
+
 class World:
     def __init__(self) -> None:
         self.log = MemoryLog()
         self.tables = Tables()
         log, tables = cast("Any", self.log), cast("Any", self.tables)
-        progress = ProjectionProgress(log, tables, cast("Any", None), SystemClock())
+        progress = ProjectionProgress(log, tables, cast("Any", _Signals()), SystemClock())
         self.used = UsedIds(log, tables, progress)
 
     def append(self, event_id: str, fact: Fact | None = None) -> int:

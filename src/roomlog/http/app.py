@@ -9,13 +9,13 @@ from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
 from roomlog.http import console_page, events, health, messages, presence, reactions, rooms
-from roomlog.http.auth import authenticate, negotiate
+from roomlog.http.auth import admit
 from roomlog.http.cross_origin import cross_origin
+from roomlog.http.kept_page import kept_page_first
 from roomlog.http.openapi import BEARER, openapi_config
 from roomlog.http.options import answer_options
 from roomlog.http.parts import HttpParts
 from roomlog.http.problems import answer_error
-from roomlog.http.query import require_known_query
 from roomlog.http.requests import ApiRequest, keep_parts
 from roomlog.http.tracked import finish, tracked
 
@@ -46,7 +46,7 @@ def create_app(
             presence.get_typing,
             presence.broadcast,
         ],
-        guards=[authenticate, negotiate, require_known_query],
+        guards=[admit],
         security=BEARER,
     )
     state = State()
@@ -61,7 +61,7 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},
-        middleware=[tracked],
+        middleware=[tracked, kept_page_first],
         before_request=answer_options(),
         before_send=[finish()],
         lifespan=list(lifespan),

@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from roomlog import metrics
+from roomlog.http.query import require_known_query
 from roomlog.http.requests import ApiRequest
 from roomlog_contract.errors import ErrorCode, RefusedError
 
@@ -19,19 +20,28 @@ _logger = logging.getLogger(__name__)
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
 
 
-async def authenticate(
-    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
-) -> None:
-    """A guard: the bearer of the `Authorization` header becomes the request's user (RFC 6750).
+async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The guard of every path below `/api`: who asks is known, what the route gives is what the
+    client takes, and every parameter is one that the route knows.
 
-    Raises RefusedError `unauthenticated`.
+    One guard, since Litestar copies the whole handler for each. Raises RefusedError.
     """
-    del handler
+    await _authenticate(connection)
+    preferred(connection.headers.get("accept"), handler.opt.get("produces", (JSON,)))
+    require_known_query(connection, handler)
+
+
+def bearer(authorization: str) -> str | None:
+    """The token in an `Authorization` header (RFC 6750, section 2.1); None where it has none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     assert isinstance(connection, ApiRequest)
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     try:
         identity = await connection.parts.tokens.verify(
-            token.strip() if scheme.lower() == "bearer" else None
+            bearer(connection.headers.get("authorization", ""))
         )
     except RefusedError as refusal:
         metrics.AUTHENTICATION_FAILURES.labels("rest").inc()
@@ -39,17 +49,6 @@ async def authenticate(
         raise
     connection.scope["user"] = identity.actor
     connection.scope["auth"] = identity
-
-
-async def negotiate(
-    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
-) -> None:
-    """A guard: what the route gives must be what the client takes.
-
-    Not awaiting anything, it is async all the same: Litestar runs plain guards in a thread.
-    Raises RefusedError `not_acceptable`.
-    """
-    preferred(connection.headers.get("accept"), handler.opt.get("produces", (JSON,)))
 
 
 def preferred(accept: str | None, produced: tuple[str, ...]) -> str:

@@ -111,8 +111,6 @@ class RoomMessagesController(Controller):
         room = path_uuid(room_id, "room")
         narrowed = (before, after, before_timestamp, message_type, sender, as_of, cursor)
         newest = all(one is None for one in narrowed)
-        if newest and (kept := await _kept(request, room, limit, min_sequence)) is not None:
-            return kept
         then = None if as_of is None else moment_of_room(as_of, "as_of")
         if cursor is None:
             if sender is not None:
@@ -272,18 +270,6 @@ class MessageController(Controller):
             key=header_text(idempotency_key),
         )
         return await _changed(request, effect)
-
-
-async def _kept(
-    request: ApiRequest, room: str, limit: int | None, min_sequence: int | None
-) -> Response[Any] | None:
-    """The room's newest page as it was given before, if it is still that."""
-    page = request.parts.newest.find(room, limit or rs.PAGE_LIMIT_DEFAULT)
-    if page is None or (min_sequence or 0) > page.head:
-        return None
-    if not await request.parts.messages.still_at(request.user, room, page.head, page.epoch):
-        return None
-    return Response(page.body, media_type=MediaType.JSON, headers=page.headers)
 
 
 def _keep(

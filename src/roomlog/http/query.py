@@ -10,10 +10,10 @@ from litestar.params import QueryParameter
 from roomlog.http.requests import invalid
 
 
-async def require_known_query(
+def require_known_query(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """A guard: each query parameter is one that the route takes, and there once.
+    """Each query parameter is one that the route takes, and there once.
 
     A misspelt filter that nobody heeds would give more than was asked for, and one of a later
     version something else. Raises RefusedError `invalid` with the parameter as field.

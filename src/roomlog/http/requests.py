@@ -118,7 +118,7 @@ class ApiRequest(Request[Actor, Identity, State]):
     @property
     def parts(self) -> HttpParts:
         """What the application was created with."""
-        return cast("HttpParts", self.scope["litestar_app"].state[_PARTS])
+        return parts_of(self.scope)
 
     async def json(self) -> Any:
         """The body as the handler's `data` type, decoded strictly.
@@ -129,6 +129,11 @@ class ApiRequest(Request[Actor, Identity, State]):
         field = self.scope["route_handler"].parsed_data_field
         assert field is not None
         return decode_body(await self.body(), field.annotation)
+
+
+def parts_of(scope: Scope) -> HttpParts:
+    """What the application that a request came to was created with."""
+    return cast("HttpParts", scope["litestar_app"].state[_PARTS])
 
 
 def keep_parts(state: State, parts: HttpParts) -> None:

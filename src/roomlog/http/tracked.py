@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from roomlog import metrics, tracing
 from roomlog.http.requests import request_id
+from roomlog.observability import tell
 
 _STARTED = "roomlog_started"
 # Asked all the time by machines: they tell nothing of what people do.
@@ -16,6 +18,9 @@ _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 _logger = logging.getLogger(__name__)
+# Finding a label's counter costs more than counting; labels are few by their nature.
+_requests = cache(metrics.HTTP_REQUESTS.labels)
+_seconds = cache(metrics.HTTP_SECONDS.labels)
 
 
 def tracked(app: ASGIApp) -> ASGIApp:
@@ -42,16 +47,17 @@ def finish() -> Callable[[Message, Scope], Awaitable[None]]:
             return
         route = scope.get("path_template", metrics.UNMATCHED)
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        metrics.HTTP_REQUESTS.labels(method, route, message["status"]).inc()
+        _requests(method, route, message["status"]).inc()
         headers = [*message["headers"], (b"x-request-id", request_id(scope).encode())]
         message["headers"] = headers
         started_s = cast("float | None", scope.get(_STARTED))
         took_s = 0.0 if started_s is None else time.perf_counter() - started_s
         if started_s is not None:
-            metrics.HTTP_SECONDS.labels(route).observe(took_s)
-        level = logging.DEBUG if route in _QUIET else logging.INFO
-        if _logger.isEnabledFor(level):
-            _logger.log(level, "answered", extra=_told(scope, route, message["status"], took_s))
+            _seconds(route).observe(took_s)
+        if route not in _QUIET:
+            tell(_logger, "answered", _told(scope, route, message["status"], took_s))
+        elif _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug("answered", extra=_told(scope, route, message["status"], took_s))
 
     return on_send
 

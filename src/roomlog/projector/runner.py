@@ -10,7 +10,6 @@ from roomlog.ports import (
     DatabaseUnavailableError,
     EventLog,
     LogUnavailableError,
-    Signals,
     SnapshotStore,
 )
 from roomlog.projection_ports import (
@@ -21,6 +20,7 @@ from roomlog.projection_ports import (
 )
 from roomlog.projector.partition import Committed, PartitionProjector, ProjectorHaltedError
 from roomlog.projector.snapshots import SnapshotKeeper
+from roomlog.signal_ports import Signals
 
 BATCH_EVENTS_MAX = 1000
 TICK_S = 0.2

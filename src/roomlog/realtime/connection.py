@@ -2,16 +2,13 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable
 from datetime import UTC, datetime
 
 from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
-from roomlog.realtime.answers import Answer, OrderedAnswers
-from roomlog.realtime.commands import Commands, Sending, Write, error_frame, refusal_of
+from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
 from roomlog.realtime.lanes import Lanes, Work
@@ -20,6 +17,7 @@ from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.replay import replay
 from roomlog.realtime.room_channel import RoomChannel, Subscription
 from roomlog.realtime.seen import SeenMarks
+from roomlog.realtime.sends import Sends
 from roomlog.services import identity as ids
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.tokens import Identity
@@ -61,10 +59,9 @@ class Connection:
             bytes_max=parts.outbox_bytes,
             on_overflow=self._too_slow,
         )
-        self._answers = OrderedAnswers(self.outbox.push)
-        self._waiting_sends: deque[tuple[fr.Send, str, Answer]] | None = None
         self._closed = False
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
+        self._sends = Sends(self, self._commands, self._lanes, self.outbox.push)
         self._seen_marks = SeenMarks(self._mark_read)
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
         self._malformed = MalformedBudget()
@@ -226,7 +223,7 @@ class Connection:
         room_id = self._room(frame.room_id)
         match frame:
             case fr.Send():
-                self._start_send(frame, room_id)
+                self._sends.take(frame, room_id)
             case fr.Edit() | fr.Delete() | fr.React() | fr.Unreact():
                 lane = f"message {frame.message_id.lower()}"
                 self._start(lambda: self._write(frame, room_id), frame.ref, room_id, lane)
@@ -263,11 +260,11 @@ class Connection:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            if (line := self._failed(error, ref, room_id)) is not None:
+            if (line := self.failed(error, ref, room_id)) is not None:
                 self.outbox.push(line)
 
-    def _failed(self, error: Exception, ref: str | None, room_id: str | None) -> bytes | None:
-        """What to say of a command that failed. What is no refusal ends the connection."""
+    def failed(self, error: Exception, ref: str | None, room_id: str | None) -> bytes | None:
+        """See Sender. What is no refusal ends the connection."""
         self._parts.denials.record(error, "websocket")
         refusal = refusal_of(error)
         if refusal is not None:
@@ -276,67 +273,9 @@ class Connection:
         self.close(CloseCode.INTERNAL_ERROR)
         return None
 
-    # Sends are appended in the order in which they came, and answered in that order. Most reach
-    # the log at once; any other looks something up before, and those after it wait for that.
-
-    def _start_send(self, frame: fr.Send, room_id: str) -> None:
-        answer = self._answers.expect()
-        self._lanes.enter()
-        if self._waiting_sends is not None:
-            self._waiting_sends.append((frame, room_id, answer))
-        elif not self._begin_send(frame, room_id, answer):
-            self._waiting_sends = deque([(frame, room_id, answer)])
-            self._lanes.start(self._send_in_turn, "send", holds=True)
-
-    async def _send_in_turn(self) -> None:
-        while self._waiting_sends:
-            frame, room_id, answer = self._waiting_sends.popleft()
-            if not self._begin_send(frame, room_id, answer):
-                await self._send(self._commands.write(self.actor, room_id, frame), frame, answer)
-        self._waiting_sends = None
-
-    def _begin_send(self, frame: fr.Send, room_id: str, answer: Answer) -> bool:
-        """Send at once, if that goes; whether nothing is left to be done for it here."""
-        try:
-            sending = self._commands.begin_send(self.actor, room_id, frame)
-        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            self._sent(answer, self._failed(error, frame.ref, room_id))
-            return True
-        if sending is not None:
-            sending.appended.add_done_callback(lambda _: self._conclude(sending, answer))
-        return sending is not None
-
-    def _conclude(self, sending: Sending, answer: Answer) -> None:
-        frame, room_id = sending.asked, sending.room_id
-        try:
-            ack = self._commands.sent(sending)
-        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            self._sent(answer, self._failed(error, frame.ref, room_id))
-            return
-        if ack is not None:
-            self._sent(answer, encode(ack))
-            self._presence.stopped(room_id, self.actor.user_id)
-        else:
-            self._lanes.start(
-                lambda: self._send(self._commands.conclude(sending), frame, answer),
-                f"sent {frame.ref}",
-                holds=False,
-            )
-
-    async def _send(self, ack: Awaitable[fr.Ack], frame: fr.Send, answer: Answer) -> None:
-        line = None
-        try:
-            told = await ack
-            line = encode(told)
-            self._presence.stopped(told.room_id, self.actor.user_id)
-        except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            line = self._failed(error, frame.ref, frame.room_id or self.room_id)
-        finally:
-            self._sent(answer, line)
-
-    def _sent(self, answer: Answer, line: bytes | None) -> None:
-        self._lanes.leave()
-        self._answers.give(answer, line)
+    def has_sent(self, room_id: str) -> None:
+        """See Sender."""
+        self._presence.stopped(room_id, self.actor.user_id)
 
     async def _write(self, frame: Write, room_id: str) -> None:
         self._say(await self._commands.write(self.actor, room_id, frame))

@@ -27,8 +27,9 @@ from roomlog.core.limits import (
     said,
 )
 from roomlog.core.policy import Actor
-from roomlog.ports import Clock, Signals
+from roomlog.ports import Clock
 from roomlog.services import identity
+from roomlog.signal_ports import Signals
 from roomlog_contract.fold import RoomState
 
 REPORT_INTERVAL_S = 0.05

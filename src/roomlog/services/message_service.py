@@ -1,6 +1,5 @@
 """Messages: load -> decide -> append, and the reads of them."""
 
-import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
@@ -345,8 +344,8 @@ class MessageService:
         await room.require(Act.READ, actor)
         if room.position != head or epoch != self._log.epoch:
             return False
-        settled, _ = await asyncio.gather(room.feed.settled(), self._read_model.answers())
-        return settled and room.position == head
+        await self._read_model.answers()
+        return await room.feed.settled() and room.position == head
 
     async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
         """The sequence of the room's last event up to there, once the tables have it.

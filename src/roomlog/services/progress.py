@@ -9,8 +9,8 @@ from roomlog.ports import (
     DatabaseUnavailableError,
     EventLog,
     ReadModel,
-    Signals,
 )
+from roomlog.signal_ports import Signals
 from roomlog_contract.errors import ErrorCode, RefusedError
 
 READ_WAIT_S = 5.0
