@@ -41,7 +41,10 @@ def test_each_kind_of_message_shows_as_what_it_is(stack: Stack, sign_in: SignIn)
     ) == [
         [
             *("https://pictures.example.org/a.png", "noopener noreferrer nofollow"),
-            *("A line that jumps", "image/png · 1200 × 480 · pictures.example.org"),  # noqa: RUF001 - a times sign
+            *(
+                "A line that jumps",
+                "image/png · 1200 \N{MULTIPLICATION SIGN} 480 · pictures.example.org",
+            ),
         ],
         [
             *("https://files.example.org/heap.gz", "noopener noreferrer nofollow"),
