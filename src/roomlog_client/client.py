@@ -117,7 +117,8 @@ class RoomlogClient:
         await self._driver.settled()
 
     async def close(self) -> None:
-        """End it for good. Who waits for a command is told UnsentError."""
+        """End it for good. Who waits for a command is told UnsentError, who asks by REST
+        ClosedError."""
         driver = self._driver
         if driver is not None:
             driver.post(inp.Close())
@@ -208,7 +209,7 @@ class RoomlogClient:
         return room
 
     async def rooms(self) -> list[rs.RoomResponse]:
-        """All rooms of the user. Raises RefusedError and UnavailableError."""
+        """All rooms of the user. Raises RefusedError, UnavailableError and ClosedError."""
         found: list[rs.RoomResponse] = []
         cursor: str | None = None
         while True:

@@ -1,6 +1,7 @@
 """What is asked by REST: history, search, presence, rooms."""
 
 import asyncio
+import contextlib
 import random
 import ssl
 import time
@@ -11,7 +12,7 @@ import httpx
 import msgspec
 
 from roomlog_client.core.turn import RETRIED
-from roomlog_client.errors import RefusedError, UnavailableError
+from roomlog_client.errors import ClosedError, RefusedError, UnavailableError
 from roomlog_client.tokens import Tokens
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode
@@ -50,6 +51,7 @@ class Rest:
     ) -> None:
         self._tokens = tokens
         self._timeout_s = timeout_s
+        self._over = asyncio.Event()
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=_REQUEST_TIMEOUT_S,
@@ -58,11 +60,13 @@ class Rest:
         )
 
     async def close(self) -> None:
-        """Let its connections go."""
+        """Let its connections go. Who still waits for an answer is told ClosedError."""
+        self._over.set()
         await self._http.aclose()
 
     async def get(self, path: str, answer: type[T], query: Query | None = None) -> T:
-        """Raises RefusedError, and UnavailableError when the time is over."""
+        """Raises RefusedError, UnavailableError when the time is over, ClosedError when this is
+        closed."""
         return await self._ask("GET", path, answer, query=query)
 
     async def post(self, path: str, answer: type[T], body: object, key: str) -> T:
@@ -102,7 +106,8 @@ class Rest:
             attempt += 1
             if time.monotonic() + wait_s > until_s:
                 raise lasting
-            await asyncio.sleep(wait_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), wait_s)
 
     async def _once(
         self,
@@ -117,6 +122,8 @@ class Rest:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
+        if self._over.is_set():
+            raise ClosedError("closed_by_user", "the client was closed")
         return await self._http.request(
             method, path, params=query, content=content, headers=headers
         )

@@ -148,7 +148,8 @@ class Room:
         reply_to: str | None = None,
         idempotency_key: str | None = None,
     ) -> Sent:
-        """Say something. Raises RefusedError, UnsentError, ClosedError."""
+        """Say something. Raises RefusedError, UnsentError, ClosedError, and ValueError for a
+        `message_type` that there is not."""
         command = fr.Send(
             ref="",
             content=content,
@@ -231,7 +232,7 @@ class Room:
         self._client.forget(self)
         self.end(ClosedError("closed_by_user", "the room was left"))
 
-    # Questions, by REST. Each raises RefusedError and UnavailableError.
+    # Questions, by REST. Each raises RefusedError, UnavailableError and ClosedError.
 
     async def presence(self) -> list[rs.PresentUser]:
         """Who is connected to the room."""

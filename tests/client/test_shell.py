@@ -1,6 +1,7 @@
 """The shell's parts that need no server."""
 
 import ast
+import asyncio
 import base64
 import json
 import re
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from roomlog_client import ClosedError, RoomlogClient
 from roomlog_client.connection import read_lines
 from roomlog_client.core import inputs as inp
 from roomlog_client.keys import new_key
@@ -182,3 +184,23 @@ def test_the_client_stands_on_the_contract_and_three_libraries():
         *("roomlog_client", "roomlog_contract"),
         *("httpx", "msgspec", "websockets"),
     }
+
+
+async def test_who_asks_when_the_client_closes_or_is_closed_is_told_so():
+    asked = asyncio.Event()
+
+    async def answers_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answers_nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = RoomlogClient(f"http://127.0.0.1:{port}", token=_jwt(sub="ada@example.org"))
+        asking = asyncio.create_task(client.rooms())
+        await asked.wait()
+        await client.close()
+
+        for question in (asking, client.rooms()):
+            with pytest.raises(ClosedError) as closed:
+                await question
+            assert closed.value.code == "closed_by_user"

@@ -40,13 +40,21 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function output(program: string, room = ""): Promise<string[]> {
+/** Node shows its own WebSocket unasked from version 22 on. */
+const ownWebSocket = parseInt(process.versions.node) < 22 ? ["--experimental-websocket"] : [];
+
+async function output(
+  program: string,
+  room = "",
+  flags: readonly string[] = [],
+): Promise<string[]> {
   const env = {
     ...process.env,
     ...{ ROOMLOG_URL: server.url, ROOMLOG_TOKEN: tokenOf(ADA), ROOMLOG_ROOM: room },
   };
   const path = join(folder, program.replace(/\.ts$/, ".js"));
-  const { stdout, stderr } = await run(process.execPath, [path], { env, cwd: folder });
+  const given = [...flags, path];
+  const { stdout, stderr } = await run(process.execPath, given, { env, cwd: folder });
   expect(stderr).toBe("");
   return stdout.trim().split("\n");
 }
@@ -64,6 +72,15 @@ test("quickstart.ts", async () => {
     expect.stringMatching(/^\d+ reaction.added $/),
     "<p>p99 is at <strong>4 s</strong></p>",
   ]);
+});
+
+test("quickstart.ts with Node's own WebSocket, and without any package", async () => {
+  const own = join(folder, "own-socket.js");
+  const text = readFileSync(join(folder, "quickstart.js"), "utf8");
+  writeFileSync(own, text.replace(/^import .* from "ws";$/m, "").replace("WebSocket,", ""));
+  expect(readFileSync(own, "utf8")).not.toContain("WebSocket");
+  const warnings = ["--disable-warning=ExperimentalWarning"];
+  expect(await output("own-socket.js", "", [...ownWebSocket, ...warnings])).toHaveLength(4);
 });
 
 test("follow.ts goes on where it was", async () => {
