@@ -94,6 +94,10 @@ class PartitionTables(Protocol):
         """Note that at that moment there was nothing beyond `position`. Raises FenceLostError."""
         ...
 
+    async def measure(self) -> None:
+        """Have the database count anew what its plans for reading go by."""
+        ...
+
     async def halt(self, reason: str | None) -> None:
         """Keep the reason why the projector refuses to go on where status shows it, or clear it."""
         ...

@@ -25,6 +25,8 @@ from roomlog.signal_ports import Signals
 BATCH_EVENTS_MAX = 1000
 TICK_S = 0.2
 GATHER_S = 0.02
+MEASURED_AFTER_EVENTS = 1000
+MEASURED_AGAIN_AFTER_TIMES = 4
 CURRENT_EVERY = timedelta(seconds=10)
 _BACKOFF_S = (0.1, 5.0)
 
@@ -92,6 +94,7 @@ class _PartitionRunner:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._position = 0
+        self._projected, self._measured_at = 0, MEASURED_AFTER_EVENTS
         self._reset = False
 
     async def run(self) -> None:
@@ -130,7 +133,7 @@ class _PartitionRunner:
             self._log,
             tables,
             batch_events_max=self._batch_events_max,
-            on_committed=self._on_committed,
+            on_committed=lambda committed: self._on_committed(committed, tables),
         )
         try:
             await projector.begin()
@@ -165,10 +168,15 @@ class _PartitionRunner:
             # somebody waits for the tables.
             await _within(self._hurry, GATHER_S)
 
-    async def _on_committed(self, committed: Committed) -> None:
+    async def _on_committed(self, committed: Committed, tables: PartitionTables) -> None:
         self._keeper.take(committed)
         with contextlib.suppress(LogUnavailableError):
             await self._signals.announce_projected(self._partition, committed.position.sequence)
+        self._projected += committed.count
+        if self._projected >= self._measured_at:
+            # PostgreSQL looks by itself once a minute, which is late for a first import.
+            await tables.measure()
+            self._measured_at = self._projected * MEASURED_AGAIN_AFTER_TIMES
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

@@ -5,12 +5,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from roomlog.core.room_state import decode_snapshot
 from roomlog.postgres.checkpoint import checkpoints
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projector import ProjectorHaltedError, run_projector
+from roomlog.projector.runner import MEASURED_AFTER_EVENTS
 from tests.integration.projector.driving import run
 from tests.integration.projector.memory_log import (
     MemoryLog,
@@ -177,3 +179,22 @@ async def test_several_started_by_mistake_give_the_same_tables_as_one(database: 
         await until(lambda: reached(database, sequence))
     (row,) = await run(database, "SELECT count(*), count(DISTINCT content) FROM roomlog.messages")
     assert tuple(row) == (58, 58)
+
+
+async def test_reads_are_planned_by_numbers_of_their_own_tables_soon_after_a_first_import(
+    database: str,
+):
+    log = opened()
+    for number in range(MEASURED_AFTER_EVENTS):
+        say(log, number + 10)
+    connection = await asyncpg.connect(database)
+    async with running(database, log):
+
+        async def measured() -> bool:
+            rows = await connection.fetchval(
+                "SELECT reltuples FROM pg_class WHERE oid = 'roomlog.messages'::regclass"
+            )
+            return rows >= MEASURED_AFTER_EVENTS / 2
+
+        await until(measured)
+    await connection.close()
