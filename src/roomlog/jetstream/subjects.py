@@ -17,6 +17,7 @@ _APPEND = "append."
 _APPENDED = "signal.appended."
 _PROJECTED = "signal.projected."
 USAGE = "signal.usage"
+EPOCH = "signal.epoch"
 
 
 def partition_of(room_id: str, partitions: int) -> int:
