@@ -14,7 +14,7 @@ from roomlog.cli.options import data_option, json_option
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.replay import Reader
 from roomlog.jetstream.stream import check_log, find_partitions, partition_state
-from roomlog.ports import DatabaseUnavailableError, LogUnavailableError, PartitionState
+from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.projection_ports import TablesMissingError
 from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
@@ -121,7 +121,7 @@ async def _log_and_tables(
         if position is None:
             tell(_never_projected(state))
         else:
-            stored = await _stored_hash(reader, position, state)
+            stored = await stored_hash(reader, position, state)
             tell(check_checkpoint(position, state, stored))
             tell(check_projection(position, state, datetime.now(UTC)))
 
@@ -135,8 +135,8 @@ def _never_projected(state: PartitionState) -> Finding:
     )
 
 
-async def _stored_hash(
-    reader: Reader, position: TablesPosition, state: PartitionState
+async def stored_hash(
+    reader: Reader | EventLog, position: TablesPosition, state: PartitionState
 ) -> bytes | None:
     """The hash of the log's event at the checkpoint; None where there is none."""
     if not 0 < position.sequence <= state.last_sequence:

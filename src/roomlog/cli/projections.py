@@ -10,10 +10,12 @@ import click
 import msgspec
 import uvloop
 
+from roomlog.cli.doctor import check_checkpoint, stored_hash
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
-from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.log import JetStreamLog, begin_epoch
 from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
+from roomlog.postgres.diagnosis import examine
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projection_ports import Difference
 from roomlog.projector import Rebuilt, rebuild, verify
@@ -73,15 +75,21 @@ def status(*, as_json: bool, data: Path) -> None:
 
 
 @command.command(name="rebuild")
+@click.option(
+    "--new-epoch",
+    is_flag=True,
+    help="The log was restored to an earlier point, and the tables with it: clients begin anew.",
+)
 @json_option
 @data_option
-def rebuild_(*, as_json: bool, data: Path) -> None:
+def rebuild_(*, new_epoch: bool, as_json: bool, data: Path) -> None:
     """Make the tables anew from the log, and swap them in when they are complete.
 
-    The service answers all the while. Says what was wrong with the tables before.
+    The service answers all the while. Says what was wrong with the tables before. Where the log is
+    not the one that they were made from, it gets a new epoch, so that clients begin anew too.
     """
     begun_s = time.monotonic()
-    done = uvloop.run(_rebuild(load_settings(data)))
+    done = uvloop.run(_rebuild(load_settings(data), new_epoch=new_epoch))
     seconds = time.monotonic() - begun_s
     if as_json:
         told = _Repaired(
@@ -161,11 +169,29 @@ def _partition_status(
     )
 
 
-async def _rebuild(settings: Settings) -> Rebuilt:
-    tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
+async def _rebuild(settings: Settings, *, new_epoch: bool) -> Rebuilt:
+    database_url = required(settings.database_url, "DATABASE_URL")
+    tables = PostgresTables(database_url)
+    # Before the log is checked, which refuses one whose last new epoch was broken off.
+    if new_epoch or not await _is_continued(settings, database_url):
+        nats_url = required(settings.nats_url, "NATS_URL")
+        epoch = await begin_epoch(nats_url, partitions=settings.partitions)
+        click.echo(f"the log has a new epoch, {epoch}: clients begin anew", err=True)
     async with _log(settings) as log:
         with progress_of("rebuild", _PARTS) as advance:
             return await rebuild(log, tables, _scaled(advance))
+
+
+async def _is_continued(settings: Settings, database_url: str) -> bool:
+    """Whether the log still holds what the tables were made from."""
+    database = await examine(database_url)
+    async with _log(settings) as log:
+        for position in database.positions:
+            state = await log.partition_state(position.partition)
+            stored = await stored_hash(log, position, state)
+            if not check_checkpoint(position, state, stored).ok:
+                return False
+    return True
 
 
 async def _verify(settings: Settings) -> Sequence[Difference]:

@@ -185,6 +185,7 @@ class JetStreamLog:
         self._epoch = epoch
         self._identified.set()
         self.connection.on_up(self._on_up)
+        self.connection.subscribe(subjects.EPOCH, lambda _headers, _data: self._recheck.set())
         self._feeds.start()
         self._identity_task = asyncio.create_task(self._watch_identity())
 
@@ -263,3 +264,22 @@ async def check(nats_url: str, *, partitions: int = 1) -> list[str]:
         return await stream.check_log(connection, partitions)
     finally:
         await connection.close()
+
+
+async def begin_epoch(nats_url: str, *, partitions: int | None = None) -> str:
+    """Give the log at that URL a new epoch, and have all who are connected look at it again.
+
+    For a log that was restored to an earlier point: every position that a client has is
+    meaningless from then on, and each begins anew. Raises LogUnavailableError.
+    """
+    connection = Connection(nats_url, name="roomlog epoch")
+    await connection.open()
+    try:
+        partitions = partitions or await stream.find_partitions(connection) or 1
+        epoch = await stream.begin_epoch(connection, partitions)
+        connection.publish(subjects.EPOCH, epoch.encode())
+        # An answer to what was asked later: the server has taken the word before.
+        await stream.stream_info(connection, subjects.stream_name(0, partitions))
+    finally:
+        await connection.close()
+    return epoch

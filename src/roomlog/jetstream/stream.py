@@ -132,6 +132,25 @@ async def ensure_log(connection: Connection, partitions: int) -> str:
     return first.epoch if first is not None else ""
 
 
+async def begin_epoch(connection: Connection, partitions: int) -> str:
+    """Give the log a new epoch, because it is not the continuation of what was seen of it.
+
+    The streams are told one after another: where that is broken off they are of different epochs,
+    which check_log says, until this is done again. Raises LogUnavailableError.
+    """
+    epoch = str(uuid.uuid4())
+    for name in _names(partitions):
+        info = await stream_info(connection, name)
+        if info is None:
+            raise LogUnavailableError(f"stream {name} is missing")
+        metadata: dict[str, str] = {**(info.config.get("metadata") or {}), _EPOCH: epoch}
+        config = msgspec.json.encode({**info.config, "metadata": metadata})
+        changed = await _call(connection, f"$JS.API.STREAM.UPDATE.{name}", config)
+        if changed.error is not None:
+            raise LogUnavailableError(f"stream {name}: {changed.error.description}")
+    return epoch
+
+
 async def check_log(connection: Connection, partitions: int) -> list[str]:
     """Compare the streams with what they should be: one sentence for each difference.
 
@@ -150,7 +169,10 @@ async def check_log(connection: Connection, partitions: int) -> list[str]:
         if not info.epoch:
             problems.append(f"stream {name} has no {_EPOCH} in its metadata: it is not roomlog's")
     if len(epochs) > 1:
-        problems.append(f"the streams are of different epochs: {', '.join(sorted(epochs))}")
+        problems.append(
+            f"the streams are of different epochs ({', '.join(sorted(epochs))}): run "
+            "`roomlog projections rebuild --new-epoch`"
+        )
     return problems
 
 

@@ -18,6 +18,7 @@ _APPENDED = "signal.appended."
 _PROJECTED = "signal.projected."
 _WANTED = "signal.wanted."
 USAGE = "signal.usage"
+EPOCH = "signal.epoch"
 
 
 def partition_of(room_id: str, partitions: int) -> int:

@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from roomlog.embedded.tcp_ports import free_port
-from roomlog.jetstream.log import JetStreamLog, check
+from roomlog.jetstream.log import JetStreamLog, begin_epoch, check
 from roomlog.jetstream.stream import LogMismatchError
 from roomlog.ports import LogUnavailableError
 
@@ -36,6 +36,41 @@ async def test_the_epoch_stays_over_restarts_and_for_everyone(
     assert len(epochs) == 1
     assert "" not in epochs
     assert await check(server.url, partitions=partitions) == []
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+async def test_a_new_epoch_reaches_all_who_are_connected_at_once(
+    server: Server, connect: Connect, partitions: int
+) -> None:
+    logs = [await connect(partitions=partitions) for _ in range(2)]
+    before = logs[0].epoch
+    await logs[0].append("r", [event("r")], first=True)
+    resets: list[int] = []
+    for number, log in enumerate(logs):
+        log.on_reset(lambda number=number: resets.append(number))
+
+    epoch = await begin_epoch(server.url)
+
+    await eventually(lambda: sorted(resets) == [0, 1])
+    assert {log.epoch for log in logs} == {epoch} != {before}
+    assert (await connect(partitions=partitions)).epoch == epoch
+    assert await check(server.url, partitions=partitions) == []
+    assert await logs[1].last_sequence("r") == 1
+
+
+async def test_a_new_epoch_that_was_broken_off_is_told_and_made_good(
+    server: Server, connect: Connect
+) -> None:
+    log = await connect(partitions=2)
+    metadata = {"roomlog_epoch": "halfway", "roomlog_partitions": "2", "roomlog_partition": "0"}
+    await change(log, "ROOMLOG_0", metadata=metadata)
+
+    (problem,) = await check(server.url, partitions=2)
+    assert "different epochs" in problem
+    assert "--new-epoch" in problem
+
+    await begin_epoch(server.url, partitions=2)
+    assert await check(server.url, partitions=2) == []
 
 
 async def test_a_changed_configuration_is_reported_and_refused(
