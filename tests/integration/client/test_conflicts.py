@@ -33,6 +33,8 @@ async def _ask_offline(
     client: RoomlogClient, room: Room, message_id: str
 ) -> list["asyncio.Task[object]"]:
     """An edit, a message and a reaction, asked for in this order without a connection."""
+    # The ack of what was said before may come ahead of its event.
+    await until(lambda: not room.pending, "nothing pending")
     client.offline()
     await client.wait_for(State.OFFLINE)
     asked: list[asyncio.Task[object]] = []
