@@ -187,11 +187,13 @@ def test_the_client_stands_on_the_contract_and_three_libraries():
 
 
 async def test_who_asks_when_the_client_closes_or_is_closed_is_told_so():
-    asked = asyncio.Event()
+    asked, left = asyncio.Event(), asyncio.Event()
 
-    async def answers_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answers_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
-        await writer.wait_closed()
+        await reader.read()
+        writer.close()
+        left.set()
 
     async with await asyncio.start_server(answers_nothing, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -204,3 +206,4 @@ async def test_who_asks_when_the_client_closes_or_is_closed_is_told_so():
             with pytest.raises(ClosedError) as closed:
                 await question
             assert closed.value.code == "closed_by_user"
+        await left.wait()
