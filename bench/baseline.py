@@ -8,8 +8,6 @@ As a program it serves: `python -m bench.baseline --serve PORT URL SECRET`.
 import asyncio
 import json
 import secrets
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from litestar.params import FromPath
 
 from bench.measured import Measured, json_option, tell
 from bench.rooms_under_load import CONTENT, SETTINGS, connects, make_rooms, run_load, users
+from bench.running_load import running_load
 from bench.served import served
 from tests.stack import Stack, running_stack
 
@@ -131,15 +130,8 @@ def _by_hand(
         "content": CONTENT,
         "seconds": seconds,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.websocket_load"],
-        input=json.dumps(task),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=seconds + 120,
-    )
-    return json.loads(done.stdout)
+    with running_load(task) as load:
+        return load.result()
 
 
 def measure(stack: Stack, seconds: float) -> list[Measured]:
