@@ -111,11 +111,16 @@ def run_load(stack: Stack, task: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def details(result: dict[str, Any]) -> dict[str, Any]:
-    """What else to tell of a load. Raises AssertionError where a delivery was lost, doubled or out
-    of order: a figure of such a run is worth nothing."""
+def check(result: dict[str, Any]) -> None:
+    """Raises AssertionError where a delivery was lost, doubled or out of order, or a send refused:
+    a figure of such a run is worth nothing."""
     assert result["faults"] == result["deliveries_missing"] == result["closed"] == 0, result
     assert result["errors"] == 0, result["first_error"]
+
+
+def details(result: dict[str, Any]) -> dict[str, Any]:
+    """What else to tell of a load, which is checked first."""
+    check(result)
     return {
         "acks": result["ack"],
         "deliveries a second": result["deliveries_per_second"],
