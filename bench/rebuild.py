@@ -88,10 +88,10 @@ async def live_rate(log: JetStreamLog, url: str, total: int, batch: int) -> floa
     return rate
 
 
-async def bare_insert_rate(url: str, batch: int) -> float:
+async def bare_insert_rate(url: str, batch: int, *, rows_max: int | None = None) -> float:
     """Rows of messages as the live projector writes them, with nothing around it."""
     connection = await asyncpg.connect(url, server_settings={"jit": "off"})
-    rows = await rows_of(connection, "messages")
+    rows = await rows_of(connection, "messages", rows_max)
     await made(connection, complete=True)
     await connection.execute("INSERT INTO bare.incident_rooms SELECT * FROM roomlog.incident_rooms")
     shape = table_shapes()["messages"]
@@ -131,9 +131,12 @@ async def bare_copy_s(url: str) -> float:
     return taken_s
 
 
-async def rows_of(connection: asyncpg.Connection, name: str) -> Sequence[tuple[Any, ...]]:
+async def rows_of(
+    connection: asyncpg.Connection, name: str, rows_max: int | None = None
+) -> Sequence[tuple[Any, ...]]:
     columns = ", ".join(column.name for column in table_shapes()[name].columns)
-    return [tuple(row) for row in await connection.fetch(f"SELECT {columns} FROM roomlog.{name}")]
+    asked = f"SELECT {columns} FROM roomlog.{name} LIMIT $1"
+    return [tuple(row) for row in await connection.fetch(asked, rows_max)]
 
 
 async def made(connection: asyncpg.Connection, *, complete: bool) -> None:

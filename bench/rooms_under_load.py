@@ -12,7 +12,6 @@ from bench.projection_probe import await_projected
 from bench.running_load import running_load
 from tests.stack import Stack
 
-CONTENT = ("Connections to the database are at 400, and the pool never gives them back. " * 3)[:200]
 SETTINGS = {
     "USER_MESSAGES_PER_SECOND": "1000000",
     "ROOM_MESSAGES_PER_SECOND": "1000000",
