@@ -15,8 +15,7 @@ _SHORT: dict[str, tuple[str, ...]] = {
     "baseline": ("--seconds", "2"),
     "fairness": ("--seconds", "4"),
     "growth": (
-        "--seconds",
-        "2",
+        *("--seconds", "2", "--repeats", "1", "--per-second", "300"),
         "--rooms",
         "10",
         "--rooms",
