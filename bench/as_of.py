@@ -2,7 +2,6 @@
 plain pages of the same place over the same connection: what the bare query takes."""
 
 import asyncio
-import json
 import random
 import tempfile
 import time
@@ -14,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import click
 
+from bench.measured import Measured, json_option, tell
 from roomlog.embedded.postgres import run_postgres
 from roomlog.ports import MessageQuery
 from roomlog.postgres import PostgresReadModel, open_pool
@@ -120,39 +120,38 @@ async def _measure(url: str, *, events: int, reads: int, seed: int) -> dict[str,
 
             bare = _told(await _timed_ms(plain, depths))
             told = _told(await _timed_ms(past, depths))
-        results["shapes"][shape] = {
-            "bare": bare,
-            "as_of": told,
-            "ratio": told["p95_ms"] / bare["p95_ms"],
-        }
+        results["shapes"][shape] = {"bare": bare, "as_of": told}
     return results
 
 
-def _in_words(results: dict[str, Any]) -> str:
-    lines = [f"pages of {_LIMIT} of a room of {results['events']:,} events, at any depth"]
-    for shape, told in results["shapes"].items():
-        bare, then = told["bare"], told["as_of"]
-        lines.append(
-            f"  {shape}: p50 {then['p50_ms']:.1f} ms, p95 {then['p95_ms']:.1f} ms, max "
-            f"{then['max_ms']:.0f} ms; a plain page p95 {bare['p95_ms']:.1f} ms; "
-            f"ratio {told['ratio']:.1f}"
+def _found(results: dict[str, Any]) -> list[Measured]:
+    return [
+        Measured(
+            f"as_of, {shape}: p95",
+            told["as_of"]["p95_ms"],
+            "ms",
+            told["bare"]["p95_ms"],
+            "a plain page of the same place",
+            more_is_better=False,
+            details={"pages of the past": told["as_of"], "plain pages": told["bare"]},
         )
-    return "\n".join(lines)
+        for shape, told in results["shapes"].items()
+    ]
 
 
 @click.command()
 @click.option("--events", default=200_000, show_default=True)
 @click.option("--reads", default=300, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, events: int, reads: int, seed: int, as_json: bool) -> None:
+@json_option
+def main(*, events: int, reads: int, seed: int, json_file: Path | None) -> None:
     """Read pages of the past at depths chosen by chance, in rooms of several shapes."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with run_postgres(Path(folder)) as server:
             measured = _measure(server.url, events=events, reads=reads, seed=seed)
             results = asyncio.run(measured)
-    print(json.dumps(results) if as_json else _in_words(results))
+    tell(_found(results), json_file)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,27 @@ async def publishes_per_second(
     return {"per_second": len(latencies_ms) / took_s, **percentiles_ms(latencies_ms)}
 
 
+async def paced_publishes_ms(
+    url: str, *, per_second: float, size_bytes: int, seconds: float
+) -> dict[str, float]:
+    """Plain publishes at a steady pace: how long their acks take."""
+    nats = await BareNats.connect(url)
+    await nats.make_stream()
+    data = b"x" * size_bytes
+    latencies_ms: list[float] = []
+    started_s = time.monotonic()
+    for number in range(int(seconds * per_second)):
+        await asyncio.sleep(max(0.0, started_s + number / per_second - time.monotonic()))
+        began_s = time.monotonic()
+        await nats.ask(
+            lambda reply: b"PUB %b %b %d\r\n%b\r\n" % (SUBJECT.encode(), reply, len(data), data)
+        )
+        latencies_ms.append((time.monotonic() - began_s) * 1000)
+    await nats.drop_stream()
+    await nats.close()
+    return percentiles_ms(latencies_ms)
+
+
 async def batches_per_second(url: str, events: Sequence[bytes], *, batch: int) -> float:
     """Events a second in atomic batches, the next sent while the last is being committed."""
     nats = await BareNats.connect(url)

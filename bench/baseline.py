@@ -8,9 +8,8 @@ As a program it serves: `python -m bench.baseline --serve PORT URL SECRET`.
 import asyncio
 import json
 import secrets
-import subprocess
-import sys
 import time
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,8 +22,9 @@ from litestar import Litestar, WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
-from bench.measured import Measured, tell
+from bench.measured import Measured, json_option, tell
 from bench.rooms_under_load import CONTENT, SETTINGS, connects, make_rooms, run_load, users
+from bench.running_load import running_load
 from bench.served import served
 from tests.stack import Stack, running_stack
 
@@ -130,15 +130,8 @@ def _by_hand(
         "content": CONTENT,
         "seconds": seconds,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.websocket_load"],
-        input=json.dumps(task),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=seconds + 120,
-    )
-    return json.loads(done.stdout)
+    with running_load(task) as load:
+        return load.result()
 
 
 def measure(stack: Stack, seconds: float) -> list[Measured]:
@@ -189,15 +182,15 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, help="Length of each load.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.option("--serve", "serving", type=(int, str, str), hidden=True)
-def main(*, seconds: float, as_json: bool, serving: tuple[int, str, str] | None) -> None:
+def main(*, seconds: float, json_file: Path | None, serving: tuple[int, str, str] | None) -> None:
     """Compare with a room written by hand."""
     if serving is not None:
         serve(*serving)
         return
     with running_stack(**SETTINGS) as stack:
-        tell(measure(stack, seconds), as_json=as_json)
+        tell(measure(stack, seconds), json_file)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ are set up; beside plain uvicorn with an application that only accepts."""
 import asyncio
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 import psutil
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from bench.measured import Measured, tell
+from bench.measured import Measured, json_option, tell
 from bench.rooms_under_load import make_rooms, users
 from bench.served import served
 from tests.stack import Stack, running_stack
@@ -86,11 +87,11 @@ def measure(stack: Stack) -> list[Measured]:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool) -> None:
+@json_option
+def main(*, json_file: Path | None) -> None:
     """Measure idle connections."""
     with running_stack(CONNECTS_PER_MINUTE="0") as stack:
-        tell(measure(stack), as_json=as_json)
+        tell(measure(stack), json_file)
 
 
 if __name__ == "__main__":

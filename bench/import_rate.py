@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench.bare_nats import batches_per_second
+from bench.measured import Measured, json_option, tell
 from roomlog.jetstream.log import JetStreamLog
 from tests.stack import running_stack
 
@@ -50,21 +51,27 @@ async def _bare(nats_url: str, repeats: int) -> list[float]:
 @click.command()
 @click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("--repeats", default=2, show_default=True, help="Runs of the bare limit.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, file: Path | None, repeats: int, as_json: bool) -> None:
+@json_option
+def main(*, file: Path | None, repeats: int, json_file: Path | None) -> None:
     """Measure the import of FILE (or of made-up chat)."""
     with tempfile.TemporaryDirectory() as folder, running_stack() as stack:
         chat = file or _made_up_chat(Path(folder))
         first = _import(stack, chat)
         again = _import(stack, chat)
         bare = max(asyncio.run(_bare(stack.run["nats_url"], repeats)))
-    result = {
-        "import": first,
-        "again": again,
-        "bare_events_per_second": bare,
-        "ratio": first["events_per_second"] / bare,
-    }
-    print(json.dumps(result) if as_json else _in_words(result))
+    found = Measured(
+        "import",
+        first["events_per_second"],
+        "events/s",
+        bare,
+        f"JetStream, atomic batches of {_BATCH} of the same bytes",
+        details={"the first time": _told(first), "again": _told(again)},
+    )
+    tell([found], json_file)
+
+
+def _told(done: dict[str, Any]) -> dict[str, Any]:
+    return {"events added": done["events_added"], "seconds": done["seconds"]}
 
 
 def _import(stack: Any, chat: Path) -> dict[str, Any]:
@@ -72,16 +79,6 @@ def _import(stack: Any, chat: Path) -> dict[str, Any]:
     if done.returncode:
         raise click.ClickException(done.stderr)
     return json.loads(done.stdout)
-
-
-def _in_words(result: dict[str, Any]) -> str:
-    first, again = result["import"], result["again"]
-    return (
-        f"import: {first['events_added']:,} events in {first['seconds']:.2f} s, "
-        f"{first['events_per_second']:,.0f}/s; bare atomic batches of {_BATCH}: "
-        f"{result['bare_events_per_second']:,.0f}/s; ratio {result['ratio']:.2f}; "
-        f"second run: {again['events_added']} added in {again['seconds']:.2f} s"
-    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from itertools import count
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -15,6 +15,7 @@ import httpx
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
+from bench.measured import Measured, json_option, tell
 from tests.stack import Stack, running_stack
 
 _USER = "bench@example.org"
@@ -100,20 +101,23 @@ def _sockets_by_worker(stack: Stack) -> list[int]:
     ]
 
 
-def _result(told: _Accepted, workers: int, rate: float, seconds: float) -> dict[str, Any]:
+def _found(told: _Accepted, workers: int, rate: float, seconds: float) -> Measured:
     begun_s = min(told.at_s)
-    burst = sum(at_s - begun_s < 1 for at_s in told.at_s)
     later = [at_s for at_s in told.at_s if at_s - begun_s >= 1]
-    return {
-        "workers": workers,
-        "sockets_by_worker": told.sockets_by_worker,
-        "rate": rate,
-        "accepted_first_second": burst,
-        "accepted_a_second_after": round(len(later) / (seconds - 1), 2),
-        "accepted": len(told.at_s),
-        "one_bucket_would_accept": round(max(1, rate) + rate * seconds, 1),
-        "refused": told.refused,
-    }
+    return Measured(
+        f"limit of {rate:g}/s, {workers} workers: accepted after the first second",
+        len(later) / (seconds - 1),
+        "/s",
+        rate,
+        "one bucket's rate",
+        details={
+            "sockets of each worker": told.sockets_by_worker,
+            "accepted in the first second": len(told.at_s) - len(later),
+            "accepted": len(told.at_s),
+            "one bucket would accept": max(1, rate) + rate * seconds,
+            "refused": told.refused,
+        },
+    )
 
 
 @click.command()
@@ -122,7 +126,7 @@ def _result(told: _Accepted, workers: int, rate: float, seconds: float) -> dict[
 @click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True)
 @click.option("--sockets", default=6, show_default=True)
 @click.option("--callers", default=2, show_default=True, help="Who sends by REST at once.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def main(
     *,
     seconds: float,
@@ -130,10 +134,10 @@ def main(
     workers: tuple[int, ...],
     sockets: int,
     callers: int,
-    as_json: bool,
+    json_file: Path | None,
 ) -> None:
     """Measure how near the user's rate holds."""
-    results: list[dict[str, Any]] = []
+    found: list[Measured] = []
     for rate in rates:
         for number in workers:
             with running_stack(
@@ -142,11 +146,8 @@ def main(
                 CONNECTS_PER_MINUTE="0",
             ) as stack:
                 told = asyncio.run(_hammer(stack, seconds, sockets, callers))
-            results.append(_result(told, number, rate, seconds))
-            if not as_json:
-                print(results[-1], flush=True)
-    if as_json:
-        print(json.dumps(results))
+            found.append(_found(told, number, rate, seconds))
+    tell(found, json_file)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 eight sends under way; beside plain JetStream in atomic batches on the same server."""
 
 import asyncio
+from pathlib import Path
 
 import click
 
 from bench.bare_nats import batches_per_second
-from bench.measured import Measured, tell
+from bench.measured import Measured, json_option, tell
 from bench.one_room import STORED_BYTES
 from bench.rooms_under_load import CONTENT, SETTINGS, connects, details, make_rooms, run_load, users
 from tests.stack import Stack, running_stack
@@ -49,11 +50,11 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, help="Length of each load.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, seconds: float, as_json: bool) -> None:
+@json_option
+def main(*, seconds: float, json_file: Path | None) -> None:
     """Measure a hundred small rooms."""
     with running_stack(**SETTINGS) as stack:
-        tell(measure(stack, seconds), as_json=as_json)
+        tell(measure(stack, seconds), json_file)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import asyncio
 import itertools
 import statistics
 import time
+from pathlib import Path
 
 import click
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from bench.filled_room import filled_room
-from bench.measured import Measured, tell
+from bench.measured import Measured, json_option, tell
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.direct import DirectGet
 from tests.stack import Stack, running_stack
@@ -97,12 +98,12 @@ async def _measure(stack: Stack, room_id: str, head: int, runs: int) -> list[Mea
 
 @click.command()
 @click.option("--runs", default=7, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, runs: int, as_json: bool) -> None:
+@json_option
+def main(*, runs: int, json_file: Path | None) -> None:
     """Measure resuming."""
     with running_stack(CONNECTS_PER_MINUTE="0") as stack:
         room_id, head = filled_room(stack, MISSED + OLDER, members=[USER])
-        tell(asyncio.run(_measure(stack, room_id, head, runs)), as_json=as_json)
+        tell(asyncio.run(_measure(stack, room_id, head, runs)), json_file)
 
 
 if __name__ == "__main__":

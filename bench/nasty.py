@@ -4,7 +4,7 @@ rate, and connections that come and go; the API's memory before and after."""
 import asyncio
 import json
 import time
-from typing import Any
+from pathlib import Path
 
 import click
 import httpx
@@ -12,6 +12,7 @@ import psutil
 from websockets.asyncio.client import connect
 
 from bench.bare_nats import percentiles_ms
+from bench.measured import Measured, json_option, tell
 from tests.stack import Stack, running_stack
 
 _USER = "bench@example.org"
@@ -93,32 +94,36 @@ async def send_structured(
 
 async def _measure(
     stack: Stack, cycles: int, at_once: int, per_second: float, seconds: float
-) -> list[dict[str, Any]]:
+) -> list[Measured]:
     room = await new_room(stack)
     # What only the first ones cost (imports, buffers, caches) is no growth.
     await connect_and_leave(stack, room, 500, at_once)
     await send_structured(stack, room, per_second, 5)
-    results: list[dict[str, Any]] = []
+    results: list[Measured] = []
     before = memory_mib(stack)
     rate = await connect_and_leave(stack, room, cycles, at_once)
     results.append(
-        {
-            "load": f"{cycles} connect-and-leave cycles, {at_once} at once",
-            "cycles_per_second": round(rate, 1),
-            "memory_mib_before": before,
-            "memory_mib_after": memory_mib(stack),
-        }
+        Measured(
+            f"connect, subscribe, leave, {at_once} at once",
+            rate,
+            "/s",
+            details={"cycles": cycles, "API's MiB": [before, memory_mib(stack)]},
+        )
     )
     before = memory_mib(stack)
     took_ms = await send_structured(stack, room, per_second, seconds)
     results.append(
-        {
-            "load": f"{_STRUCTURED_BYTES} bytes of data, {per_second:g} a second, {seconds:g} s",
-            "acked": len(took_ms),
-            **percentiles_ms(took_ms),
-            "memory_mib_before": before,
-            "memory_mib_after": memory_mib(stack),
-        }
+        Measured(
+            f"{_STRUCTURED_BYTES} bytes of data, {per_second:g} a second: ack p99",
+            percentiles_ms(took_ms)["p99_ms"],
+            "ms",
+            more_is_better=False,
+            details={
+                "acked": len(took_ms),
+                "acks": percentiles_ms(took_ms),
+                "API's MiB": [before, memory_mib(stack)],
+            },
+        )
     )
     return results
 
@@ -128,8 +133,10 @@ async def _measure(
 @click.option("--at-once", default=20, show_default=True)
 @click.option("--per-second", default=50.0, show_default=True)
 @click.option("--seconds", default=20.0, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, cycles: int, at_once: int, per_second: float, seconds: float, as_json: bool) -> None:
+@json_option
+def main(
+    *, cycles: int, at_once: int, per_second: float, seconds: float, json_file: Path | None
+) -> None:
     """Measure large payloads and connections that come and go."""
     with running_stack(
         USER_MESSAGES_PER_SECOND="0",
@@ -138,7 +145,7 @@ def main(*, cycles: int, at_once: int, per_second: float, seconds: float, as_jso
         SPAM_GUARD="off",
     ) as stack:
         results = asyncio.run(_measure(stack, cycles, at_once, per_second, seconds))
-    print(json.dumps(results) if as_json else "\n".join(map(str, results)))
+    tell(results, json_file)
 
 
 if __name__ == "__main__":

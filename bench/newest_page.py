@@ -3,6 +3,7 @@ beside Litestar with a fixed body of that size, and beside the bare query on one
 
 import asyncio
 import time
+from pathlib import Path
 
 import asyncpg
 import click
@@ -12,7 +13,7 @@ from litestar import Litestar, MediaType, get
 
 from bench.bare_nats import percentiles_ms
 from bench.filled_room import filled_room
-from bench.measured import Measured, tell
+from bench.measured import Measured, json_option, tell
 from bench.served import served
 from roomlog.postgres.connection import server_settings
 from roomlog.postgres.queries import query
@@ -112,15 +113,15 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
 
 @click.command()
 @click.option("--seconds", default=6.0, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.option("--fixed", type=int, hidden=True)
-def main(*, seconds: float, as_json: bool, fixed: int | None) -> None:
+def main(*, seconds: float, json_file: Path | None, fixed: int | None) -> None:
     """Measure the newest page of a large room."""
     if fixed is not None:
         serve_fixed(fixed)
         return
     with running_stack() as stack:
-        tell(measure(stack, seconds), as_json=as_json)
+        tell(measure(stack, seconds), json_file)
 
 
 if __name__ == "__main__":

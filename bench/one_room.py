@@ -2,12 +2,13 @@
 calm pace; beside plain JetStream and plain uvicorn fan-out on the same machine."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import click
 
 from bench.bare_nats import batches_per_second, publishes_per_second
-from bench.measured import Measured, tell
+from bench.measured import Measured, json_option, tell
 from bench.plain_fanout import deliveries_per_second
 from bench.rooms_under_load import CONTENT, SETTINGS, connects, details, make_rooms, run_load, users
 from tests.stack import Stack, running_stack
@@ -83,11 +84,11 @@ def _load(stack: Stack, *, senders: int, seconds: float, per_second: float = 0) 
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, help="Length of each load.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, seconds: float, as_json: bool) -> None:
+@json_option
+def main(*, seconds: float, json_file: Path | None) -> None:
     """Measure a room of 100 connections."""
     with running_stack(**SETTINGS) as stack:
-        tell(measure(stack, seconds), as_json=as_json)
+        tell(measure(stack, seconds), json_file)
 
 
 if __name__ == "__main__":

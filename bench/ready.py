@@ -1,6 +1,6 @@
-"""`python -m bench.ready`: seconds from `roomlog up` to `ready`, the first time and later."""
+"""`python -m bench.ready`: seconds from `roomlog up` to `ready`, the first time and later; beside
+the same NATS and PostgreSQL started one after the other, with nothing else."""
 
-import json
 import shutil
 import statistics
 import time
@@ -8,35 +8,52 @@ from pathlib import Path
 
 import click
 
+from bench.measured import Measured, json_option, tell
+from roomlog.embedded.nats import run_nats
+from roomlog.embedded.postgres import run_postgres
 from tests.stack import data_directory, running_stack
 
 
-def _seconds_to_ready(data: Path) -> float:
+def seconds_to_ready(data: Path) -> float:
+    """How long `roomlog up` takes in this directory until it is ready."""
     started_s = time.monotonic()
     with running_stack(data=data):
         return time.monotonic() - started_s
 
 
+def _servers_s(data: Path) -> float:
+    started_s = time.monotonic()
+    with run_nats(data), run_postgres(data):
+        return time.monotonic() - started_s
+
+
 @click.command()
 @click.option("--runs", default=3, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, runs: int, as_json: bool) -> None:
+@json_option
+def main(*, runs: int, json_file: Path | None) -> None:
     """Measure the time to `ready`."""
-    first: list[float] = []
-    later: list[float] = []
+    ours: list[tuple[float, float]] = []
+    bare: list[tuple[float, float]] = []
     for _ in range(runs):
-        data = data_directory()
-        try:
-            first.append(_seconds_to_ready(data))
-            later.append(_seconds_to_ready(data))
-        finally:
-            shutil.rmtree(data, ignore_errors=True)
-    if as_json:
-        print(json.dumps({"first_s": first, "later_s": later}))
-        return
-    for name, seconds in (("first", first), ("later", later)):
-        every = ", ".join(f"{value:.2f}" for value in seconds)
-        print(f"ready {name} start: median {statistics.median(seconds):.2f} s ({every})")
+        for start, times in ((seconds_to_ready, ours), (_servers_s, bare)):
+            data = data_directory()
+            try:
+                times.append((start(data), start(data)))
+            finally:
+                shutil.rmtree(data, ignore_errors=True)
+    found = [
+        Measured(
+            f"ready, {name} start",
+            statistics.median(one[place] for one in ours),
+            "s",
+            statistics.median(one[place] for one in bare),
+            "NATS and PostgreSQL alone",
+            more_is_better=False,
+            details={"each, s": [one[place] for one in ours]},
+        )
+        for place, name in enumerate(("first", "later"))
+    ]
+    tell(found, json_file)
 
 
 if __name__ == "__main__":

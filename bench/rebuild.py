@@ -5,8 +5,6 @@ the messages' rows in transactions of the same size, for rebuilds COPY of all ta
 into tables with the same indexes, made at the same time as there.
 """
 
-import argparse
-import json
 import shutil
 import tempfile
 import time
@@ -16,8 +14,10 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import click
 import uvloop
 
+from bench.measured import Measured, json_option, tell
 from roomlog.core.decide import Fact, Stamp, stamp
 from roomlog.embedded.nats import run_nats
 from roomlog.embedded.postgres import run_postgres
@@ -88,10 +88,10 @@ async def live_rate(log: JetStreamLog, url: str, total: int, batch: int) -> floa
     return rate
 
 
-async def bare_insert_rate(url: str, batch: int) -> float:
+async def bare_insert_rate(url: str, batch: int, *, rows_max: int | None = None) -> float:
     """Rows of messages as the live projector writes them, with nothing around it."""
     connection = await asyncpg.connect(url, server_settings={"jit": "off"})
-    rows = await rows_of(connection, "messages")
+    rows = await rows_of(connection, "messages", rows_max)
     await made(connection, complete=True)
     await connection.execute("INSERT INTO bare.incident_rooms SELECT * FROM roomlog.incident_rooms")
     shape = table_shapes()["messages"]
@@ -131,9 +131,12 @@ async def bare_copy_s(url: str) -> float:
     return taken_s
 
 
-async def rows_of(connection: asyncpg.Connection, name: str) -> Sequence[tuple[Any, ...]]:
+async def rows_of(
+    connection: asyncpg.Connection, name: str, rows_max: int | None = None
+) -> Sequence[tuple[Any, ...]]:
     columns = ", ".join(column.name for column in table_shapes()[name].columns)
-    return [tuple(row) for row in await connection.fetch(f"SELECT {columns} FROM roomlog.{name}")]
+    asked = f"SELECT {columns} FROM roomlog.{name} LIMIT $1"
+    return [tuple(row) for row in await connection.fetch(asked, rows_max)]
 
 
 async def made(connection: asyncpg.Connection, *, complete: bool) -> None:
@@ -145,25 +148,19 @@ async def made(connection: asyncpg.Connection, *, complete: bool) -> None:
             await connection.execute(statement)
 
 
-async def measure(nats_url: str, database_url: str, count: int) -> list[dict[str, Any]]:
+async def measure(nats_url: str, database_url: str, count: int) -> list[Measured]:
     await migrate(database_url)
     log = await JetStreamLog.connect(nats_url)
-    results: list[dict[str, Any]] = []
+    results: list[Measured] = []
 
-    def add(name: str, rate: float, bare: float) -> None:
-        results.append(
-            {
-                "measured": name,
-                "events_per_second": round(rate),
-                "bare_limit": round(bare),
-                "ratio": round(rate / bare, 2),
-            }
-        )
+    def add(name: str, rate: float, bare: float, bare_name: str) -> None:
+        results.append(Measured(name, rate, "events/s", bare, bare_name))
 
     total = await fill(log, count)
     for batch in LIVE_BATCHES:
         rate = await live_rate(log, database_url, total, batch)
-        add(f"live, batches of {batch}", rate, await bare_insert_rate(database_url, batch))
+        bare = await bare_insert_rate(database_url, batch)
+        add(f"live, batches of {batch}", rate, bare, "INSERT of messages' rows alone")
     tables = PostgresTables(database_url)
     begun_s = time.perf_counter()
     await rebuild(log, tables, silent)
@@ -172,36 +169,32 @@ async def measure(nats_url: str, database_url: str, count: int) -> list[dict[str
         "rebuild, comparison and swap included",
         total / rebuilt_s,
         total / await bare_copy_s(database_url),
+        "COPY of all rows, then all indexes",
     )
     begun_s = time.perf_counter()
     assert not await verify(log, tables, silent)
-    add("verify", total / (time.perf_counter() - begun_s), results[-1]["bare_limit"])
+    copied = results[-1]
+    assert copied.bare is not None
+    add("verify", total / (time.perf_counter() - begun_s), copied.bare, copied.bare_name)
     await log.close()
     return results
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=40_000)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+@click.command()
+@click.option("--events", default=40_000, show_default=True)
+@json_option
+def main(*, events: int, json_file: Path | None) -> None:
+    """Measure projecting and rebuilding."""
     folder = Path(tempfile.mkdtemp(prefix="roomlog-bench-"))
     folder.chmod(0o755)
     for name in ("nats", "postgres"):
         (folder / name).mkdir(mode=0o755)
     try:
         with run_nats(folder / "nats") as nats, run_postgres(folder / "postgres") as postgres:
-            results = uvloop.run(measure(nats.url, postgres.url, arguments.events))
+            results = uvloop.run(measure(nats.url, postgres.url, events))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if arguments.json:
-        print(json.dumps(results))
-        return
-    for one in results:
-        print(
-            f"{one['measured']:40} {one['events_per_second']:>8,} events/s "
-            f"(bare {one['bare_limit']:,}, ratio {one['ratio']})"
-        )
+    tell(results, json_file)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ whether anybody missed anything. Beside it the same on plain uvicorn, which keep
 import asyncio
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import click
 import httpx
 
 from bench.bare_nats import percentiles_ms
+from bench.measured import Measured, json_option, tell
 from roomlog.core.presence import GRACE_S
 from tests.stack import Stack, running_stack
 
@@ -218,70 +218,62 @@ async def _plain(*, connections: int, senders: int, **how: Any) -> dict[str, Any
 @click.option("--away", "away_s", default=1.0, show_default=True, help="Seconds until they return.")
 @click.option("--calm", "calm_s", default=8.0, show_default=True, help="Seconds between storms.")
 @click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def main(
-    *, connections: int, senders: int, workers: tuple[int, ...], as_json: bool, **how: Any
+    *, connections: int, senders: int, workers: tuple[int, ...], json_file: Path | None, **how: Any
 ) -> None:
     """Measure what a reconnect storm does to those who send."""
-    results: list[dict[str, Any]] = []
+    found: list[Measured] = []
     for number in workers:
         with running_stack(["--workers", str(number)]) as stack:
             ours = asyncio.run(
                 storms_on(stack, connections=connections, senders=senders, typing=True, **how)
             )
         plain = asyncio.run(_plain(connections=connections, senders=senders, **how))
-        results.append({"workers": number, "roomlog": ours, "plain": plain})
-        if not as_json:
-            print(_in_words(results[-1]), flush=True)
-    if as_json:
-        print(json.dumps(results))
+        found += _found(number, ours, plain)
+    tell(found, json_file)
 
 
-def _in_words(result: dict[str, Any]) -> str:
-    ours, plain = result["roomlog"], result["plain"]
-    lines = [
-        (
-            f"{result['workers']} worker(s), {ours['connections']} connections dropped at once "
-            f"({os.cpu_count()} cores for everything):"
-        ),
-        (
-            f"  all live again after {ours['all_live_again_s']:.2f} s, at most "
-            f"{ours['all_live_again_max_s']:.2f} s ({ours['connections_per_second']:,.0f} a second); "
-            f"plain uvicorn {plain['all_live_again_s']:.2f} s "
-            f"({plain['connections_per_second']:,.0f} a second), "
-            f"ratio {ours['all_live_again_s'] / plain['all_live_again_s']:.1f}"
-        ),
+def _found(workers: int, ours: dict[str, Any], plain: dict[str, Any]) -> list[Measured]:
+    assert ours["errors"] == [], ours
+    assert ours["chains_broken"] + ours["connections_incomplete"] + ours["unacked"] == 0, ours
+    name = f"{ours['connections']} dropped at once, {workers} workers"
+    found = [
+        Measured(
+            f"{name}: live again",
+            ours["all_live_again_s"],
+            "s",
+            plain["all_live_again_s"],
+            "uvicorn, which keeps nothing",
+            more_is_better=False,
+            details={
+                "at most, s": ours["all_live_again_max_s"],
+                "connections a second": ours["connections_per_second"],
+                "connections a second, uvicorn": plain["connections_per_second"],
+                "sent": ours["sent"],
+                "delivered to the crowd": ours["delivered"],
+                "presence frames in the storms": ours["presence_frames_in_storms"],
+                "typing frames when all typed": ours["typing_frames"],
+                "also seen": ours["seen"],
+            },
+        )
     ]
-    for name in ("ack", "receive"):
-        lines.append(f"  send to {name}: {_latencies(ours, name)}")
-        lines.append(f"    plain uvicorn: {_latencies(plain, name)}")
-    lines += [
-        (
-            f"  {ours['sent']:,} sent, {ours['unacked']} not acked, {len(ours['errors'])} errors; "
-            f"{ours['delivered']:,} delivered to the crowd; {ours['chains_broken']} events lost, "
-            f"doubled or out of order; {ours['connections_incomplete']} connections without the end"
-        ),
-        (
-            f"  presence frames in the storms: {ours['presence_frames_in_storms']}; "
-            f"typing frames when all {ours['connections']} typed: {ours['typing_frames']}"
-        ),
-    ]
-    if ours["seen"] or ours["errors"]:
-        lines.append(f"  also seen: {ours['seen']} {ours['errors']}")
-    return "\n".join(lines)
-
-
-def _latencies(one: dict[str, Any], name: str) -> str:
-    parts = [
-        f"{phase} p50 {one[phase][name]['p50_ms']:.1f} p99 {one[phase][name]['p99_ms']:.1f} ms"
-        for phase in ("before", "during", "after")
-    ]
-    before, during = one["before"][name], one["during"][name]
-    return (
-        f"{', '.join(parts)}; during/before: p50 {during['p50_ms'] / before['p50_ms']:.1f}, "
-        f"p99 {during['p99_ms'] / before['p99_ms']:.1f} "
-        f"({one['during']['messages']} messages during)"
-    )
+    for kind in ("ack", "receive"):
+        phases = ("before", "during", "after")
+        details = {f"{phase} the storms": ours[phase][kind] for phase in phases}
+        details |= {f"{phase}, uvicorn": plain[phase][kind] for phase in phases}
+        found.append(
+            Measured(
+                f"{name}: send to {kind} meanwhile, p99",
+                ours["during"][kind]["p99_ms"],
+                "ms",
+                plain["during"][kind]["p99_ms"],
+                "uvicorn, which keeps nothing",
+                more_is_better=False,
+                details=details,
+            )
+        )
+    return found
 
 
 if __name__ == "__main__":

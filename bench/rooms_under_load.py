@@ -1,8 +1,6 @@
 """Rooms full of connections for the WebSocket benchmarks: set up, loaded, and what that cost."""
 
-import json
-import subprocess
-import sys
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -10,16 +8,16 @@ from typing import Any
 import httpx
 import psutil
 
+from bench.projection_probe import await_projected
+from bench.running_load import running_load
 from tests.stack import Stack
 
-CONTENT = ("Connections to the database are at 400, and the pool never gives them back. " * 3)[:200]
 SETTINGS = {
     "USER_MESSAGES_PER_SECOND": "1000000",
     "ROOM_MESSAGES_PER_SECOND": "1000000",
     "CONNECTS_PER_MINUTE": "1000000",
     "SPAM_GUARD": "off",
 }
-_LOAD_TIMEOUT_S = 300
 
 
 def make_rooms(stack: Stack, rooms: int, users: Sequence[str]) -> list[str]:
@@ -98,32 +96,30 @@ def _seconds(pid: int, *, family: bool = False) -> float:
 def run_load(stack: Stack, task: dict[str, Any]) -> dict[str, Any]:
     """Run a load (see bench.websocket_load) and add what it cost the server: µs of CPU for each
     message and for each delivery, by part, and how long the tables took to follow."""
-    cpu = Cpu(stack)
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.websocket_load"],
-        input=json.dumps(task),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=_LOAD_TIMEOUT_S,
-    )
-    result: dict[str, Any] = json.loads(done.stdout)
+    with running_load(task) as load:
+        load.await_begun()
+        cpu = Cpu(stack)
+        result = load.result()
     ended_s = time.monotonic()
-    while _lag(stack):
-        time.sleep(0.05)
+    asyncio.run(await_projected(stack))
     result["tables_follow_s"] = time.monotonic() - ended_s
     used = cpu.used()
-    acked = max(1, result["acked"])
+    acked, deliveries = max(1, result["acked"]), max(1, result["deliveries"])
     result["cpu_us_per_message"] = {part: value * 1e6 / acked for part, value in used.items()}
-    result["api_cpu_us_per_delivery"] = used["api"] * 1e6 / max(1, result["deliveries"])
+    result["api_cpu_us_per_delivery"] = used["api"] * 1e6 / deliveries
     return result
 
 
-def details(result: dict[str, Any]) -> dict[str, Any]:
-    """What else to tell of a load. Raises AssertionError where a delivery was lost, doubled or out
-    of order: a figure of such a run is worth nothing."""
+def check(result: dict[str, Any]) -> None:
+    """Raises AssertionError where a delivery was lost, doubled or out of order, or a send refused:
+    a figure of such a run is worth nothing."""
     assert result["faults"] == result["deliveries_missing"] == result["closed"] == 0, result
     assert result["errors"] == 0, result["first_error"]
+
+
+def details(result: dict[str, Any]) -> dict[str, Any]:
+    """What else to tell of a load, which is checked first."""
+    check(result)
     return {
         "acks": result["ack"],
         "deliveries a second": result["deliveries_per_second"],
@@ -132,9 +128,3 @@ def details(result: dict[str, Any]) -> dict[str, Any]:
         "API CPU a delivery, µs": result["api_cpu_us_per_delivery"],
         "load CPU a message, µs": result["load_cpu_s"] * 1e6 / max(1, result["acked"]),
     }
-
-
-def _lag(stack: Stack) -> int:
-    answer = stack.cli("projections", "status", "--json")
-    answer.check_returncode()
-    return sum(one["lag_events"] for one in json.loads(answer.stdout)["partitions"])

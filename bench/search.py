@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import click
 
+from bench.measured import Measured, json_option, tell
 from roomlog.core.highlight import highlight
 from roomlog.core.search_query import parse_search
 from roomlog.embedded.postgres import run_postgres
@@ -171,7 +172,6 @@ async def _measure(
                 one[order.value] = {
                     **shares,
                     "within_20_ms": sum(ms <= 20 for ms in times) / len(times),
-                    "ratio": shares["p95_ms"] / bare["p95_ms"],
                     "slowest": sorted(timed, reverse=True)[:slowest],
                 }
         results[name] = one
@@ -190,9 +190,15 @@ async def _create(url: str, name: str) -> None:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--chat", type=click.Path(exists=True, path_type=Path), help="Lines with `text`.")
 @click.option("--slowest", default=0, help="How many of the slowest searches to name.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def main(
-    *, messages: int, searches: int, seed: int, chat: Path | None, slowest: int, as_json: bool
+    *,
+    messages: int,
+    searches: int,
+    seed: int,
+    chat: Path | None,
+    slowest: int,
+    json_file: Path | None,
 ) -> None:
     """Search messages made of real chat where it is found, else of made-up words."""
     chat = chat or (_CHAT if _CHAT.exists() else None)
@@ -209,31 +215,38 @@ def main(
                     slowest=slowest,
                 )
             )
-    print(json.dumps(results) if as_json else _in_words(results))
+    tell(_found(results), json_file)
 
 
-def _in_words(results: dict[str, Any]) -> str:
-    lines = []
+def _found(results: dict[str, Any]) -> list[Measured]:
+    found: list[Measured] = []
     for name in ("twenty rooms", "one room"):
         one = results[name]
-        lines.append(
-            f"{results['messages']:,} messages in {name}: "
-            f"inserted {one['inserted_per_second']:,.0f}/s with all indexes; "
-            f"a plain page of {_LIMIT} by its index: {_times(one['bare'])}"
-        )
         for order in SearchOrder:
             told = one[order.value]
-            lines.append(
-                f"  {order.value}: {_times(told)}, {told['within_20_ms']:.1%} within 20 ms; "
-                f"p95 is {told['ratio']:.1f} times that of the plain page"
+            details = {
+                "searches": _times(told),
+                "plain pages": _times(one["bare"]),
+                "within 20 ms": f"{told['within_20_ms']:.1%}",
+                "inserted a second with all indexes": one["inserted_per_second"],
+            }
+            details |= {f"slow: {text}": f"{ms:.1f} ms" for ms, text in told["slowest"]}
+            found.append(
+                Measured(
+                    f"search, {name}, {order.value}: p95",
+                    told["p95_ms"],
+                    "ms",
+                    one["bare"]["p95_ms"],
+                    f"a plain page of {_LIMIT}",
+                    more_is_better=False,
+                    details=details,
+                )
             )
-            lines += [f"    {ms:.1f} ms: {text}" for ms, text in told["slowest"]]
-    return "\n".join(lines)
+    return found
 
 
-def _times(told: dict[str, float]) -> str:
-    shares = ", ".join(f"p{n} {told[f'p{n}_ms']:.1f}" for n in (50, 95, 99))
-    return f"{shares}, max {told['max_ms']:.0f} ms"
+def _times(told: dict[str, float]) -> dict[str, float]:
+    return {name: told[name] for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")}
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ import asyncio
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 import httpx
 
 from bench.bare_nats import publishes_per_second
+from bench.measured import Measured, json_option, tell
 from tests.stack import Stack, running_stack
 
 _CONTENT = "Connections to the database are at 400, and the pool never gives them back. " * 2
@@ -59,10 +61,10 @@ def _bare(stack: Stack, senders: int, seconds: float) -> dict[str, float]:
 @click.command()
 @click.option("--seconds", default=5.0, show_default=True, help="Length of each run.")
 @click.option("--senders", multiple=True, type=int, default=(1, 10, 50), show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, seconds: float, senders: tuple[int, ...], as_json: bool) -> None:
+@json_option
+def main(*, seconds: float, senders: tuple[int, ...], json_file: Path | None) -> None:
     """Measure sends over WebSocket."""
-    results: list[dict[str, Any]] = []
+    found: list[Measured] = []
     with running_stack(
         USER_MESSAGES_PER_SECOND="0",
         ROOM_MESSAGES_PER_SECOND="0",
@@ -75,25 +77,23 @@ def main(*, seconds: float, senders: tuple[int, ...], as_json: bool) -> None:
             sends = _sends(stack, count, seconds)
             after = _bare(stack, count, seconds / 2)
             bare = {name: (before[name] + after[name]) / 2 for name in before}
-            result = {"senders": count, "sends": sends, "bare": bare}
-            results.append(result)
-            if not as_json:
-                print(_in_words(result), flush=True)
-    if as_json:
-        print(json.dumps(results))
+            found.append(_found(count, sends, bare))
+    tell(found, json_file)
 
 
-def _in_words(result: dict[str, Any]) -> str:
-    sends, bare = result["sends"], result["bare"]
-    return (
-        f"{result['senders']:3} senders: {sends['per_second']:7,.0f} sends/s "
-        f"(ack p50 {sends['p50_ms']:.1f} ms, p99 {sends['p99_ms']:.1f} ms), "
-        f"{sends['deliveries_per_second']:,.0f} deliveries/s, "
-        f"{sends['deliveries_missing']} missing, {sends['errors']} errors; "
-        f"bare JetStream {bare['per_second']:,.0f}/s "
-        f"(p50 {bare['p50_ms']:.1f} ms, p99 {bare['p99_ms']:.1f} ms), "
-        f"ratio {sends['per_second'] / bare['per_second']:.2f}"
-        + (f"; first error: {sends['first_error']}" if sends["first_error"] else "")
+def _found(senders: int, sends: dict[str, Any], bare: dict[str, float]) -> Measured:
+    assert sends["deliveries_missing"] == sends["errors"] == 0, sends
+    return Measured(
+        f"{senders} senders who all receive: sends",
+        sends["per_second"],
+        "/s",
+        bare["per_second"],
+        "JetStream, as many publishes at once",
+        details={
+            "acks": {name: sends[name] for name in ("p50_ms", "p99_ms")},
+            "JetStream's acks": {name: bare[name] for name in ("p50_ms", "p99_ms")},
+            "deliveries a second": sends["deliveries_per_second"],
+        },
     )
 
 

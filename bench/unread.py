@@ -2,7 +2,6 @@
 the server asks its tables: exact counts, beside the same rooms without any count."""
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import click
 
+from bench.measured import Measured, json_option, tell
 from roomlog.embedded.postgres import run_postgres
 from roomlog.ports import RoomPosition
 from roomlog.postgres import PostgresReadModel, open_pool
@@ -101,32 +101,29 @@ async def _measure(url: str, rooms: int, unread: int) -> dict[str, Any]:
 @click.command()
 @click.option("--rooms", default=50, show_default=True)
 @click.option("--unread", default=20_000, show_default=True, help="Messages in each room.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, rooms: int, unread: int, as_json: bool) -> None:
+@json_option
+def main(*, rooms: int, unread: int, json_file: Path | None) -> None:
     """Measure the list of rooms of somebody who has read nothing."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with run_postgres(Path(folder)) as server:
             results = asyncio.run(_measure(server.url, rooms, unread))
-    print(json.dumps(results) if as_json else _in_words(results))
+    tell(_found(results), json_file)
 
 
-def _in_words(results: dict[str, Any]) -> str:
-    bare = results["bare"]
-    lines = [
-        (
-            f"{results['rooms']} rooms of {results['unread']:,} messages; without any count: "
-            f"p50 {bare['p50_ms']:.1f}, p95 {bare['p95_ms']:.1f} ms"
+def _found(results: dict[str, Any]) -> list[Measured]:
+    return [
+        Measured(
+            f"list of {results['rooms']} rooms of {results['unread']:,}, {name}: p50",
+            results[name]["p50_ms"],
+            "ms",
+            results["bare"]["p50_ms"],
+            "the same without any count",
+            more_is_better=False,
+            details={"with counts": results[name], "without": results["bare"]},
         )
+        for name in ("never read", "read half")
     ]
-    for name in ("never read", "read half"):
-        one = results[name]
-        lines.append(
-            f"  {name}: {one['counted']:,} unread counted, p50 {one['p50_ms']:.1f}, "
-            f"p95 {one['p95_ms']:.1f}, max {one['max_ms']:.1f} ms; "
-            f"p50 is {one['p50_ms'] / bare['p50_ms']:.1f} times that without"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

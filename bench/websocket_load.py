@@ -1,11 +1,12 @@
 """The load's side of the WebSocket benchmarks, in a process of its own.
 
-Reads a JSON object from standard input (`Task` below), connects everybody, sends, waits until all
-have received what was acked, checks every delivery, and prints what was counted.
+Reads a JSON object from standard input (`Task` below) and connects everybody. Then it prints
+`begun` on a line, sends, waits until all have received what was acked, checks every delivery, and
+prints what was counted.
 
 Deliveries are checked without parsing each: whoever is in a room gets the same lines in the same
-order, so a checksum over these bytes is the same for all. Of each room one receiver's lines are
-parsed in full: their sequences rise and each names the one before.
+order, so a checksum over these bytes is the same for all. Of each room one receiver, its witness,
+parses its lines: each names the one before.
 """
 
 import asyncio
@@ -14,9 +15,11 @@ import resource
 import sys
 import time
 import zlib
+from array import array
 from typing import Any
 
 import msgspec
+import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from uuid_utils import uuid7
 
@@ -24,6 +27,7 @@ from bench.bare_nats import percentiles_ms
 
 CONNECTS_AT_ONCE = 50
 DRAIN_S = 60.0
+SETTLE_S = 0.5
 _EVENT = b'{"type":"event"'
 _AT = b'"content":"at '
 
@@ -52,6 +56,9 @@ class _Line(msgspec.Struct):
     prev_sequence: int
 
 
+_decoder = msgspec.json.Decoder(_Line)
+
+
 class Client(WSListener):
     """A connection that receives, and perhaps sends."""
 
@@ -59,19 +66,21 @@ class Client(WSListener):
         self.connect = connect
         self.live = asyncio.Event()
         self.idle = asyncio.Event()
-        self.ack_ms: list[float] = []
-        self.receive_ms: list[float] = []
+        self.ack_ms = array("d")
+        self.receive_ms = array("d")
         self.errors: list[str] = []
         self.received = 0
         self.received_bytes = 0
         self.checksum = 0
-        self.kept: list[bytes] | None = None
+        self.is_witness = False
+        self.faults = 0
         self.closed = False
         self._task = task
         self._timed = bool(task.per_second)
         self._transport: WSTransport | None = None
         self._sent_s: dict[bytes, float] = {}
         self._end_s = 0.0
+        self._last_sequence: int | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -158,8 +167,14 @@ class Client(WSListener):
         self.received += payload.count(b"\n") + 1
         self.received_bytes += len(payload)
         self.checksum = zlib.crc32(b"\n", zlib.crc32(payload, self.checksum))
-        if self.kept is not None:
-            self.kept.append(payload)
+        if self.is_witness:
+            self._witness(payload)
+
+    def _witness(self, payload: bytes) -> None:
+        for line in payload.split(b"\n"):
+            event = _decoder.decode(line)
+            self.faults += self._last_sequence not in {None, event.prev_sequence}
+            self._last_sequence = event.sequence
 
 
 async def _connect(task: Task) -> tuple[list[Client], float]:
@@ -192,7 +207,10 @@ async def _run(task: Task) -> dict[str, Any]:
     for client in clients:
         rooms.setdefault(client.connect.room, []).append(client)
     for members in rooms.values():
-        members[-1].kept = []
+        members[-1].is_witness = True
+    # Whoever came last is told to all, and that is no part of the load.
+    await asyncio.sleep(SETTLE_S)
+    print("begun", flush=True)
     cpu_before = resource.getrusage(resource.RUSAGE_SELF)
     began_s = time.monotonic()
     if task.per_second:
@@ -229,6 +247,7 @@ async def _run(task: Task) -> dict[str, Any]:
         "load_cpu_s": (cpu_after.ru_utime + cpu_after.ru_stime)
         - (cpu_before.ru_utime + cpu_before.ru_stime),
         "seconds": took_s,
+        "drained_s": drained_s,
     }
     if task.per_second:
         result["receive"] = percentiles_ms([ms for client in clients for ms in client.receive_ms])
@@ -253,20 +272,11 @@ def _faults(rooms: dict[str, list[Client]]) -> int:
     faults = 0
     for members in rooms.values():
         witness = members[-1]
-        last = None
-        for payload in witness.kept or ():
-            for line in payload.split(b"\n"):
-                event = _decoder.decode(line)
-                if last is not None and event.prev_sequence != last:
-                    faults += 1
-                last = event.sequence
+        faults += witness.faults
         faults += sum(client.checksum != witness.checksum for client in members)
     return faults
 
 
-_decoder = msgspec.json.Decoder(_Line)
-
-
 if __name__ == "__main__":
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
-    print(json.dumps(asyncio.run(_run(asked))))
+    print(json.dumps(uvloop.run(_run(asked))))
