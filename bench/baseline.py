@@ -22,8 +22,9 @@ from litestar import Litestar, WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
+from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
-from bench.rooms_under_load import CONTENT, SETTINGS, connects, make_rooms, run_load, users
+from bench.rooms_under_load import SETTINGS, connects, make_rooms, run_load, users
 from bench.running_load import running_load
 from bench.served import served
 from tests.stack import Stack, running_stack

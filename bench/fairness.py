@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from bench.bare_nats import paced_publishes_ms
+from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
 from bench.one_room import CONNECTIONS, FRAME_BYTES, STORED_BYTES
 from bench.plain_fanout import deliveries_per_second
-from bench.rooms_under_load import CONTENT, SETTINGS, check, connects, make_rooms, users
+from bench.rooms_under_load import SETTINGS, check, connects, make_rooms, users
 from bench.running_load import RunningLoad, running_load
 from tests.stack import Stack, running_stack
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from bench.bare_nats import batches_per_second
+from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
 from bench.one_room import STORED_BYTES
-from bench.rooms_under_load import CONTENT, SETTINGS, connects, details, make_rooms, run_load, users
+from bench.rooms_under_load import SETTINGS, connects, details, make_rooms, run_load, users
 from tests.stack import Stack, running_stack
 
 ROOMS, CONNECTIONS_EACH = 100, 5

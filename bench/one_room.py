@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from bench.bare_nats import batches_per_second, publishes_per_second
+from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
 from bench.plain_fanout import deliveries_per_second
-from bench.rooms_under_load import CONTENT, SETTINGS, connects, details, make_rooms, run_load, users
+from bench.rooms_under_load import SETTINGS, connects, details, make_rooms, run_load, users
 from tests.stack import Stack, running_stack
 
 CONNECTIONS = 100
