@@ -21,6 +21,11 @@ class SeenMarks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending = asyncio.Event()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or rests."""
+        return not self._tasks
+
     def note(self, room_id: str, sequence: int) -> None:
         """The user has seen everything up to there."""
         self._waiting[room_id] = max(sequence, self._waiting.get(room_id, 0))
