@@ -10,7 +10,7 @@ import click
 
 _HERE = Path(__file__).parent
 # Enough to see that all work. The figures of such a run say little.
-_SHORT: dict[str, tuple[str, ...]] = {
+SHORT: dict[str, tuple[str, ...]] = {
     "as_of": ("--events", "5000", "--reads", "40"),
     "baseline": ("--seconds", "2"),
     "fairness": ("--seconds", "4"),
@@ -81,7 +81,7 @@ def main(*, names: tuple[str, ...], folder: Path | None, missing: bool, short: b
             click.echo(f"{name:20} {told}")
     failed: list[str] = []
     for name in chosen:
-        arguments = list(_SHORT.get(name, ())) if short else []
+        arguments = list(SHORT.get(name, ())) if short else []
         if folder is not None:
             file = folder / f"{name}.json"
             if missing and file.exists():
