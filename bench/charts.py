@@ -8,7 +8,7 @@ from bench.measured import number
 from bench.svg import SERIES, Svg
 
 _WIDTH = 860.0
-_LABELS = 330.0
+_LABELS = 345.0
 _RIGHT = 120.0
 _ROW = 30.0
 _TOP = 66.0
@@ -110,8 +110,8 @@ def curves(
     bound: float | None = None,
 ) -> str:
     """A line for each, from y = 0; `bound` is drawn across."""
-    top, left, right, bottom = 110.0, 60.0, 30.0, 50.0
-    height = 380.0
+    top, left, right, bottom = 92.0, 60.0, 40.0, 50.0
+    height = 360.0
     svg = Svg(_WIDTH, height, title)
     floor = height - bottom
     xs = [x for one in lines for x, _ in one.points]

@@ -263,13 +263,12 @@ def _is_short(told: Results) -> bool:
     short = SHORT.get(told.bench)
     if not short:
         return False
-    given = _given(told.bench, short)
-    same = {
-        key: (list(value) if isinstance(value, tuple) else value) == told.options.get(key)
-        for key, value in given.items()
-        if key in told.options
-    }
-    return all(same.values()) and given != _given(told.bench, ())
+    given, usual = _given(told.bench, short), _given(told.bench, ())
+    shortened = {key: value for key, value in given.items() if value != usual[key]}
+    return all(
+        told.options.get(key) == (list(value) if isinstance(value, tuple) else value)
+        for key, value in shortened.items()
+    )
 
 
 def _given(name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
