@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import click
 import msgspec
@@ -189,7 +189,7 @@ def test_each_plot_is_xml_for_light_and_dark_pages_and_is_shown(folder: Path, tm
 
     for path in written[1:]:
         drawing = path.read_text()
-        assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
+        assert ET.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
         assert "prefers-color-scheme:dark" in drawing
         assert "nan" not in drawing
         assert f"](performance/{path.name})" in page
