@@ -11,6 +11,7 @@ from bench.promises import PROMISES, kept
 FLAT = 1.2
 _SIZED = re.compile(r"([\d,]+) (.+): server CPU a message")
 _BY_WORKERS = re.compile(r"(.+), (\d+) workers?(?:, [\d,]+ a second)?: (.+)")
+_FIGURE = re.compile(r": (sends|deliveries|p95)$|, p99$")
 # Where latencies are told in a result's details: the benchmarks in the plot, and the keys.
 _LATENCIES = {
     "one_room": ("acks", "receive"),
@@ -72,7 +73,7 @@ def _latencies(results: Mapping[str, Results]) -> Plot | None:
 
 def _short(name: str) -> str:
     """What was done, without what the figure is."""
-    return name.rsplit(": ", 1)[0].removeprefix("lag p99 ").removeprefix("quiet room ")
+    return _FIGURE.sub("", name).removeprefix("lag p99 ").removeprefix("quiet room ")
 
 
 def sized(results: Results) -> Iterator[tuple[str, int, Measured]]:
