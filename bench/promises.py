@@ -33,13 +33,14 @@ class Promise(NamedTuple):
 
 class Kept(NamedTuple):
     """A promise and what was measured; `figure` None where it was not. `but` says why the figure
-    does not count."""
+    does not count; `result` is what it comes from."""
 
     promise: Promise
     figure: float | None = None
     bare: float | None = None
     bare_name: str = ""
     but: str = ""
+    result: Measured | None = None
 
     @property
     def reached(self) -> bool:
@@ -214,9 +215,9 @@ def kept(promise: Promise, results: Mapping[str, Results]) -> Kept:
         if (value := _detail(found, (key,))) is None or not least <= value <= most
     )
     if not promise.detail:
-        return Kept(promise, found.figure, found.bare, found.bare_name, but)
+        return Kept(promise, found.figure, found.bare, found.bare_name, but, found)
     bare = _detail(found, promise.bare_detail) if promise.bare_detail else None
-    return Kept(promise, _detail(found, promise.detail), bare, promise.bare_name, but)
+    return Kept(promise, _detail(found, promise.detail), bare, promise.bare_name, but, found)
 
 
 def _detail(found: Measured, path: tuple[str, ...]) -> float | None:

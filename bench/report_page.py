@@ -83,14 +83,19 @@ def _intro(results: Mapping[str, Results]) -> str:
 def _promises(results: Mapping[str, Results]) -> str:
     rows = [_promise(kept(promise, results), results) for promise in PROMISES]
     rows += _flat(results)
-    return _table(("work", "figure", "target", "reached", "bare limit, same run", "ratio"), rows)
+    head = ("work", "figure", "target", "reached", "bare limit, same run", "ratio", "server CPU")
+    told = (
+        "*Server CPU* is of a message, by process: API + NATS + projector + PostgreSQL, and of the "
+        "API for each delivery."
+    )
+    return f"{_table(head, rows)}\n\n{told}"
 
 
 def _promise(found: Kept, results: Mapping[str, Results]) -> tuple[str, ...]:
     promise = found.promise
     target = f"{'≥' if promise.at_least else '≤'} {_with_unit(promise.target, promise.unit)}"
     if found.figure is None:
-        return (promise.work, "missing", target, "not measured", "-", "-")
+        return (promise.work, "missing", target, "not measured", "-", "-", "-")
     reached = "yes" if found.reached else "**no**"
     if found.but:
         reached += f" ({found.but})"
@@ -99,7 +104,18 @@ def _promise(found: Kept, results: Mapping[str, Results]) -> tuple[str, ...]:
     if found.bare is not None:
         bare = f"{_with_unit(found.bare, promise.unit)} ({found.bare_name})"
     ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
-    return (promise.work, figure, target, reached, bare, ratio)
+    cpu = _cpu(found.result) if found.result else "-"
+    return (promise.work, figure, target, reached, bare, ratio, cpu)
+
+
+def _cpu(one: Measured) -> str:
+    cpu = one.details.get(_CPU)
+    if not isinstance(cpu, dict):
+        return "-"
+    told = f"{' + '.join(number(cpu[part]) for part in _PARTS)} µs"
+    if _DELIVERY in one.details:
+        told += f"; {number(one.details[_DELIVERY])} µs a delivery"
+    return told
 
 
 def _flat(results: Mapping[str, Results]) -> Iterator[tuple[str, ...]]:
@@ -116,10 +132,12 @@ def _flat(results: Mapping[str, Results]) -> Iterator[tuple[str, ...]]:
             target,
             "yes" if times <= FLAT else "**no**",
             f"{_with_unit(one.bare, 'µs')} ({one.bare_name})" if one.bare else "-",
-            "-",
+            "-" if one.ratio is None else f"{one.ratio:.2f}",
+            _cpu(one),
         )
     if not largest:
-        yield ("cost of a message as all else grows", "missing", target, "not measured", "-", "-")
+        work = "cost of a message as all else grows"
+        yield (work, "missing", target, "not measured", "-", "-", "-")
 
 
 def _missing(results: Mapping[str, Results]) -> str:

@@ -127,6 +127,7 @@ def test_a_figure_stands_beside_its_target_and_its_bare_limit(folder: Path, tmp_
     assert row(page, "1 room of 100, 50 senders in a closed loop")[1:] == [
         *("4,000/s", "≥ 5,000/s", "**no**"),
         *("20,000/s (JetStream, atomic batches of 50)", "0.20"),
+        "100 + 80 + 40 + 100 µs; 1.25 µs a delivery",
     ]
     assert "| 50 senders, closed loop | 100 | 80 | 40 | 100 | 320 | 1.25 |" in page
 
