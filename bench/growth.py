@@ -75,7 +75,9 @@ class Pace:
             if smallest is not None:
                 beside.append(self._run(smallest))
             runs.append(self._run(load))
-        return _cost(runs, _cost(beside) if beside else None)
+        found = _cost(runs, _cost(beside) if beside else None)
+        click.echo(f"{len(load.connects)} connections: {found.us:.0f} µs", err=True)
+        return found
 
     def warm(self, load: Load) -> None:
         """What only the first messages cost is spent, and counts for nothing."""
@@ -118,6 +120,7 @@ def _filled(stack: Stack, *, rooms: int, messages_each: int, members: Sequence[s
     """New rooms by direct append, all in the tables."""
     filling = fill(stack.run["nats_url"], rooms=rooms, messages_each=messages_each, members=members)
     made = asyncio.run(filling).rooms
+    click.echo(f"{rooms} rooms of {messages_each} messages appended", err=True)
     asyncio.run(await_projected(stack))
     return made
 

@@ -17,7 +17,7 @@ from bench.running_load import running_load
 _ROOM = "a room"
 _CONNECTIONS = 3
 _NTH = 10
-_DRAIN_S = 1.0
+_DRAIN_S = 3.0
 
 Fault = Callable[[str, list[str]], list[str]]
 
