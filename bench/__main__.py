@@ -43,7 +43,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "search": ("--messages", "5000", "--searches", "40"),
     "sends": ("--seconds", "2", "--senders", "10"),
     "unread": ("--rooms", "5", "--unread", "2000"),
-    "workers": ("--seconds", "2", "--workers", "1", "--workers", "2"),
+    "workers": ("--seconds", "2", "--repeats", "1", "--workers", "1", "--workers", "2"),
 }
 
 

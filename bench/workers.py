@@ -1,8 +1,11 @@
 """`python -m bench.workers`: what 1, 2 and 4 API workers give, and what a message costs with them:
 as fast as it goes, beside as many plain uvicorns, and at the same steady pace, beside one worker;
 with a connection to each of many rooms (a room is one worker's business), with five to each, and
-with a hundred to one room (which is the business of all)."""
+with a hundred to one room (which is the business of all). The numbers of workers take turns, so
+that whatever else the machine does hits all alike."""
 
+import contextlib
+import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,16 +37,21 @@ SHAPES = (
 
 
 class Loads(NamedTuple):
-    """One shape with one number of workers."""
+    """Loads of one shape on one number of workers, in the order in which they were."""
 
-    fastest: dict[str, Any]
-    steady: dict[str, Any]
+    fastest: list[dict[str, Any]]
+    steady: list[dict[str, Any]]
     plain: FanOut
 
     @property
-    def cost_us(self) -> float:
+    def sends(self) -> list[float]:
+        """A second, as fast as it goes."""
+        return [one["sends_per_second"] for one in self.fastest]
+
+    @property
+    def costs_us(self) -> list[float]:
         """All of the server's CPU for a message, at the steady pace."""
-        return sum(self.steady["cpu_us_per_message"].values())
+        return [sum(one["cpu_us_per_message"].values()) for one in self.steady]
 
 
 def _load(stack: Stack, shape: Shape, seconds: float, per_second: float) -> dict[str, Any]:
@@ -71,67 +79,77 @@ def _plain(shape: Shape, workers: int, seconds: float) -> FanOut:
     )
 
 
-def measure(workers: int, seconds: float, per_second: float) -> dict[str, Loads]:
-    """All shapes with so many workers."""
-    found: dict[str, Loads] = {}
-    with running_stack(["--workers", str(workers)], **SETTINGS) as stack:
-        for shape in SHAPES:
-            _load(stack, shape, min(2.0, seconds), per_second)  # what only the first ones cost
-            steady = _load(stack, shape, seconds, per_second)
-            plain = _plain(shape, workers, seconds / 2)
-            found[shape.name] = Loads(_load(stack, shape, seconds, 0.0), steady, plain)
+def measure(
+    stacks: dict[int, Stack], shape: Shape, *, seconds: float, per_second: float, repeats: int
+) -> dict[int, Loads]:
+    """The shape on each stack; they are named by their numbers of workers."""
+    found = {workers: Loads([], [], _plain(shape, workers, seconds / 2)) for workers in stacks}
+    for stack in stacks.values():
+        _load(stack, shape, min(2.0, seconds), per_second)  # what only the first ones cost
+    for _ in range(repeats):
+        for workers, stack in stacks.items():
+            found[workers].steady.append(_load(stack, shape, seconds, per_second))
+        for workers, stack in stacks.items():
+            found[workers].fastest.append(_load(stack, shape, seconds, 0.0))
+        click.echo(f"{shape.name}: {found[min(found)].costs_us[-1]:.0f} µs a message", err=True)
     return found
 
 
-def _found(
-    shape: str, by_workers: dict[int, dict[str, Loads]], per_second: float
-) -> list[Measured]:
+def _found(shape: str, by_workers: dict[int, Loads], per_second: float) -> list[Measured]:
     fewest = min(by_workers)
-    least = by_workers[fewest][shape]
+    least = by_workers[fewest]
     found: list[Measured] = []
-    for workers, measured in by_workers.items():
-        loads = measured[shape]
+    for workers, loads in by_workers.items():
         first = workers == fewest
         found += [
             Measured(
                 f"{shape}, {_workers(workers)}: deliveries",
-                loads.fastest["deliveries_per_second"],
+                statistics.median(one["deliveries_per_second"] for one in loads.fastest),
                 "/s",
                 loads.plain.per_second,
                 f"uvicorn, {_workers(workers)}, a frame for each",
                 details={
-                    "sends a second": loads.fastest["sends_per_second"],
-                    "times as many sends": loads.fastest["sends_per_second"]
-                    / least.fastest["sends_per_second"],
+                    "sends a second": statistics.median(loads.sends),
+                    "times as many sends": _times(loads.sends, least.sends),
                     "times as many deliveries by uvicorn": loads.plain.per_second
                     / least.plain.per_second,
-                    "acks": loads.fastest["ack"],
                     **_costs(loads.fastest),
                     "uvicorn's CPU a delivery, µs": loads.plain.server_cpu_us,
                 },
             ),
             Measured(
                 f"{shape}, {_workers(workers)}, {per_second:,.0f} a second: server CPU a message",
-                loads.cost_us,
+                statistics.median(loads.costs_us),
                 "µs",
-                None if first else least.cost_us,
-                "" if first else f"with {_workers(fewest)}",
+                None if first else statistics.median(least.costs_us),
+                "" if first else f"with {_workers(fewest)}, in between",
                 more_is_better=False,
                 details={
+                    "times as much": _times(loads.costs_us, least.costs_us),
+                    "each load, µs": loads.costs_us,
                     **_costs(loads.steady),
-                    "times as much": loads.cost_us / least.cost_us,
-                    "acks": loads.steady["ack"],
                 },
             ),
         ]
     return found
 
 
-def _costs(result: dict[str, Any]) -> dict[str, Any]:
+def _times(values: list[float], least: list[float]) -> float:
+    """Of loads that came one after the other."""
+    return statistics.median(one / other for one, other in zip(values, least, strict=True))
+
+
+def _costs(loads: list[dict[str, Any]]) -> dict[str, Any]:
+    def medians(key: str) -> dict[str, float]:
+        return {part: statistics.median(one[key][part] for one in loads) for part in loads[0][key]}
+
     return {
-        "server CPU a message, µs": result["cpu_us_per_message"],
-        "API CPU a delivery, µs": result["api_cpu_us_per_delivery"],
-        "each worker's share of the API's CPU": result["api_cpu_shares"],
+        "acks": medians("ack"),
+        "server CPU a message, µs": medians("cpu_us_per_message"),
+        "API CPU a delivery, µs": statistics.median(
+            one["api_cpu_us_per_delivery"] for one in loads
+        ),
+        "each worker's share of the API's CPU": loads[-1]["api_cpu_shares"],
     }
 
 
@@ -141,15 +159,31 @@ def _workers(number: int) -> str:
 
 @click.command()
 @click.option("--workers", multiple=True, type=int, default=(1, 2, 4), show_default=True)
-@click.option("--seconds", default=10.0, show_default=True, help="Length of each load.")
+@click.option("--seconds", default=6.0, show_default=True, help="Length of each load.")
 @click.option("--per-second", default=1_000.0, show_default=True, help="The steady pace.")
+@click.option("--repeats", default=3, show_default=True, help="Loads of each kind.")
 @json_option
 def main(
-    *, workers: tuple[int, ...], seconds: float, per_second: float, json_file: Path | None
+    *,
+    workers: tuple[int, ...],
+    seconds: float,
+    per_second: float,
+    repeats: int,
+    json_file: Path | None,
 ) -> None:
     """Measure with several numbers of workers."""
-    measured = {number: measure(number, seconds, per_second) for number in sorted(set(workers))}
-    tell([one for shape in SHAPES for one in _found(shape.name, measured, per_second)], json_file)
+    found: list[Measured] = []
+    with contextlib.ExitStack() as open_stacks:
+        stacks = {
+            number: open_stacks.enter_context(running_stack(["--workers", str(number)], **SETTINGS))
+            for number in sorted(set(workers))
+        }
+        for shape in SHAPES:
+            measured = measure(
+                stacks, shape, seconds=seconds, per_second=per_second, repeats=repeats
+            )
+            found += _found(shape.name, measured, per_second)
+    tell(found, json_file)
 
 
 if __name__ == "__main__":
