@@ -54,18 +54,29 @@ class Loads(NamedTuple):
         return [sum(one["cpu_us_per_message"].values()) for one in self.steady]
 
 
-def _load(stack: Stack, shape: Shape, seconds: float, per_second: float) -> dict[str, Any]:
+class Place(NamedTuple):
+    """Where a shape's loads run."""
+
+    stack: Stack
+    connects: list[dict[str, Any]]
+    in_flight: int
+
+
+def _place(stack: Stack, shape: Shape) -> Place:
     rooms = make_rooms(stack, shape.rooms, users(shape.each))
-    result = run_load(
-        stack,
-        {
-            "connects": connects(stack, rooms, each=shape.each, senders=shape.senders),
-            "content": CONTENT,
-            "seconds": seconds,
-            "per_second": per_second,
-            "in_flight": shape.in_flight,
-        },
-    )
+    connections = connects(stack, rooms, each=shape.each, senders=shape.senders)
+    return Place(stack, connections, shape.in_flight)
+
+
+def _load(place: Place, seconds: float, per_second: float) -> dict[str, Any]:
+    task = {
+        "connects": place.connects,
+        "content": CONTENT,
+        "seconds": seconds,
+        "per_second": per_second,
+        "in_flight": place.in_flight,
+    }
+    result = run_load(place.stack, task)
     check(result)
     return result
 
@@ -84,13 +95,14 @@ def measure(
 ) -> dict[int, Loads]:
     """The shape on each stack; they are named by their numbers of workers."""
     found = {workers: Loads([], [], _plain(shape, workers, seconds / 2)) for workers in stacks}
-    for stack in stacks.values():
-        _load(stack, shape, min(2.0, seconds), per_second)  # what only the first ones cost
+    places = {workers: _place(stack, shape) for workers, stack in stacks.items()}
+    for place in places.values():
+        _load(place, min(2.0, seconds), per_second)  # what only the first ones cost
     for _ in range(repeats):
-        for workers, stack in stacks.items():
-            found[workers].steady.append(_load(stack, shape, seconds, per_second))
-        for workers, stack in stacks.items():
-            found[workers].fastest.append(_load(stack, shape, seconds, 0.0))
+        for workers, place in places.items():
+            found[workers].steady.append(_load(place, seconds, per_second))
+        for workers, place in places.items():
+            found[workers].fastest.append(_load(place, seconds, 0.0))
         click.echo(f"{shape.name}: {found[min(found)].costs_us[-1]:.0f} µs a message", err=True)
     return found
 
