@@ -129,7 +129,7 @@ def curves(
         _, y = at(x_end, number_ * step)
         svg.line([(left, y), (_WIDTH - right, y)], "line-line")
         svg.text(left - 8, y + 4, number(number_ * step), "faint", "end")
-    for x in scale.ticks if scale else _ticks(x_end):
+    for x in scale.ticks if scale else _ticks(x_end, few=set(xs)):
         across, _ = at(x, 0)
         svg.text(across, floor + 18, number(x), "faint", "middle")
     svg.text(_WIDTH - right, floor + 38, x_name, "faint", "end")
@@ -171,6 +171,9 @@ def _round_step(most: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
 
 
-def _ticks(end: float) -> list[float]:
+def _ticks(end: float, few: set[float]) -> list[float]:
+    """Where there are few values, just these."""
+    if len(few) <= 5:
+        return sorted(few)
     step = _round_step(end)
     return [n * step for n in range(int(end / step + 1e-9) + 1)]

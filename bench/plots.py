@@ -1,12 +1,13 @@
 """The plots of `bench.report`: which results become which chart."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bench.charts import Bar, Curve, Span, curves, spans, target_bars
 from bench.measured import SAMPLES, Measured, Results, number
 from bench.promises import PROMISES, kept
+from bench.short_runs import is_short
 
 FLAT = 1.2
 _SIZED = re.compile(r"([\d,]+) (.+): server CPU a message")
@@ -41,6 +42,10 @@ def draw(results: Mapping[str, Results]) -> list[Plot]:
     return [plot for plot in drawn if plot is not None]
 
 
+def _title(what: str, shown: Iterable[Results]) -> str:
+    return f"{what}; short runs among them" if any(map(is_short, shown)) else what
+
+
 def _promises(results: Mapping[str, Results]) -> Plot | None:
     bars: list[Bar] = []
     for promise in PROMISES:
@@ -49,10 +54,14 @@ def _promises(results: Mapping[str, Results]) -> Plot | None:
         if found.figure is not None and times:
             told = f"{number(found.figure)} {promise.unit}".replace(" /s", "/s")
             bare = found.beside_target(found.bare)
-            bars.append(Bar(promise.work, times, bare, told, found.reached))
+            work = promise.work.replace("`", "")
+            bars.append(Bar(work, times, bare, told, found.reached))
     if not bars:
         return None
-    title = "Figures and bare limits, as times of the target (longer is better)"
+    title = _title(
+        "Figures and bare limits, as times of the target (longer is better)",
+        [results[promise.bench] for promise in PROMISES if promise.bench in results],
+    )
     return Plot("promises", title, target_bars(title, bars))
 
 
@@ -67,7 +76,10 @@ def _latencies(results: Mapping[str, Results]) -> Plot | None:
     ]
     if not rows:
         return None
-    title = "Latencies: the median and the 99th percentile"
+    title = _title(
+        "Latencies: the median and the 99th percentile",
+        [results[bench] for bench in _LATENCIES if bench in results],
+    )
     return Plot("latencies", title, spans(title, rows))
 
 
@@ -91,7 +103,7 @@ def _growth(results: Mapping[str, Results]) -> Plot | None:
         points.setdefault(what, []).append((size, one.details["times the smallest"]))
     if not points:
         return None
-    title = "Server CPU a message as everything else becomes more"
+    title = _title("Server CPU a message as everything else becomes more", [results["growth"]])
     drawn = curves(
         title,
         [Curve(what, places) for what, places in points.items()],
@@ -111,7 +123,7 @@ def _memory(results: Mapping[str, Results]) -> Plot | None:
     parts = sorted({name for sample in samples for name in sample} - {"s"})
     if len(samples) < 2:
         return None
-    title = "Memory of each part under a steady load (PSS)"
+    title = _title("Memory of each part under a steady load (PSS)", [results["memory"]])
     drawn = curves(
         title,
         [
@@ -125,8 +137,9 @@ def _memory(results: Mapping[str, Results]) -> Plot | None:
 
 
 def _workers(results: Mapping[str, Results]) -> Iterator[Plot]:
-    told = results["workers"].results if "workers" in results else []
-    for name, figure, key, title in (
+    if "workers" not in results:
+        return
+    for name, figure, key, what in (
         (
             "workers_cost",
             "server CPU a message",
@@ -141,7 +154,8 @@ def _workers(results: Mapping[str, Results]) -> Iterator[Plot]:
         ),
     ):
         points: dict[str, list[tuple[float, float]]] = {}
-        for one in told:
+        title = _title(what, [results["workers"]])
+        for one in results["workers"].results:
             found = _BY_WORKERS.fullmatch(one.name)
             if found and found[3] == figure:
                 points.setdefault(found[1], []).append((int(found[2]), one.details[key]))

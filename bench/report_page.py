@@ -1,16 +1,14 @@
 """The page of `bench.report`, in Markdown."""
 
-import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import click
-
-from bench.__main__ import SHORT, benchmarks
+from bench.__main__ import benchmarks
 from bench.measured import SAMPLES, Machine, Measured, Results, number, words
 from bench.plots import FLAT, Plot, sized
 from bench.promises import OTHERS, PROMISES, SYSTEMS, Kept, kept
+from bench.short_runs import is_short, options
 
 _CPU = "server CPU a message, µs"
 _DELIVERY = "API CPU a delivery, µs"
@@ -71,7 +69,7 @@ def _intro(results: Mapping[str, Results]) -> str:
         f"The page is made from results by `{_COMMAND}.report`; see "
         "[how to repeat it](#how-to-repeat-it)."
     )
-    short = sorted(name for name in results if _is_short(results[name]))
+    short = sorted(name for name in results if is_short(results[name]))
     if short:
         told += (
             "\n\n**Results of short runs**, which show that a benchmark works and say little: "
@@ -263,7 +261,7 @@ def _command(name: str, told: Results | None) -> str:
     """As it was run: what differs from its defaults."""
     words_ = [f"{_COMMAND}.{name}"]
     if told is not None:
-        defaults = _given(name, ())
+        defaults = options(name, ())
         for key, value in told.options.items():
             values = value if isinstance(value, list) else [value]
             known = defaults.get(key)
@@ -276,27 +274,8 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _is_short(told: Results) -> bool:
-    """Whether it was run with what `--short` gives."""
-    short = SHORT.get(told.bench)
-    if not short:
-        return False
-    given, usual = _given(told.bench, short), _given(told.bench, ())
-    shortened = {key: value for key, value in given.items() if value != usual[key]}
-    return all(
-        told.options.get(key) == (list(value) if isinstance(value, tuple) else value)
-        for key, value in shortened.items()
-    )
-
-
-def _given(name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-    """A benchmark's options with these arguments."""
-    command: click.Command = importlib.import_module(f"bench.{name}").main
-    return command.make_context(name, list(arguments)).params
-
-
 def _short_mark(told: Results) -> str:
-    return " (short run)" if _is_short(told) else ""
+    return " (short run)" if is_short(told) else ""
 
 
 def _picture(plots: Mapping[str, Plot], name: str) -> str:

@@ -149,6 +149,10 @@ def test_a_short_run_is_marked_wherever_its_figures_stand(folder: Path, tmp_path
     assert figure == "3,000/s (short run)"
     assert "`python -m bench.many_rooms --seconds 2`" in page
     assert "`many_rooms` (short run)" in page
+    assert (
+        "short runs among them" in (tmp_path / "docs" / "performance" / "promises.svg").read_text()
+    )
+    assert "short runs" not in (tmp_path / "docs" / "performance" / "growth.svg").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(SHORT))
