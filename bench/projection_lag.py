@@ -221,7 +221,10 @@ def _details(run: Run) -> dict[str, Any]:
         "lag": lags(run.looks),
         "looks": len(run.looks),
         "acked and delivered a second": run.rate,
-        "all answered and delivered in time": "yes" if in_time(run.load) else "no",
+        "all acked and delivered in time": "yes" if in_time(run.load) else "no",
+        "refused, unanswered, missing": [
+            run.load[name] for name in ("errors", "unanswered", "missing")
+        ],
         "acks": run.load["ack"],
         "send to receive": run.load.get("receive", "not timed"),
         "REST reads": run.reads.told(),

@@ -269,7 +269,8 @@ def _judged(rooms: dict[str, list[Client]]) -> "Counter[str]":
                 witness,
                 others,
                 acked=sum(len(client.ack_ms) for client in members),
-                sent=sum(client.sent - len(client.errors) for client in members),
+                # Also those that were answered by an error: some of these are appended after all.
+                sent=sum(client.sent for client in members),
             )
         )
     return found

@@ -169,8 +169,10 @@ async def test_a_refused_send_is_noticed_and_the_load_ends():
 
     assert result["acked"] == _NTH
     assert result["unanswered"] == 0
+    check_order(result)
+    assert not in_time(result)
     with pytest.raises(AssertionError, match="invalid"):
-        check_order(result)
+        check(result)
 
 
 async def test_sends_without_an_answer_are_noticed():
