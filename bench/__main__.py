@@ -34,7 +34,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "memory": ("--minutes", "0.5"),
     "missed_messages": ("--runs", "2"),
     "nasty": ("--cycles", "500", "--seconds", "4"),
-    "newest_page": ("--seconds", "2"),
+    "newest_page": ("--messages", "5000", "--seconds", "1"),
     "one_room": ("--seconds", "2"),
     "projection_lag": ("--seconds", "3", "--flood", "20000"),
     "ready": ("--runs", "1"),

@@ -13,7 +13,7 @@ from tests.stack import clean_environment
 
 _TIMEOUT_S = 240
 # Those that are quick even so, and between them use all that benchmarks share.
-NAMES = ("idle_connections", "many_rooms", "newest_page", "one_room", "rebuild")
+NAMES = ("many_rooms", "newest_page", "rebuild")
 
 
 @pytest.mark.parametrize("name", NAMES)
