@@ -9,7 +9,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,13 @@ class Server:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
-    def start(self, *options: str) -> None:
-        """Start and wait until it listens; the port stays the same over restarts."""
+    def start(self, *options: str, under: Sequence[str] = ()) -> None:
+        """Start and wait until it listens; the port stays the same over restarts. `under` is a
+        command that runs the server."""
         binary = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
         assert binary is not None
         greeting = f"roomlog-test-{self.port}-{os.getpid()}"
-        command = [binary, "-c", str(CONF), "-a", "127.0.0.1", "-p", str(self.port)]
+        command = [*under, binary, "-c", str(CONF), "-a", "127.0.0.1", "-p", str(self.port)]
         command += ["-sd", str(self.folder / "store"), "-n", greeting, *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log)
