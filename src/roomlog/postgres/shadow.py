@@ -9,7 +9,7 @@ import asyncpg
 
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres.comparison import difference
-from roomlog.postgres.connection import LIVE_SCHEMA, Connection, connect, translated
+from roomlog.postgres.connection import LIVE_SCHEMA, Connection, connect, connect_projector, translated
 from roomlog.postgres.projection import PostgresPartition
 from roomlog.postgres.queries import query
 from roomlog.postgres.schema import complete_tables_sql, create_tables_sql, table_shapes
@@ -60,7 +60,7 @@ class Shadow:
     async def partition(self, partition: int) -> PostgresPartition:
         """See ShadowTables."""
         with translated():
-            connection = await connect(
+            connection = await connect_projector(
                 self._database_url, schema=self._schema, command_timeout_s=None
             )
             # What a crash loses here is not missed: the whole schema is begun anew.
