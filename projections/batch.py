@@ -24,12 +24,16 @@ from roomlog_contract.fold import (
     Effect,
     Fold,
     MemberChanged,
+    MessageAdded,
     MessageErased,
     MessageState,
     RoomChanged,
     RoomOpened,
     RoomState,
 )
+
+
+_OF_ROOMS = (RoomOpened, RoomChanged, MemberChanged)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -125,7 +129,7 @@ def project_batch(
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise UnprojectableError(event.sequence, reason) from error
-        if isinstance(effect, RoomOpened | RoomChanged | MemberChanged):
+        if isinstance(effect, _OF_ROOMS):
             changed.add(event.room_id)
     return Projected(changes, folds.rooms(), frozenset(changed))
 
@@ -134,6 +138,12 @@ def project(
     event: ev.RoomEvent, effect: Effect, *, partition: int, render: Renderer
 ) -> Sequence[RowChange]:
     """All changes that one event makes, over all tables."""
+    if isinstance(effect, MessageAdded):
+        # The bulk of all events, and nothing to the other tables.
+        return [
+            *messages.project(event, effect, render),
+            *message_counts.project(event, effect),
+        ]
     return [
         *rooms.project(event, effect, partition),
         *members.project(event, effect),

@@ -65,7 +65,7 @@ class Shadow:
             )
             # What a crash loses here is not missed: the whole schema is begun anew.
             await connection.execute("SET synchronous_commit = off")
-        tables = PostgresPartition(connection, partition, bulk=True)
+        tables = PostgresPartition(connection, partition)
         self._partitions.append(tables)
         return tables
 
