@@ -24,7 +24,12 @@ from roomlog.embedded.postgres import run_postgres
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import NewEvent
 from roomlog.postgres.migrate import migrate
-from roomlog.postgres.schema import complete_tables_sql, create_tables_sql, table_shapes
+from roomlog.postgres.schema import (
+    create_constraints_sql,
+    create_indexes_sql,
+    create_tables_sql,
+    table_shapes,
+)
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projector import rebuild, verify
 from roomlog.projector.partition import PartitionProjector
@@ -124,8 +129,7 @@ async def bare_copy_s(url: str) -> float:
             await connection.copy_records_to_table(
                 name, schema_name="bare", records=rows[place : place + COPY_ROWS], columns=columns
             )
-    for statement in complete_tables_sql("bare"):
-        await connection.execute(statement)
+    await completed(connection)
     taken_s = time.perf_counter() - begun_s
     await connection.close()
     return taken_s
@@ -144,8 +148,12 @@ async def made(connection: asyncpg.Connection, *, complete: bool) -> None:
     for statement in create_tables_sql("bare"):
         await connection.execute(statement)
     if complete:
-        for statement in complete_tables_sql("bare"):
-            await connection.execute(statement)
+        await completed(connection)
+
+
+async def completed(connection: asyncpg.Connection) -> None:
+    for statement in (*create_indexes_sql("bare"), *create_constraints_sql("bare")):
+        await connection.execute(statement)
 
 
 async def measure(nats_url: str, database_url: str, count: int) -> list[Measured]:

@@ -32,7 +32,6 @@ from roomlog_contract.fold import (
     RoomState,
 )
 
-
 _OF_ROOMS = (RoomOpened, RoomChanged, MemberChanged)
 
 

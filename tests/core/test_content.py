@@ -101,7 +101,7 @@ _PLAIN_PIECES = s.sampled_from(
 
 @settings(max_examples=500)
 @given(s.lists(_PLAIN_PIECES | s.characters(exclude_categories=("Cs",)), max_size=12).map("".join))
-@example("is it slow, or only here (in eu)? 100% sure: it's 3.5 s + \"more\" = $5/h!")
+@example('is it slow, or only here (in eu)? 100% sure: it\'s 3.5 s + "more" = $5/h!')
 @example("see www.x.example and http://x.example")
 @example("ends with a space ")
 @example("a\u00a0b\u0345\u2028c")

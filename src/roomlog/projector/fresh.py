@@ -34,17 +34,21 @@ class FreshTables:
         """Add what was left out to fill them faster."""
         await self._shadow.complete()
 
-    async def differences(self) -> Sequence[Difference] | None:
-        """How the live tables differ from these, both at the live checkpoint; None where these
-        are beyond it.
+    async def pin(self) -> bool:
+        """Hold on to both sets of tables as they stand at the live checkpoint, for `differences`;
+        False where these are beyond it.
 
         The live projection pauses for as long as the last events take; reads go on.
         """
         async with self._shadow.held() as live:
             if self._is_beyond(live):
-                return None
+                return False
             await self._catch_up_with(live)
             await self._shadow.snapshot()
+        return True
+
+    async def differences(self) -> Sequence[Difference]:
+        """How the live tables differ from these, as both were pinned."""
         return await self._shadow.differences(EXAMPLES_MAX)
 
     async def swap(self) -> None:
