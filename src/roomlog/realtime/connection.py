@@ -95,6 +95,7 @@ class Connection:
             raise
         self._listening = True
         self.read()
+        self.outbox.flush()  # in this turn, so that it goes out with the handshake's answer
 
     def _told(self) -> dict[str, object]:
         return {

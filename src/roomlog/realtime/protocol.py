@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, Final, Protocol, cast
 
+from uvicorn._types import ASGISendEvent, WebSocketAcceptEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -47,6 +48,12 @@ class _Quiet(logging.Logger):
 
     def __init__(self) -> None:
         super().__init__("roomlog.websockets", logging.ERROR)
+
+
+_quiet = _Quiet()
+# uvicorn says "accepted" of each; what the connection itself says is more, and costs less.
+_warnings = logging.getLogger("uvicorn.error.websocket")
+_warnings.setLevel(logging.WARNING)
 
 
 class Owner(Protocol):
@@ -98,7 +105,8 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # No compression: it costs the fan-out three quarters of its rate, and memory for each.
-        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_Quiet())
+        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_quiet)
+        self.logger = _warnings
         self._owner: Owner | None = None
         self._context: Context | None = None
         self._telling = False
@@ -111,12 +119,15 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         self._over = False
         self._heard = False
         self._frames: Frames | None = None
+        self._held = b""
 
     # The handshake
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer. After a close was sent they are read and dropped, so that
         the close frame is not lost to a reset."""
+        if self._held:
+            self._write(b"")
         if self.close_sent and self.conn.parser_exc is not None:
             self.conn.receive_data(data)
         elif self._frames is not None:
@@ -166,6 +177,33 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         To be called before the connection is accepted.
         """
         self.ping_interval = self.ping_timeout = seconds
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take an ASGI event. The answer to an accepted handshake goes out with what is written
+        in the same turn of the event loop: a system call each costs much of a set-up."""
+        accepts = message["type"] == "websocket.accept" and self.initial_response is None
+        if not accepts or self.handshake_complete or self.transport.is_closing():
+            await super().send(message)
+            return
+        asked = cast("WebSocketAcceptEvent", message)
+        headers = [*self.default_headers, *asked.get("headers", ())]
+        del self.response.headers["Date"]
+        for name, value in headers:
+            self.response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if subprotocol := asked.get("subprotocol"):
+            self.response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        self.handshake_complete = True
+        self.conn.send_response(self.response)
+        self._held = b"".join(self.conn.data_to_send())
+        self.loop.call_soon(self._write, b"")
+        self.start_keepalive()
+
+    def _write(self, data: bytes) -> None:
+        """Write, behind what was held back."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        if data:
+            self.transport.write(data)
 
     async def run_asgi(self) -> None:
         """Have the application shake hands. A connection that it handed over goes on after it;
@@ -276,7 +314,10 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     def write_frame(self, frame: bytes) -> None:
         """Hand an encoded frame to the transport; nothing happens once the end has begun."""
         if not self._over:
-            self.transport.write(frame)
+            if self._held:
+                self._write(frame)
+            else:
+                self.transport.write(frame)
 
     def pause_writing(self) -> None:
         """The transport's buffer is above its high mark: the peer reads slowly, or not."""
@@ -294,7 +335,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         """Answer a ping, unless the peer doesn't read: answers must not pile up."""
         output = b"".join(self.conn.data_to_send())
         if not self.writing_paused and not self.transport.is_closing():
-            self.transport.write(output)
+            self._write(output)
 
     # The end
 
@@ -309,7 +350,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         except InvalidState:
             self._end_soon(STALLED_GRACE_S)
             return
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._write(b"".join(self.conn.data_to_send()))
         self._closing(code, reason, STALLED_GRACE_S if stalled else CLOSE_GRACE_S)
 
     def _closing(self, code: int, reason: str, grace_s: float) -> None:
@@ -345,7 +386,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             return
         sent = self.conn.close_sent
         code, reason = (sent.code, sent.reason) if sent else (_POLICY, "")
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._write(b"".join(self.conn.data_to_send()))
         # From here on nothing of the peer's is parsed, so that its answer can only be its end.
         if self.transport.can_write_eof():
             self.transport.write_eof()
