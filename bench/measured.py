@@ -170,3 +170,19 @@ def _words(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_words, value))
     return number(value) if isinstance(value, (int, float)) else str(value)
+
+
+def cpu_seconds(pid: int, *, family: bool = False) -> float:
+    """Seconds of CPU that a process has used; with `family`, its children too, also ended ones."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    total = times.user + times.system
+    if family:
+        for child in process.children(recursive=True):
+            try:
+                of_child = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += of_child.user + of_child.system
+        total += times.children_user + times.children_system
+    return total

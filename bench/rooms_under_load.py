@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-import psutil
 
+from bench.measured import cpu_seconds
 from bench.projection_probe import await_projected
 from bench.running_load import running_load
 from tests.stack import Stack
@@ -67,30 +67,15 @@ class Cpu:
     def _now(self) -> dict[str, float]:
         pids = self._stack.run["pids"]
         return {
-            "api": sum(_seconds(pid) for pid in pids["api"]),
-            "nats": _seconds(pids["nats"]),
-            "projector": _seconds(pids["projector"]),
-            "postgres": _seconds(pids["postgres"], family=True),
+            "api": sum(cpu_seconds(pid) for pid in pids["api"]),
+            "nats": cpu_seconds(pids["nats"]),
+            "projector": cpu_seconds(pids["projector"]),
+            "postgres": cpu_seconds(pids["postgres"], family=True),
         }
 
     def used(self) -> dict[str, float]:
         """Since this was made."""
         return {part: now - self._before[part] for part, now in self._now().items()}
-
-
-def _seconds(pid: int, *, family: bool = False) -> float:
-    process = psutil.Process(pid)
-    times = process.cpu_times()
-    total = times.user + times.system
-    if family:
-        for child in process.children(recursive=True):
-            try:
-                of_child = child.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            total += of_child.user + of_child.system
-        total += times.children_user + times.children_system
-    return total
 
 
 def run_load(stack: Stack, task: dict[str, Any]) -> dict[str, Any]:
