@@ -9,6 +9,7 @@ from projections import (
     reactions,
     rooms,
 )
+from projections.batch import project
 from projections.row_changes import Add, Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
 from roomlog_contract import events as ev
 from roomlog_contract import fold as fo
@@ -136,6 +137,17 @@ def test_a_message_is_counted_for_everybody_and_its_sender_until_it_is_deleted()
         assert message_counts.project([fo.MessageErased(before, gone)]) == []
     system = a_message(message_type=MessageType.SYSTEM)
     assert message_counts.project([fo.MessageAdded(system)]) == []
+
+
+def test_a_message_that_was_sent_changes_its_own_table_alone():
+    event, effect = logged(9, SENT), fo.MessageAdded(a_message())
+    (row,) = project(event, effect, partition=PARTITION, render=rendered)
+    assert row.table == "messages"
+    assert not rooms.project(event, effect, PARTITION)
+    assert not members.project(event, effect)
+    assert not edit_history.project(event, effect, PARTITION)
+    assert not reactions.project(event, effect, PARTITION)
+    assert not processed_events.project(event, effect)
 
 
 def test_a_reaction_taken_back_becomes_a_span():
