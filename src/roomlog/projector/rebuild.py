@@ -40,6 +40,7 @@ async def rebuild(log: EventLog, tables: ProjectionTables, progress: Progress) -
             repaired = await fresh.differences()
 
         await fresh.fill()
+        await fresh.await_live()
         if await fresh.pin():
             await together(fresh.complete(), compare())
         else:
