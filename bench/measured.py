@@ -171,3 +171,19 @@ def _fsync_ms() -> float:
             os.fsync(file.fileno())
             times_ms.append((time.perf_counter() - began_s) * 1000)
     return round(statistics.median(times_ms), 3)
+
+
+def cpu_seconds(pid: int, *, family: bool = False) -> float:
+    """Seconds of CPU that a process has used; with `family`, its children too, also ended ones."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    total = times.user + times.system
+    if family:
+        for child in process.children(recursive=True):
+            try:
+                of_child = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += of_child.user + of_child.system
+        total += times.children_user + times.children_system
+    return total

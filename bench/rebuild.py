@@ -5,6 +5,7 @@ the messages' rows in transactions of the same size, for rebuilds COPY of all ta
 into tables with the same indexes, made at the same time as there.
 """
 
+import os
 import shutil
 import tempfile
 import time
@@ -15,16 +16,23 @@ from uuid import uuid4
 
 import asyncpg
 import click
+import psutil
 import uvloop
 
-from bench.measured import Measured, json_option, tell
+from bench.measured import Measured, cpu_seconds, json_option, tell
+from roomlog.collector import spare_what_stays
 from roomlog.core.decide import Fact, Stamp, stamp
 from roomlog.embedded.nats import run_nats
 from roomlog.embedded.postgres import run_postgres
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import NewEvent
 from roomlog.postgres.migrate import migrate
-from roomlog.postgres.schema import complete_tables_sql, create_tables_sql, table_shapes
+from roomlog.postgres.schema import (
+    create_constraints_sql,
+    create_indexes_sql,
+    create_tables_sql,
+    table_shapes,
+)
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projector import rebuild, verify
 from roomlog.projector.partition import PartitionProjector
@@ -69,11 +77,36 @@ async def fill(log: JetStreamLog, count: int) -> int:
     return total
 
 
+class Cpu:
+    """µs of CPU an event of whatever is done from now on, by part."""
+
+    def __init__(self) -> None:
+        servers = {child.name(): child.pid for child in psutil.Process().children()}
+        self._parts = {
+            "projector": (os.getpid(), False),
+            "postgres": (servers["postgres"], True),
+            "nats": (servers["nats-server"], False),
+        }
+        self._before = self._now()
+
+    def _now(self) -> dict[str, float]:
+        return {
+            part: cpu_seconds(pid, family=family) for part, (pid, family) in self._parts.items()
+        }
+
+    def each(self, events: int) -> dict[str, float]:
+        return {
+            part: (now - self._before[part]) * 1e6 / events for part, now in self._now().items()
+        }
+
+
 def silent(done: int, total: int) -> None:
     del done, total
 
 
-async def live_rate(log: JetStreamLog, url: str, total: int, batch: int) -> float:
+async def live_rate(
+    log: JetStreamLog, url: str, total: int, batch: int
+) -> tuple[float, dict[str, float]]:
     names = ", ".join(f"roomlog.{name}" for name in table_shapes())
     connection = await asyncpg.connect(url)
     await connection.execute(f"TRUNCATE {names}")
@@ -81,11 +114,13 @@ async def live_rate(log: JetStreamLog, url: str, total: int, batch: int) -> floa
     claimed = await PostgresTables(url).claim(0)
     projector = PartitionProjector(log, claimed, batch_events_max=batch)
     await projector.begin()
+    cpu = Cpu()
     begun_s = time.perf_counter()
     await projector.catch_up()
     rate = total / (time.perf_counter() - begun_s)
+    each = cpu.each(total)
     await claimed.close()
-    return rate
+    return rate, each
 
 
 async def bare_insert_rate(url: str, batch: int, *, rows_max: int | None = None) -> float:
@@ -124,8 +159,7 @@ async def bare_copy_s(url: str) -> float:
             await connection.copy_records_to_table(
                 name, schema_name="bare", records=rows[place : place + COPY_ROWS], columns=columns
             )
-    for statement in complete_tables_sql("bare"):
-        await connection.execute(statement)
+    await completed(connection)
     taken_s = time.perf_counter() - begun_s
     await connection.close()
     return taken_s
@@ -144,8 +178,12 @@ async def made(connection: asyncpg.Connection, *, complete: bool) -> None:
     for statement in create_tables_sql("bare"):
         await connection.execute(statement)
     if complete:
-        for statement in complete_tables_sql("bare"):
-            await connection.execute(statement)
+        await completed(connection)
+
+
+async def completed(connection: asyncpg.Connection) -> None:
+    for statement in (*create_indexes_sql("bare"), *create_constraints_sql("bare")):
+        await connection.execute(statement)
 
 
 async def measure(nats_url: str, database_url: str, count: int) -> list[Measured]:
@@ -153,29 +191,32 @@ async def measure(nats_url: str, database_url: str, count: int) -> list[Measured
     log = await JetStreamLog.connect(nats_url)
     results: list[Measured] = []
 
-    def add(name: str, rate: float, bare: float, bare_name: str) -> None:
-        results.append(Measured(name, rate, "events/s", bare, bare_name))
+    def add(name: str, rate: float, cpu: dict[str, float], bare: float, bare_name: str) -> None:
+        details = {"CPU an event, µs": cpu}
+        results.append(Measured(name, rate, "events/s", bare, bare_name, details=details))
 
     total = await fill(log, count)
+    spare_what_stays()
     for batch in LIVE_BATCHES:
-        rate = await live_rate(log, database_url, total, batch)
+        rate, each = await live_rate(log, database_url, total, batch)
         bare = await bare_insert_rate(database_url, batch)
-        add(f"live, batches of {batch}", rate, bare, "INSERT of messages' rows alone")
+        add(f"live, batches of {batch}", rate, each, bare, "INSERT of messages' rows alone")
     tables = PostgresTables(database_url)
-    begun_s = time.perf_counter()
+    cpu, begun_s = Cpu(), time.perf_counter()
     await rebuild(log, tables, silent)
     rebuilt_s = time.perf_counter() - begun_s
     add(
         "rebuild, comparison and swap included",
         total / rebuilt_s,
+        cpu.each(total),
         total / await bare_copy_s(database_url),
         "COPY of all rows, then all indexes",
     )
-    begun_s = time.perf_counter()
+    cpu, begun_s = Cpu(), time.perf_counter()
     assert not await verify(log, tables, silent)
-    copied = results[-1]
+    rate, copied = total / (time.perf_counter() - begun_s), results[-1]
     assert copied.bare is not None
-    add("verify", total / (time.perf_counter() - begun_s), copied.bare, copied.bare_name)
+    add("verify", rate, cpu.each(total), copied.bare, copied.bare_name)
     await log.close()
     return results
 

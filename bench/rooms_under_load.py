@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-import psutil
 
+from bench.measured import cpu_seconds
 from bench.projection_probe import await_projected
 from bench.running_load import running_load
 from tests.stack import Stack
@@ -73,13 +73,13 @@ class Cpu:
         pids = self._stack.run["pids"]
         return {
             "api": sum(self._workers_now()),
-            "nats": _seconds(pids["nats"]),
-            "projector": _seconds(pids["projector"]),
-            "postgres": _seconds(pids["postgres"], family=True),
+            "nats": cpu_seconds(pids["nats"]),
+            "projector": cpu_seconds(pids["projector"]),
+            "postgres": cpu_seconds(pids["postgres"], family=True),
         }
 
     def _workers_now(self) -> list[float]:
-        return [_seconds(pid) for pid in self._stack.run["pids"]["api"]]
+        return [cpu_seconds(pid) for pid in self._stack.run["pids"]["api"]]
 
     def used(self) -> dict[str, float]:
         """Since this was made."""
@@ -89,21 +89,6 @@ class Cpu:
         """By each of the API's workers."""
         now = self._workers_now()
         return [after - before for after, before in zip(now, self._workers_before, strict=True)]
-
-
-def _seconds(pid: int, *, family: bool = False) -> float:
-    process = psutil.Process(pid)
-    times = process.cpu_times()
-    total = times.user + times.system
-    if family:
-        for child in process.children(recursive=True):
-            try:
-                of_child = child.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            total += of_child.user + of_child.system
-        total += times.children_user + times.children_system
-    return total
 
 
 def run_load(stack: Stack, task: dict[str, Any]) -> dict[str, Any]:

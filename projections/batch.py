@@ -24,12 +24,15 @@ from roomlog_contract.fold import (
     Effect,
     Fold,
     MemberChanged,
+    MessageAdded,
     MessageErased,
     MessageState,
     RoomChanged,
     RoomOpened,
     RoomState,
 )
+
+_OF_ROOMS = (RoomOpened, RoomChanged, MemberChanged)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -116,6 +119,7 @@ def project_batch(
     """
     folds = _Folds(touched, cached_rooms)
     changes: list[RowChange] = []
+    effects: list[Effect] = []
     changed: set[str] = set()
     for event in events:
         try:
@@ -125,20 +129,24 @@ def project_batch(
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise UnprojectableError(event.sequence, reason) from error
-        if isinstance(effect, RoomOpened | RoomChanged | MemberChanged):
+        effects.append(effect)
+        if isinstance(effect, _OF_ROOMS):
             changed.add(event.room_id)
+    changes.extend(message_counts.project(effects))
     return Projected(changes, folds.rooms(), frozenset(changed))
 
 
 def project(
     event: ev.RoomEvent, effect: Effect, *, partition: int, render: Renderer
 ) -> Sequence[RowChange]:
-    """All changes that one event makes, over all tables."""
+    """All changes that one event makes, over all tables but the counts, which are of batches."""
+    if isinstance(effect, MessageAdded):
+        # The bulk of all events, and nothing to the other tables.
+        return messages.project(event, effect, render)
     return [
         *rooms.project(event, effect, partition),
         *members.project(event, effect),
         *messages.project(event, effect, render),
-        *message_counts.project(event, effect),
         *edit_history.project(event, effect, partition),
         *reactions.project(event, effect, partition),
         *processed_events.project(event, effect),

@@ -4,10 +4,9 @@ What somebody has not read is a sum over few rows, however many messages that is
 everybody less their own, in the blocks after their read marker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from projections.row_changes import Add, RowChange
-from roomlog_contract.events import RoomEvent
 from roomlog_contract.fold import (
     Effect,
     MessageAdded,
@@ -23,30 +22,28 @@ BLOCK_SEQUENCES = 8192
 """Queries (`unread` in `rooms.sql`, `room.sql`) and migration 0004 count on this number."""
 
 
-def project(event: RoomEvent, effect: Effect) -> Sequence[RowChange]:
-    """One more or one less, where a message came to stand or stands no more.
+def project(effects: Iterable[Effect]) -> Sequence[RowChange]:
+    """How many more or less have come to stand through all of a batch's effects.
 
     System messages are not counted: nobody has said them.
     """
-    del event
-    match effect:
-        case MessageAdded(message=message):
-            return _count(message, 1)
-        case MessageRemoved(before=before) | MessageErased(before=MessageState() as before):
-            return _count(before, -1)
-        case _:
-            return ()
-
-
-def _count(message: MessageState, by: int) -> Sequence[RowChange]:
-    if message.message_type is MessageType.SYSTEM or message.deleted_at is not None:
-        return ()
-    block = message.sequence // BLOCK_SEQUENCES
+    counts: dict[tuple[str, str, int], int] = {}
+    for effect in effects:
+        match effect:
+            case MessageAdded(message=message):
+                by = 1
+            case MessageRemoved(before=message) | MessageErased(before=MessageState() as message):
+                by = -1
+            case _:
+                continue
+        if message.message_type is MessageType.SYSTEM or message.deleted_at is not None:
+            continue
+        block = message.sequence // BLOCK_SEQUENCES
+        for sender in (EVERYBODY, message.sender_id):
+            key = (message.room_id, sender, block)
+            counts[key] = counts.get(key, 0) + by
     return [
-        Add(
-            TABLE,
-            {"room_id": message.room_id, "sender_id": sender, "block": block},
-            {"messages": by},
-        )
-        for sender in (EVERYBODY, message.sender_id)
+        Add(TABLE, {"room_id": room, "sender_id": sender, "block": block}, {"messages": by})
+        for (room, sender, block), by in counts.items()
+        if by
     ]

@@ -13,7 +13,8 @@ import msgspec
 class Upsert(msgspec.Struct, frozen=True, gc=False):
     """A whole row. `key` names the row within `table`, `values` are all its other columns.
 
-    `fresh`: by the fold there is no row of that key yet, so that it may also be copied in bulk.
+    `fresh`: by the fold there is no row of that key yet, so that it may be
+    copied instead of inserted or updated.
     """
 
     table: str

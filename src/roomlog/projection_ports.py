@@ -111,7 +111,7 @@ class ShadowTables(Protocol):
     """A second set of the tables, filled from the log beside the live one."""
 
     async def partition(self, partition: int) -> PartitionTables:
-        """The shadow's tables for one partition; rows that are new are copied in bulk."""
+        """The shadow's tables for one partition."""
         ...
 
     async def complete(self) -> None:

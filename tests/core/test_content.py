@@ -11,6 +11,7 @@ from roomlog.core.content import (
     UnstorableTextError,
     clean_text,
     render_html,
+    rendered_and_cleaned,
 )
 
 _STORABLE = s.text(s.characters(exclude_categories=("Cs",), exclude_characters="\x00"))
@@ -87,6 +88,25 @@ def test_a_bare_link_is_recognised_and_gives_nothing_away(url: str):
 
 def test_an_image_is_not_loaded_by_whoever_reads():
     assert "<img" not in render_html("![alt](https://x.example/pixel.png)")
+
+
+_PLAIN_PIECES = s.sampled_from(
+    [
+        *("a", "Ab", "1", "1.", "12)", "ß", "漢", "٣", "²", "_", "www", "www.", "WWW.a.b", "http"),
+        *("://", "ftp://a.b", "mailto:", "a@b.example", "x.example", " ", "  ", "    ", "\n", "\t"),
+        *(chr(code) for code in range(33, 127) if not chr(code).isalnum()),
+    ]
+)
+
+
+@settings(max_examples=500)
+@given(s.lists(_PLAIN_PIECES | s.characters(exclude_categories=("Cs",)), max_size=12).map("".join))
+@example('is it slow, or only here (in eu)? 100% sure: it\'s 3.5 s + "more" = $5/h!')
+@example("see www.x.example and http://x.example")
+@example("ends with a space ")
+@example("a\u00a0b\u0345\u2028c")
+def test_plain_text_becomes_what_the_renderer_and_the_sanitiser_make_of_it(text: str):
+    assert render_html(text) == rendered_and_cleaned(text)
 
 
 class _Found(HTMLParser):

@@ -9,6 +9,7 @@ from projections import (
     reactions,
     rooms,
 )
+from projections.batch import project
 from projections.row_changes import Add, Delete, DeleteWhere, RowChange, Update, UpdateWhere, Upsert
 from roomlog_contract import events as ev
 from roomlog_contract import fold as fo
@@ -125,15 +126,28 @@ def test_a_message_is_counted_for_everybody_and_its_sender_until_it_is_deleted()
     def added(by: int) -> list[Add]:
         return [Add("message_counts", key, {"messages": by}) for key in keys]
 
-    sent = logged(sequence, SENT)
-    assert message_counts.project(sent, fo.MessageAdded(message)) == added(1)
+    added_one = fo.MessageAdded(message)
+    assert message_counts.project([added_one]) == added(1)
+    assert message_counts.project([added_one, added_one]) == added(2)
     gone = a_message(sequence=sequence, deleted_at=AT)
     for effect in (fo.MessageRemoved(message, gone), fo.MessageErased(message, gone)):
-        assert message_counts.project(sent, effect) == added(-1)
+        assert message_counts.project([effect]) == added(-1)
+        assert message_counts.project([added_one, effect]) == []
     for before in (gone, None):
-        assert message_counts.project(sent, fo.MessageErased(before, gone)) == ()
+        assert message_counts.project([fo.MessageErased(before, gone)]) == []
     system = a_message(message_type=MessageType.SYSTEM)
-    assert message_counts.project(sent, fo.MessageAdded(system)) == ()
+    assert message_counts.project([fo.MessageAdded(system)]) == []
+
+
+def test_a_message_that_was_sent_changes_its_own_table_alone():
+    event, effect = logged(9, SENT), fo.MessageAdded(a_message())
+    (row,) = project(event, effect, partition=PARTITION, render=rendered)
+    assert row.table == "messages"
+    assert not rooms.project(event, effect, PARTITION)
+    assert not members.project(event, effect)
+    assert not edit_history.project(event, effect, PARTITION)
+    assert not reactions.project(event, effect, PARTITION)
+    assert not processed_events.project(event, effect)
 
 
 def test_a_reaction_taken_back_becomes_a_span():

@@ -13,6 +13,7 @@ import uvloop
 from roomlog.cli.doctor import check_checkpoint, stored_hash
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
+from roomlog.collector import spare_what_stays
 from roomlog.jetstream.log import JetStreamLog, begin_epoch
 from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
 from roomlog.postgres.diagnosis import examine
@@ -178,6 +179,7 @@ async def _rebuild(settings: Settings, *, new_epoch: bool) -> Rebuilt:
         epoch = await begin_epoch(nats_url, partitions=settings.partitions)
         click.echo(f"the log has a new epoch, {epoch}: clients begin anew", err=True)
     async with _log(settings) as log:
+        spare_what_stays()
         with progress_of("rebuild", _PARTS) as advance:
             return await rebuild(log, tables, _scaled(advance))
 
@@ -197,6 +199,7 @@ async def _is_continued(settings: Settings, database_url: str) -> bool:
 async def _verify(settings: Settings) -> Sequence[Difference]:
     tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
     async with _log(settings) as log:
+        spare_what_stays()
         with progress_of("verify", _PARTS) as advance:
             return await verify(log, tables, _scaled(advance))
 

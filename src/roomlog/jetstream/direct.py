@@ -97,7 +97,13 @@ class DirectGet:
             return batch
 
     async def batches(
-        self, stream: str, subject: str, after: int, up_to: int | None
+        self,
+        stream: str,
+        subject: str,
+        after: int,
+        up_to: int | None,
+        *,
+        batch_messages: int = BATCH_MESSAGES,
     ) -> AsyncIterator[list[Reply]]:
         """The messages of `subject` after sequence `after`, in order, to the stream's end.
 
@@ -106,7 +112,7 @@ class DirectGet:
         """
         if up_to is not None and up_to <= after:
             return
-        coming = asyncio.create_task(self._next(stream, subject, after, up_to))
+        coming = asyncio.create_task(self._next(stream, subject, after, up_to, batch_messages))
         try:
             while True:
                 batch = await coming
@@ -115,7 +121,9 @@ class DirectGet:
                 last = wire.number(batch.messages[-1].headers, wire.SEQUENCE)
                 more = batch.left > 0 and (up_to is None or last < up_to)
                 if more:
-                    coming = asyncio.create_task(self._next(stream, subject, last, up_to))
+                    coming = asyncio.create_task(
+                        self._next(stream, subject, last, up_to, batch_messages)
+                    )
                 messages = _up_to(batch.messages, up_to)
                 if messages:
                     yield messages
@@ -128,9 +136,9 @@ class DirectGet:
                 coming.exception()
 
     def _next(
-        self, stream: str, subject: str, after: int, up_to: int | None
+        self, stream: str, subject: str, after: int, up_to: int | None, batch_messages: int
     ) -> Coroutine[Any, Any, Batch]:
-        count = BATCH_MESSAGES if up_to is None else min(BATCH_MESSAGES, up_to - after)
+        count = batch_messages if up_to is None else min(batch_messages, up_to - after)
         return self.batch(
             stream,
             {

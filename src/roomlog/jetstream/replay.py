@@ -12,6 +12,8 @@ from roomlog.ports import LogEvent
 
 # NATS allows 1,024 subjects, but answers with whole messages.
 HEADS_AT_ONCE_MAX: Final = 256
+# Nobody waits for the first event of a partition, and NATS spends a fifth less on each in these.
+PARTITION_BATCH_MESSAGES: Final = 2048
 
 
 class Reader:
@@ -50,7 +52,10 @@ class Reader:
     ) -> AsyncIterator[Sequence[LogEvent]]:
         """See EventLog.read_partition."""
         stream = subjects.stream_name(partition, self._partitions)
-        async for batch in self._direct.batches(stream, subjects.all_events(), after, up_to):
+        everything = subjects.all_events()
+        async for batch in self._direct.batches(
+            stream, everything, after, up_to, batch_messages=PARTITION_BATCH_MESSAGES
+        ):
             yield [self._event(message, 0) for message in batch]
 
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:

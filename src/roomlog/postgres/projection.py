@@ -23,10 +23,10 @@ _MEASURE = (
 class PostgresBatch:
     """One transaction of a projector."""
 
-    def __init__(self, connection: Connection, partition: int, *, bulk: bool) -> None:
+    def __init__(self, connection: Connection, partition: int) -> None:
         self._connection = connection
         self._partition = partition
-        self._writer = RowWriter(connection, bulk=bulk)
+        self._writer = RowWriter(connection)
 
     async def load(self, wanted: Wanted) -> Touched:
         """See Batch."""
@@ -65,10 +65,9 @@ class PostgresPartition:
     """One partition's tables over one connection, which also holds the partition's lock: when
     it is lost, all is lost together, and the next projector may begin."""
 
-    def __init__(self, connection: Connection, partition: int, *, bulk: bool = False) -> None:
+    def __init__(self, connection: Connection, partition: int) -> None:
         self._connection = connection
         self._partition = partition
-        self._bulk = bulk
         self._table: int | None = None
 
     @property
@@ -98,7 +97,7 @@ class PostgresPartition:
                     "LOCK TABLE projection_checkpoint IN ROW EXCLUSIVE MODE"
                 )
                 await self._move(old, new, current_at)
-                yield PostgresBatch(self._connection, self._partition, bulk=self._bulk)
+                yield PostgresBatch(self._connection, self._partition)
 
     async def mark_current(self, position: Position, at: datetime) -> None:
         """See PartitionTables."""

@@ -67,17 +67,26 @@ def create_tables_sql(schema: str, *, logged: bool = True) -> list[str]:
     return statements
 
 
-def complete_tables_sql(schema: str) -> list[str]:
-    """Statements that add the indexes and constraints that `create_tables_sql` left out."""
-    statements: list[str] = []
-    for table in Base.metadata.sorted_tables:
-        statements.extend(_index(index, schema) for index in _indexes(table, from_the_start=False))
-        statements.extend(
-            _compiled(AddConstraint(constraint, isolate_from_table=False), schema)
-            for constraint in table.constraints
-            if isinstance(constraint, ForeignKeyConstraint)
-        )
-    return statements
+def create_indexes_sql(schema: str) -> list[str]:
+    """Statements that add the indexes that `create_tables_sql` left out: those that take longest
+    first, each by itself, so that several connections may share them."""
+    indexes = [
+        index
+        for table in Base.metadata.sorted_tables
+        for index in _indexes(table, from_the_start=False)
+    ]
+    indexes.sort(key=lambda index: index.dialect_options["postgresql"]["using"] != "gin")
+    return [_index(index, schema) for index in indexes]
+
+
+def create_constraints_sql(schema: str) -> list[str]:
+    """Statements that add the constraints that `create_tables_sql` left out."""
+    return [
+        _compiled(AddConstraint(constraint, isolate_from_table=False), schema)
+        for table in Base.metadata.sorted_tables
+        for constraint in table.constraints
+        if isinstance(constraint, ForeignKeyConstraint)
+    ]
 
 
 def _indexes(table: Table, *, from_the_start: bool) -> list[Index]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import Self
 
@@ -9,11 +10,23 @@ import asyncpg
 
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres.comparison import difference
-from roomlog.postgres.connection import LIVE_SCHEMA, Connection, connect, translated
+from roomlog.postgres.connection import (
+    LIVE_SCHEMA,
+    Connection,
+    connect,
+    connect_projector,
+    translated,
+)
 from roomlog.postgres.projection import PostgresPartition
 from roomlog.postgres.queries import query
-from roomlog.postgres.schema import complete_tables_sql, create_tables_sql, table_shapes
+from roomlog.postgres.schema import (
+    create_constraints_sql,
+    create_indexes_sql,
+    create_tables_sql,
+    table_shapes,
+)
 from roomlog.projection_ports import BusyError, Difference, LivePosition, Position
+from roomlog.together import together
 
 REPLACED_SCHEMA = f"{LIVE_SCHEMA}_replaced"
 SHADOWS = ("rebuild", "verify")
@@ -24,6 +37,10 @@ _SWAP_LOCK_TIMEOUT_MS = 50
 _SWAP_PAUSE_S = 0.05
 _SWAP_ATTEMPTS_MAX = 600
 _CLOSE_TIMEOUT_S = 3.0
+# Two large indexes are made side by side; PostgreSQL gives each up to two more processes, where
+# there are cores and its settings allow. Each index takes at most this much memory.
+_INDEX_BUILDERS = 2
+_INDEX_MEMORY_MB = 128
 
 
 class Shadow:
@@ -60,22 +77,37 @@ class Shadow:
     async def partition(self, partition: int) -> PostgresPartition:
         """See ShadowTables."""
         with translated():
-            connection = await connect(
+            connection = await connect_projector(
                 self._database_url, schema=self._schema, command_timeout_s=None
             )
             # What a crash loses here is not missed: the whole schema is begun anew.
             await connection.execute("SET synchronous_commit = off")
-        tables = PostgresPartition(connection, partition, bulk=True)
+        tables = PostgresPartition(connection, partition)
         self._partitions.append(tables)
         return tables
 
     async def complete(self) -> None:
         """See ShadowTables."""
+        waiting = deque(create_indexes_sql(self._schema))
+        await together(*(self._build(waiting) for _ in range(_INDEX_BUILDERS)))
         with translated():
-            for statement in complete_tables_sql(self._schema):
+            for statement in create_constraints_sql(self._schema):
                 await self._connection.execute(statement)
             for name in table_shapes():
                 await self._connection.execute(f'ANALYZE "{self._schema}".{name}')
+
+    async def _build(self, waiting: deque[str]) -> None:
+        """Make indexes for as long as there are some left to be made."""
+        with translated():
+            connection = await connect(
+                self._database_url, schema=self._schema, command_timeout_s=None
+            )
+            try:
+                await connection.execute(f"SET maintenance_work_mem = '{_INDEX_MEMORY_MB}MB'")
+                while waiting:
+                    await connection.execute(waiting.popleft())
+            finally:
+                await _close(connection)
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncGenerator[Sequence[LivePosition]]:

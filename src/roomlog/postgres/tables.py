@@ -2,7 +2,7 @@
 
 import asyncio
 
-from roomlog.postgres.connection import LIVE_SCHEMA, connect, translated
+from roomlog.postgres.connection import LIVE_SCHEMA, connect_projector, translated
 from roomlog.postgres.projection import PostgresPartition
 from roomlog.postgres.queries import query
 from roomlog.postgres.shadow import Shadow
@@ -21,7 +21,9 @@ class PostgresTables:
     async def claim(self, partition: int) -> PostgresPartition:
         """See ProjectionTables."""
         with translated():
-            connection = await connect(self._database_url, command_timeout_s=STATEMENT_TIMEOUT_S)
+            connection = await connect_projector(
+                self._database_url, command_timeout_s=STATEMENT_TIMEOUT_S
+            )
             try:
                 # Fails where there are no tables, before a lock is waited for.
                 await connection.fetchrow(query("position"), partition)

@@ -1,5 +1,6 @@
 """Fresh tables beside the live ones, filled from the log alone: what rebuild and verify share."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,8 @@ from roomlog.projector.partition import Committed, PartitionProjector
 
 CHUNK_EVENTS_MAX = 5000
 EXAMPLES_MAX = 5
+LIVE_POLL_S = 0.02
+LIVE_LOOKS_MAX = 50
 
 Progress = Callable[[int, int], None]
 """Called with how many events are folded, and how many there are as far as known."""
@@ -34,17 +37,29 @@ class FreshTables:
         """Add what was left out to fill them faster."""
         await self._shadow.complete()
 
-    async def differences(self) -> Sequence[Difference] | None:
-        """How the live tables differ from these, both at the live checkpoint; None where these
-        are beyond it.
+    async def await_live(self) -> None:
+        """Wait for the live tables to show what these do, a second at most: they are behind the
+        log's end by what a batch takes, or stand still."""
+        for _ in range(LIVE_LOOKS_MAX):
+            if not self._is_beyond(await self._shadow.live()):
+                break
+            await asyncio.sleep(LIVE_POLL_S)
+
+    async def pin(self) -> bool:
+        """Hold on to both sets of tables as they stand at the live checkpoint, for `differences`;
+        False where these are beyond it.
 
         The live projection pauses for as long as the last events take; reads go on.
         """
         async with self._shadow.held() as live:
             if self._is_beyond(live):
-                return None
+                return False
             await self._catch_up_with(live)
             await self._shadow.snapshot()
+        return True
+
+    async def differences(self) -> Sequence[Difference]:
+        """How the live tables differ from these, as both were pinned."""
         return await self._shadow.differences(EXAMPLES_MAX)
 
     async def swap(self) -> None:

@@ -3,10 +3,11 @@
 Used for the live tables and for fresh ones beside them alike, so that they can't differ.
 """
 
+import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ from roomlog.core.content import render_html
 from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
 from roomlog.projector.decoding import decode, event_id, set_aside
+from roomlog.together import one_ahead
 from roomlog_contract import events as ev
 from roomlog_contract.fold import RoomState
 
@@ -38,6 +40,13 @@ class Committed(msgspec.Struct, frozen=True):
     count: int
     events: Sequence[ev.RoomEvent]
     projected: Projected
+
+
+class Decoded(msgspec.Struct, frozen=True, gc=False):
+    """An event as the log holds it, and as it is read; or why it can't be."""
+
+    logged: LogEvent
+    event: ev.RoomEvent | SetAside
 
 
 Listener = Callable[[Committed], Awaitable[None]]
@@ -119,41 +128,47 @@ class PartitionProjector:
         stays, and `begin` takes up from there.
         """
         count = 0
-        waiting: list[LogEvent] = []
+        async with contextlib.aclosing(one_ahead(self._decoded(up_to))) as batches:
+            async for batch in batches:
+                await self._project(batch)
+                count += len(batch)
+        return count
+
+    async def _decoded(self, up_to: int | None) -> AsyncGenerator[Sequence[Decoded]]:
+        """The partition's next events in batches of at most what one transaction takes."""
+        waiting: list[Decoded] = []
+        most = self._batch_events_max
         batches = self._log.read_partition(
             self._tables.partition, after=self._position.sequence, up_to=up_to
         )
         async for batch in batches:
-            waiting.extend(batch)
-            while len(waiting) >= self._batch_events_max:
-                await self.project(waiting[: self._batch_events_max])
-                count += self._batch_events_max
-                del waiting[: self._batch_events_max]
+            waiting.extend(Decoded(logged, decode(logged)) for logged in batch)
+            while len(waiting) >= most:
+                yield waiting[:most]
+                del waiting[:most]
         if waiting:
-            await self.project(waiting)
-            count += len(waiting)
-        return count
+            yield waiting
 
-    async def project(self, logged: Sequence[LogEvent]) -> None:
+    async def _project(self, batch: Sequence[Decoded]) -> None:
         """Project the partition's next events, in one transaction unless one of them is poison.
 
         Where the tables refuse what is in them, halves are tried, until the one that they refuse
         is alone, and is set aside.
         """
         try:
-            await self._project_all(logged, {})
+            await self._project_all(batch, {})
         except RowsRefusedError as error:
-            if len(logged) == 1:
-                await self._project_all(logged, {logged[0].sequence: f"refused: {error}"})
+            if len(batch) == 1:
+                await self._project_all(batch, {batch[0].logged.sequence: f"refused: {error}"})
                 return
-            middle = len(logged) // 2
-            await self.project(logged[:middle])
-            await self.project(logged[middle:])
+            middle = len(batch) // 2
+            await self._project(batch[:middle])
+            await self._project(batch[middle:])
 
-    async def _project_all(self, logged: Sequence[LogEvent], poison: dict[int, str]) -> None:
+    async def _project_all(self, batch: Sequence[Decoded], poison: dict[int, str]) -> None:
         while True:
             try:
-                committed = await self._commit(logged, poison)
+                committed = await self._commit(batch, poison)
             except UnprojectableError as error:
                 poison[error.sequence] = error.reason
             else:
@@ -161,19 +176,17 @@ class PartitionProjector:
         if self._on_committed is not None:
             await self._on_committed(committed)
 
-    async def _commit(self, logged: Sequence[LogEvent], poison: Mapping[int, str]) -> Committed:
+    async def _commit(self, decoded: Sequence[Decoded], poison: Mapping[int, str]) -> Committed:
         events: list[ev.RoomEvent] = []
         dead: list[SetAside] = []
-        for one in logged:
-            if one.sequence in poison:
-                dead.append(set_aside(one, poison[one.sequence]))
-                continue
-            decoded = decode(one)
-            if isinstance(decoded, SetAside):
-                dead.append(decoded)
+        for one in decoded:
+            if one.logged.sequence in poison:
+                dead.append(set_aside(one.logged, poison[one.logged.sequence]))
+            elif isinstance(one.event, SetAside):
+                dead.append(one.event)
             else:
-                events.append(decoded)
-        last = logged[-1]
+                events.append(one.event)
+        last = decoded[-1].logged
         new = Position(
             self._position.epoch,
             last.sequence,
@@ -192,7 +205,7 @@ class PartitionProjector:
                 render=render_html,
             )
             await batch.write(projected.changes, dead)
-        metrics.PROJECTED_EVENTS.inc(len(logged))
+        metrics.PROJECTED_EVENTS.inc(len(decoded))
         metrics.PROJECTION_SECONDS.observe(time.perf_counter() - began_s)
         self._position = new
         self._remember(projected.rooms)
@@ -200,7 +213,7 @@ class PartitionProjector:
             _log.error(
                 "event %s at sequence %s set aside: %s", one.event_id, one.sequence, one.error
             )
-        return Committed(new, len(logged), events, projected)
+        return Committed(new, len(decoded), events, projected)
 
     def _remember(self, rooms: Mapping[str, RoomState]) -> None:
         for room_id, room in rooms.items():

@@ -7,6 +7,7 @@ import msgspec
 from roomlog.ports import EventLog
 from roomlog.projection_ports import Difference, ProjectionTables
 from roomlog.projector.fresh import Progress, fresh_tables
+from roomlog.together import together
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ async def rebuild(log: EventLog, tables: ProjectionTables, progress: Progress) -
     DatabaseUnavailableError, LogUnavailableError.
     """
     events = 0
+    repaired: Sequence[Difference] | None = None
 
     def count(done: int, total: int) -> None:
         nonlocal events
@@ -32,9 +34,20 @@ async def rebuild(log: EventLog, tables: ProjectionTables, progress: Progress) -
         progress(done, total)
 
     async with fresh_tables(log, tables, "rebuild", durable=True, progress=count) as fresh:
+
+        async def compare() -> None:
+            nonlocal repaired
+            repaired = await fresh.differences()
+
         await fresh.fill()
-        await fresh.complete()
-        await fresh.follow_live()
-        repaired = await fresh.differences()
+        await fresh.await_live()
+        if await fresh.pin():
+            await together(fresh.complete(), compare())
+        else:
+            await fresh.complete()
+            # The live tables may have come after meanwhile.
+            await fresh.follow_live()
+            if await fresh.pin():
+                await compare()
         await fresh.swap()
     return Rebuilt(events, repaired)

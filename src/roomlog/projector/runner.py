@@ -21,6 +21,7 @@ from roomlog.projection_ports import (
 from roomlog.projector.partition import Committed, PartitionProjector, ProjectorHaltedError
 from roomlog.projector.snapshots import SnapshotKeeper
 from roomlog.signal_ports import Signals
+from roomlog.together import together
 
 BATCH_EVENTS_MAX = 1000
 TICK_S = 0.2
@@ -49,29 +50,20 @@ async def run_projector(
     keeper = SnapshotKeeper(snapshots)
     keeper.start()
     try:
-        async with asyncio.TaskGroup() as group:
-            for partition in range(log.partitions):
-                runner = _PartitionRunner(
-                    partition,
-                    log=log,
-                    signals=signals,
-                    tables=tables,
-                    keeper=keeper,
-                    batch_events_max=batch_events_max,
-                )
-                group.create_task(runner.run())
-    except BaseExceptionGroup as errors:
-        # The first failure says it; the group has ended the others.
-        raise _first(errors) from errors
+        runners = [
+            _PartitionRunner(
+                partition,
+                log=log,
+                signals=signals,
+                tables=tables,
+                keeper=keeper,
+                batch_events_max=batch_events_max,
+            )
+            for partition in range(log.partitions)
+        ]
+        await together(*(runner.run() for runner in runners))
     finally:
         await keeper.close()
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 class _PartitionRunner:

@@ -16,8 +16,8 @@ async def verify(
     """
     async with fresh_tables(log, tables, "verify", durable=False, progress=progress) as fresh:
         await fresh.follow_live()
-        differences = await fresh.differences()
-    # These tables follow the live ones and can't be beyond them, unless those were swapped
-    # meanwhile for tables of less, which the lock against a second run excludes.
-    assert differences is not None
-    return differences
+        # These tables follow the live ones and can't be beyond them, unless those were swapped
+        # meanwhile for tables of less, which the lock against a second run excludes.
+        pinned = await fresh.pin()
+        assert pinned
+        return await fresh.differences()

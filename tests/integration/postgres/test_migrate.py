@@ -11,7 +11,11 @@ import pytest
 from roomlog.data_files import data_file
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres.migrate import UnknownRevisionError, known_revisions, migrate
-from roomlog.postgres.schema import complete_tables_sql, create_tables_sql
+from roomlog.postgres.schema import (
+    create_constraints_sql,
+    create_indexes_sql,
+    create_tables_sql,
+)
 
 NEWEST = known_revisions(data_file("migrations") / "versions")[0]
 
@@ -53,7 +57,11 @@ def test_alembic_finds_no_difference_between_migrations_and_models(database: str
 
 async def test_tables_of_a_rebuild_are_those_of_the_migrations(database: str):
     connection = await asyncpg.connect(database)
-    for statement in [*create_tables_sql("other"), *complete_tables_sql("other")]:
+    for statement in (
+        *create_tables_sql("other"),
+        *create_indexes_sql("other"),
+        *create_constraints_sql("other"),
+    ):
         await connection.execute(statement)
     assert await described(connection, "other") == await described(connection, "roomlog")
     await connection.close()

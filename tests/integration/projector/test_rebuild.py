@@ -140,7 +140,8 @@ async def test_rebuilds_under_load_lose_nothing_and_reads_see_no_mix(database: s
                 group.create_task(reader(reads))
             for _ in range(REBUILDS):
                 before = read
-                await rebuild(log, PostgresTables(database), silent)
+                done = await rebuild(log, PostgresTables(database), silent)
+                assert not done.repaired, "there is nothing to be repaired"
                 async with asyncio.timeout(60):
                     while read < before + 5:
                         await asyncio.sleep(0.01)
