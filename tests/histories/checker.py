@@ -5,9 +5,8 @@ Every promise has a kind of violation, and `test_checker` plants each of them.
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
-from itertools import accumulate
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -178,7 +177,7 @@ def _check_client_order(room: str, placed: list[_Placed]) -> Iterator[Violation]
             by_client[p.write.client].append(p)
     for client, mine in by_client.items():
         mine.sort(key=lambda p: p.write.begun_s)
-        for first, second in zip(mine, mine[1:], strict=False):
+        for first, second in pairwise(mine):
             if first.sequence > second.sequence:
                 detail = f"{client} asked for {first} before {second}"
                 yield Violation(Kind.CLIENT_ORDER, room, detail)

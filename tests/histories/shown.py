@@ -24,7 +24,7 @@ def shown(message: MessageState) -> dict[str, Any]:
         "edited_at": message.edited_at,
         "deleted_at": message.deleted_at,
         "version": message.version,
-        "reactions": {emoji: who for emoji, who in users.items()},
+        "reactions": users,
     }
 
 
