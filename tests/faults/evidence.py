@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import nats
+from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from roomlog.core.upcasters import room_event
 from roomlog_contract.events import RoomEvent
@@ -18,16 +19,19 @@ _BATCH = 500
 _TIMEOUT_S = 30
 
 
-async def read_log(nats_url: str) -> list[RoomEvent]:
-    """The whole stream, as it is stored, by a consumer of the test's own."""
+async def read_log(nats_url: str, after: int = 0) -> list[RoomEvent]:
+    """The stream after a sequence, as it is stored, by a consumer of the test's own."""
     connection = await nats.connect(nats_url, connect_timeout=_TIMEOUT_S)
     try:
         stream = connection.jetstream(timeout=_TIMEOUT_S)
         end = (await stream.stream_info(_STREAM)).state.last_seq
         events: list[RoomEvent] = []
         last: dict[str, int] = defaultdict(int)
-        consumer = await stream.pull_subscribe("ev.*", stream=_STREAM)
-        while not events or events[-1].sequence < end:
+        begin = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=after + 1
+        )
+        consumer = await stream.pull_subscribe("ev.*", stream=_STREAM, config=begin)
+        while (events[-1].sequence if events else after) < end:
             for message in await consumer.fetch(_BATCH, timeout=_TIMEOUT_S):
                 sequence = message.metadata.sequence.stream
                 room = message.subject.removeprefix("ev.")
@@ -51,24 +55,33 @@ async def checkpoint(database_url: str) -> int:
         await database.close(timeout=_TIMEOUT_S)
 
 
-async def read_tables(stack: Stack) -> Tables:
-    """Every row that the contract speaks of, and what `projections verify` says."""
+async def log_end(nats_url: str) -> int:
+    """The stream's last sequence."""
+    connection = await nats.connect(nats_url, connect_timeout=_TIMEOUT_S)
+    try:
+        stream = connection.jetstream(timeout=_TIMEOUT_S)
+        return (await stream.stream_info(_STREAM)).state.last_seq
+    finally:
+        await connection.close()
+
+
+async def read_tables(stack: Stack, rooms: list[str]) -> Tables:
+    """Every row of these rooms that the contract speaks of, and what `projections verify` says."""
     tables = Tables()
     database = await asyncpg.connect(stack.run["database_url"], timeout=_TIMEOUT_S)
     try:
         await database.execute("SET search_path TO roomlog")
-        tables.messages = [_message(row) for row in await database.fetch(_MESSAGES)]
+        tables.messages = [_message(row) for row in await database.fetch(_MESSAGES, rooms)]
         tables.reactions = [
             (str(row["message_id"]), row["user_id"], row["emoji"])
-            for row in await database.fetch("SELECT * FROM message_reactions")
+            for row in await database.fetch(_REACTIONS, rooms)
         ]
         tables.edits = [
-            (str(row["message_id"]), row["sequence"])
-            for row in await database.fetch("SELECT * FROM message_edit_history")
+            (str(row["message_id"]), row["sequence"]) for row in await database.fetch(_EDITS, rooms)
         ]
         tables.members = [
             (str(row["room_id"]), row["user_id"], row["role"])
-            for row in await database.fetch("SELECT * FROM room_members")
+            for row in await database.fetch(_MEMBERS, rooms)
         ]
         tables.checkpoint = await database.fetchval("SELECT sequence FROM projection_checkpoint")
     finally:
@@ -82,8 +95,14 @@ async def read_tables(stack: Stack) -> Tables:
 _MESSAGES = """
 SELECT message_id, room_id, sequence_number, sender_id, message_type::text, content,
        metadata::text, reply_to, version, edited_at, deleted_at
-FROM messages
+FROM messages WHERE room_id = ANY($1::uuid[])
 """
+_REACTIONS = """
+SELECT reaction.* FROM message_reactions AS reaction JOIN messages USING (message_id)
+WHERE room_id = ANY($1::uuid[])
+"""
+_EDITS = "SELECT * FROM message_edit_history WHERE room_id = ANY($1::uuid[])"
+_MEMBERS = "SELECT * FROM room_members WHERE room_id = ANY($1::uuid[])"
 
 
 def _message(row: asyncpg.Record) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from tests.faults.clients import FeedReader, Reader, RestClient, SocketClient
 from tests.faults.disturbers import misbehave, stall
-from tests.faults.evidence import checkpoint, read_log, read_tables
+from tests.faults.evidence import checkpoint, log_end, read_log, read_tables
 from tests.faults.faults import Fault, draw
 from tests.faults.load import until
 from tests.faults.recording import Author, Recording
@@ -41,6 +41,8 @@ class Run:
 
     async def begin(self) -> None:
         """Make the rooms, and put everybody to work."""
+        nats_url = self.world.up.run["nats_url"]
+        self.recording.history.begins_after = await log_end(nats_url)
         for number in range(_ROOMS):
             await self._create_room(f"room {number}")
         raw, sdk = self.world.links["clients"].url, self.world.links["sdk"].url
@@ -94,7 +96,7 @@ class Run:
         )
         run = self.world.up.run
         history = self.recording.history
-        history.log = await read_log(run["nats_url"])
+        history.log = await read_log(run["nats_url"], history.begins_after)
         heads = {event.room_id: event.sequence for event in history.log}
         await until(
             lambda: self._alive() and all(_has(one, heads) for one in history.streams),
@@ -104,7 +106,7 @@ class Run:
         await self._tables_at(history.log[-1].sequence)
         for client in self._sdk:
             client.look()
-        history.tables = await read_tables(self.world.up)
+        history.tables = await read_tables(self.world.up, self.recording.rooms)
         history.about |= {"faults": dict(self.faults)}
         return history
 

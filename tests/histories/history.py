@@ -126,9 +126,11 @@ class Tables(msgspec.Struct):
 
 
 class History(msgspec.Struct):
-    """A run. `log` is in the order of the stream; `about` says how the run was made."""
+    """A run. `log` is all of the stream after `begins_after`, in its order, other runs' rooms
+    too; `about` says how the run was made."""
 
     about: dict[str, Any] = {}
+    begins_after: int = 0
     writes: list[Write] = []
     streams: list[Stream] = []
     reads: list[Read] = []

@@ -68,7 +68,8 @@ def check_pictures(history: History, rooms: dict[str, list[RoomEvent]]) -> Itera
         ended[room] = _Room()
         yield from _walk(room, log, ended[room], reads[room], views[room], told)
     if history.tables is not None:
-        yield from _check_tables(history.tables, ended, len(history.log))
+        head = history.log[-1].sequence if history.log else history.begins_after
+        yield from _check_tables(history.tables, ended, head)
 
 
 def _check_stale(reads: list[Read], writes: list[Write]) -> Iterator[Violation]:
