@@ -16,6 +16,7 @@ from tests.histories.shown import shown_by_rest
 
 LOST = (OSError, WebSocketException, TimeoutError, EOFError)
 _PAUSE_S = 0.05
+_BURSTS = (1, 1, 1, 1, 1, 1, 1, 30)
 _SILENCE_S = 10.0
 _REST_TIMEOUT_S = 10.0
 _FRAMES = {Act.SEND: "send", Act.EDIT: "edit", Act.DELETE: "delete"}
@@ -26,7 +27,7 @@ Headers = Callable[[str], dict[str, str]]
 
 class SocketClient:
     """Follows a room from its beginning, resumes where it was after every lost connection, and
-    writes into it, a few commands at a time.
+    writes into it: a few commands at a time, now and then many at once.
 
     `patient`: asks again under the same key until it has a last answer. One that is not gives up
     at the first trouble, and so leaves the unknown behind.
@@ -40,7 +41,7 @@ class SocketClient:
         *,
         patient: bool = True,
         window: int = 3,
-        pause_s: float = 0.01,
+        pause_s: float = 0.03,
     ) -> None:
         self._author = author
         self._url = url
@@ -103,13 +104,17 @@ class SocketClient:
                 await writing
 
     async def _write(self, socket: ClientConnection) -> None:
+        chance = self._author.recording.chance(f"bursts of {self._author.name}")
         while True:
-            await asyncio.sleep(self._pause_s)
+            # Single ones mostly, and bursts that the log takes as batches.
+            count = chance.choice(_BURSTS)
+            await asyncio.sleep(self._pause_s * count)
             if self._author.recording.stopping or len(self._waiting) >= self._window:
                 continue
-            write = self._author.new_write()
-            self._waiting[write.key] = write
-            await self._ask(socket, write)
+            for _ in range(count):
+                write = self._author.new_write()
+                self._waiting[write.key] = write
+                await self._ask(socket, write)
 
     async def _ask(self, socket: ClientConnection, write: Write) -> None:
         frame: dict[str, Any] = {

@@ -7,6 +7,8 @@ import json
 import os
 import random
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -64,21 +66,31 @@ async def misbehave(
                         await _half_a_request(port)
 
 
-async def _nonsense(port: int, chance: random.Random) -> None:
+@asynccontextmanager
+async def _connection(
+    port: int,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(chance.randbytes(chance.randrange(1, 5000)) + b"\r\n\r\n")
-    await writer.drain()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(reader.read(1000), 1)
-    writer.transport.abort()
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def _nonsense(port: int, chance: random.Random) -> None:
+    async with _connection(port) as (reader, writer):
+        writer.write(chance.randbytes(chance.randrange(1, 5000)) + b"\r\n\r\n")
+        await writer.drain()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reader.read(1000), 1)
 
 
 async def _half_a_request(port: int) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /api/rooms HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n{")
-    await writer.drain()
-    await asyncio.sleep(1)
-    writer.transport.abort()
+    request = b"POST /api/rooms HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n{"
+    async with _connection(port) as (_, writer):
+        writer.write(request)
+        await writer.drain()
+        await asyncio.sleep(1)
 
 
 async def _frames(url: str, room: str, headers: dict[str, str], chance: random.Random) -> None:
