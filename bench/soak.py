@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bench.measured import Measured, json_option, tell
+from tests.faults.faults import FAULTS, Fault, named
 from tests.faults.run import figures, mix, running
 from tests.faults.world import World, running_world
 from tests.histories.checker import Violation, check, explain
@@ -36,13 +37,13 @@ class Totals:
 
 
 async def _round(
-    world: World, seed: int, seconds: float, keep: Path, totals: Totals
+    world: World, seed: int, seconds: float, only: list[Fault] | None, keep: Path, totals: Totals
 ) -> list[Violation]:
     """One history: new rooms and new clients in the same world."""
     async with running(world, seed) as run:
         try:
             await asyncio.sleep(_QUIET_S)
-            await mix(run, seconds, totals.say)
+            await mix(run, seconds, totals.say, faults=only)
             history = await run.end()
         except BaseException:
             kept = keep / f"history-{seed}.json"
@@ -62,14 +63,21 @@ async def _round(
     return violations
 
 
-async def _soak(minutes: float, seed: int, round_s: float, keep: Path, totals: Totals) -> None:
+async def _soak(
+    minutes: float,
+    seed: int,
+    round_s: float,
+    only: list[Fault] | None,
+    keep: Path,
+    totals: Totals,
+) -> None:
     seeds = random.Random(seed)
     end_s = time.monotonic() + minutes * 60
     async with running_world() as world:
         while (left_s := end_s - time.monotonic()) > 0:
             this = seeds.randrange(2**32)
             totals.say(f"round {totals.histories + 1} of seed {this}")
-            await _round(world, this, min(round_s, left_s), keep, totals)
+            await _round(world, this, min(round_s, left_s), only, keep, totals)
 
 
 def results(totals: Totals, seed: int) -> list[Measured]:
@@ -97,16 +105,30 @@ def results(totals: Totals, seed: int) -> list[Measured]:
     default=Path(tempfile.gettempdir()),
     help="Where histories go in which a promise is broken.",
 )
+@click.option(
+    "--only",
+    type=click.Choice([fault.name for fault in FAULTS]),
+    multiple=True,
+    metavar="FAULT",
+    help="Of all faults only this one; may be given several times.",
+)
 @json_option
 def main(
-    *, minutes: float, seed: int | None, round_s: float, keep: Path, json_file: Path | None
+    *,
+    minutes: float,
+    seed: int | None,
+    round_s: float,
+    keep: Path,
+    only: tuple[str, ...],
+    json_file: Path | None,
 ) -> None:
     """Let faults happen, and check every history. Exit 1 where a promise was broken."""
     chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
     keep.mkdir(parents=True, exist_ok=True)
     totals = Totals()
     totals.say(f"--seed {chosen}")
-    asyncio.run(_soak(minutes, chosen, round_s, keep, totals))
+    faults = [named(name) for name in only] or None
+    asyncio.run(_soak(minutes, chosen, round_s, faults, keep, totals))
     tell(results(totals, chosen), json_file)
     if totals.violations:
         sys.exit(1)
