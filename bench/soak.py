@@ -15,7 +15,8 @@ from bench.measured import Measured, json_option, tell
 from tests.faults.faults import FAULTS, Fault, named
 from tests.faults.run import figures, mix, running
 from tests.faults.world import World, running_world
-from tests.histories.checker import Violation, check, explain
+from tests.histories.checker import check, explain
+from tests.histories.history import History
 
 _QUIET_S = 3.0
 
@@ -36,48 +37,54 @@ class Totals:
         print(f"{minutes:7.1f} min  {text}", file=sys.stderr, flush=True)
 
 
-async def _round(
-    world: World, seed: int, seconds: float, only: list[Fault] | None, keep: Path, totals: Totals
-) -> list[Violation]:
-    """One history: new rooms and new clients in the same world."""
-    async with running(world, seed) as run:
-        try:
-            await asyncio.sleep(_QUIET_S)
-            await mix(run, seconds, totals.say, faults=only)
-            history = await run.end()
-        except BaseException:
-            kept = keep / f"history-{seed}.json"
-            run.recording.history.save(kept)
-            totals.say(f"the round of seed {seed} did not end; its history is in {kept}")
-            totals.say(world.complaints())
-            raise
-    violations = check(history)
-    totals.histories += 1
-    totals.figures.update(figures(history))
-    totals.faults.update(run.faults)
-    totals.violations.update(str(violation.kind) for violation in violations)
-    if violations:
-        kept = keep / f"history-{seed}.json"
+class Soak:
+    """How it is done: rounds of `round_s`, by `only` these faults, broken histories to `keep`."""
+
+    def __init__(self, round_s: float, only: list[Fault] | None, keep: Path) -> None:
+        self.totals = Totals()
+        self._round_s = round_s
+        self._only = only
+        self._keep = keep
+
+    async def run(self, minutes: float, seed: int) -> None:
+        """Round after round in one world."""
+        seeds = random.Random(seed)
+        end_s = time.monotonic() + minutes * 60
+        async with running_world() as world:
+            while (left_s := end_s - time.monotonic()) > 0:
+                this = seeds.randrange(2**32)
+                self.totals.say(f"round {self.totals.histories + 1} of seed {this}")
+                history = await self._round(world, this, min(self._round_s, left_s))
+                self._judge(history, this)
+
+    async def _round(self, world: World, seed: int, seconds: float) -> History:
+        """One history: new rooms and new clients in the same world."""
+        async with running(world, seed) as run:
+            try:
+                await asyncio.sleep(_QUIET_S)
+                await mix(run, seconds, self.totals.say, faults=self._only)
+                history = await run.end()
+            except BaseException:
+                kept = self._kept(run.recording.history, seed)
+                self.totals.say(f"the round of seed {seed} did not end; its history is in {kept}")
+                self.totals.say(world.complaints())
+                raise
+        self.totals.faults.update(run.faults)
+        return history
+
+    def _judge(self, history: History, seed: int) -> None:
+        violations = check(history)
+        self.totals.histories += 1
+        self.totals.figures.update(figures(history))
+        self.totals.violations.update(str(violation.kind) for violation in violations)
+        if violations:
+            kept = self._kept(history, seed)
+            self.totals.say(f"seed {seed}, history in {kept}: {explain(violations)}")
+
+    def _kept(self, history: History, seed: int) -> Path:
+        kept = self._keep / f"history-{seed}.json"
         history.save(kept)
-        totals.say(f"seed {seed}, history in {kept}: {explain(violations)}")
-    return violations
-
-
-async def _soak(
-    minutes: float,
-    seed: int,
-    round_s: float,
-    only: list[Fault] | None,
-    keep: Path,
-    totals: Totals,
-) -> None:
-    seeds = random.Random(seed)
-    end_s = time.monotonic() + minutes * 60
-    async with running_world() as world:
-        while (left_s := end_s - time.monotonic()) > 0:
-            this = seeds.randrange(2**32)
-            totals.say(f"round {totals.histories + 1} of seed {this}")
-            await _round(world, this, min(round_s, left_s), only, keep, totals)
+        return kept
 
 
 def results(totals: Totals, seed: int) -> list[Measured]:
@@ -125,12 +132,11 @@ def main(
     """Let faults happen, and check every history. Exit 1 where a promise was broken."""
     chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
     keep.mkdir(parents=True, exist_ok=True)
-    totals = Totals()
-    totals.say(f"--seed {chosen}")
-    faults = [named(name) for name in only] or None
-    asyncio.run(_soak(minutes, chosen, round_s, faults, keep, totals))
-    tell(results(totals, chosen), json_file)
-    if totals.violations:
+    soak = Soak(round_s, [named(name) for name in only] or None, keep)
+    soak.totals.say(f"--seed {chosen}")
+    asyncio.run(soak.run(minutes, chosen))
+    tell(results(soak.totals, chosen), json_file)
+    if soak.totals.violations:
         sys.exit(1)
 
 
