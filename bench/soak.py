@@ -3,6 +3,7 @@ long as asked, with every history checked; how many were survived, and what was 
 
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -66,8 +67,9 @@ class Soak:
                 history = await run.end()
             except BaseException:
                 kept = self._kept(run.recording.history, seed)
-                self.totals.say(f"the round of seed {seed} did not end; its history is in {kept}")
-                self.totals.say(world.complaints())
+                logs = self._keep / f"logs-{seed}"
+                shutil.copytree(world.data / "logs", logs, dirs_exist_ok=True)
+                self.totals.say(f"seed {seed} did not end: see {kept} and {logs}")
                 raise
         self.totals.faults.update(run.faults)
         return history

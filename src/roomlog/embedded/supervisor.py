@@ -202,7 +202,7 @@ class Supervisor:
                 process.signal_stop()
             deadline_s = time.monotonic() + STOP_TIMEOUT_S
             for process in running:
-                if not process.stop(max(0.0, deadline_s - time.monotonic())):
+                if not process.end_within(max(0.0, deadline_s - time.monotonic())):
                     _log.warning("%s did not stop in time and was killed", process.spec.name)
         self._plan.data.remove_run_file()
 
