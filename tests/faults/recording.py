@@ -30,6 +30,10 @@ class Recording:
         """The one clock of all that is written down."""
         return time.monotonic()
 
+    def key(self) -> str:
+        """A new idempotency key that tells when it was made."""
+        return str(uuid7())
+
     def chance(self, name: str) -> random.Random:
         """A source of chance for one client, the same in each run of a seed."""
         return random.Random(f"{self.seed} {name}")
@@ -73,7 +77,9 @@ class Author:
             self.room,
             act,
             # Keys of every kind: made now, and such as say nothing of their age.
-            str(uuid7()) if self._chance.random() < 0.8 else f"key {self.name} {self._count}",
+            self.recording.key()
+            if self._chance.random() < 0.8
+            else f"key {self.name} {self._count}",
             self.recording.now(),
             content="" if act is Act.DELETE else content,
             about=about,

@@ -101,7 +101,9 @@ class _History:
         begun_s, key = self.recording.now(), self.recording.key()
         members = [rs.NewMember(user, RoomRole.RESPONDER) for user in USERS[1:]]
         worker = self.cluster.workers[0]
-        asked = worker.rooms.create_room(Actor(USERS[0]), rs.RoomCreate("sim", members=members), key)
+        asked = worker.rooms.create_room(
+            Actor(USERS[0]), rs.RoomCreate("sim", members=members), key
+        )
         room = (await worker.run(asked)).room_id
         self.recording.rooms.append(room)
         write = Write("creator", USERS[0], room, Act.CREATE, key, begun_s, content="sim")
@@ -161,9 +163,7 @@ class _History:
             async for batch in batches:
                 for event in batch:
                     told = msgspec.to_builtins(event.event)
-                    stream.events.append(
-                        Seen(event.sequence, event.prev_sequence, event.at, told)
-                    )
+                    stream.events.append(Seen(event.sequence, event.prev_sequence, event.at, told))
                 if self.chance.random() < 0.02:
                     return
 
