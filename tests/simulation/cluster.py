@@ -31,6 +31,9 @@ from tests.integration.realtime.memory_log import MemoryMarkers, MemoryNames, Me
 from tests.simulation.nats_server import BEGIN, SimServer
 from tests.simulation.tables import SimTables
 
+# Less than most faults last, so that who waits is told that nothing is known.
+_APPEND_TIMEOUT_S = 1.5
+
 
 class VirtualClock:
     """The port Clock, by the loop's time."""
@@ -45,13 +48,13 @@ class Node:
     def __init__(self) -> None:
         self.alive = True
         self.log: JetStreamLog = cast("JetStreamLog", None)
-        self._work: set[asyncio.Task[Any]] = set()
+        self._work: dict[asyncio.Task[Any], None] = {}
 
     async def connect(self, server: SimServer) -> None:
         """Connect to the log. Raises LogUnavailableError."""
         connection = Connection("nats://sim")
         await connection.open(timeout_s=30.0)
-        self.log = JetStreamLog(connection, 1, 5.0)
+        self.log = JetStreamLog(connection, 1, _APPEND_TIMEOUT_S)
         self.log._begin(server.epoch)
 
     async def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -60,8 +63,8 @@ class Node:
             work.close()
             raise ConnectionError("nobody is there")
         task = asyncio.ensure_future(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        self._work[task] = None
+        task.add_done_callback(lambda done: self._work.pop(done, None))
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
@@ -138,7 +141,7 @@ class Projector(Node):
             log, log.signals, log.snapshots, cast("Any", tables), batch_events_max=7
         )
         self.task = asyncio.ensure_future(working)
-        self._work.add(self.task)
+        self._work[self.task] = None
 
 
 class Cluster:
@@ -185,8 +188,7 @@ class Cluster:
 
     def heal(self) -> None:
         """End what lasts."""
-        self.server.down = False
-        self.server.faults = type(self.server.faults)()
+        self.server.heal()
         self.tables.down, self.tables.failing, self.tables.lock_lost = False, 0.0, False
         for client in self.server.clients:
             client.resume()

@@ -32,7 +32,7 @@ class Faults:
     """How bad the network is. `lost_live`: the share of republished messages that get lost."""
 
     def __init__(self) -> None:
-        self.delay_s = (0.0005, 0.003)
+        self.delay_s = (0.001, 0.02)
         self.lost_live = 0.0
 
 
@@ -48,6 +48,7 @@ class SimServer:
         self.down = False
         self.clients: list[SimClient] = []
         self.forgets_ids = False
+        self._cut_after, self._crashes = 0, False
         self._by_room: dict[str, list[int]] = {}
         self._ids: dict[str, int] = {}
         self._kept: dict[str, tuple[int, bytes]] = {}
@@ -66,6 +67,11 @@ class SimServer:
             for key in [key for key in self._batches if key[0] == id(client)]:
                 del self._batches[key]
 
+    def cut_after(self, messages: int, *, crash: bool) -> None:
+        """Cut whoever sends the event that comes as that one from now, when it is taken and not
+        answered yet; or crash then."""
+        self._cut_after, self._crashes = messages, crash
+
     def crash(self) -> None:
         """kill -9: all connections go, and nobody gets in until `down` is over."""
         self.down = True
@@ -74,8 +80,17 @@ class SimServer:
         self.clients.clear()
         self._batches.clear()
 
+    def heal(self) -> None:
+        """Let everybody in again, with nothing more to go wrong."""
+        self.down, self._cut_after, self.faults = False, 0, Faults()
+
     def take(self, client: "SimClient", subject: str, reply: str, headers: bytes, data: bytes):
         """A message has arrived."""
+        if self._cut_after and subject.startswith("ev."):
+            self._cut_after -= 1
+            if not self._cut_after:
+                then = self.crash if self._crashes else lambda: self.cut(client)
+                asyncio.get_running_loop().call_soon(then)
         fields = _fields(headers)
         if subject.startswith("ev."):
             self._publish(client, subject, reply, fields, data)
