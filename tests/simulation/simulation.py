@@ -27,11 +27,11 @@ from tests.simulation.cluster import Cluster, Worker
 from tests.simulation.nats_server import BEGIN
 from tests.simulation.virtual_loop import run_virtual
 
-USERS = ("ada@example.org", "bob@example.org", "cyd@example.org")
+USERS = ("ada@example.org", "bob@example.org")
 _SETTLE_S = 600.0
 _ANSWER_S = 20.0
-_WRITES_MAX = 30
-_FAULTS = (1, 5)
+_WRITES_MAX = 12
+_FAULTS = (1, 3)
 
 
 class SimRecording(Recording):
@@ -120,9 +120,9 @@ class _History:
                 if number > 1 and self._whole:
                     break
                 # Now and then more than a batch takes to be worth it.
-                for _ in range(chance.choice((1, 1, 1, 1, 1, 1, 1, 13))):
+                for _ in range(chance.choice((*(1,) * 11, 13))):
                     asking.create_task(self._ask(author, author.new_write(), patient=patient))
-                await asyncio.sleep(chance.choice((0.0, 0.02, 0.1, 0.3)))
+                await asyncio.sleep(chance.choice((0.0, 0.05, 0.3, 0.6)))
 
     async def _ask(self, author: Author, write: Write, *, patient: bool) -> None:
         while True:
@@ -177,7 +177,7 @@ class _History:
         chance, server, tables = self.chance, self.cluster.server, self.cluster.tables
         for _ in range(chance.randint(*_FAULTS)):
             await asyncio.sleep(chance.uniform(0.0, 0.4))
-            lasts_s = chance.choice((chance.uniform(0.05, 1.0), chance.uniform(0.05, 4.0)))
+            lasts_s = chance.choice((chance.uniform(0.05, 0.5), chance.uniform(0.05, 2.5)))
             match chance.randrange(11):
                 case 0:
                     server.crash()

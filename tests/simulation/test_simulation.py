@@ -23,10 +23,10 @@ from tests.house.repository import ROOT
 from tests.simulation.cluster import Cluster
 from tests.simulation.simulation import simulate
 
-_COUNT = int(os.environ.get("SIMULATIONS", "400"))
+_COUNT = int(os.environ.get("SIMULATIONS", "1000"))
 _SEED = int(os.environ.get("SIMULATION_SEED") or random.SystemRandom().randrange(2**32))
 _CHUNKS = 4
-_SABOTAGES_TRIED_MAX = 60
+_SABOTAGES_TRIED_MAX = 300
 
 
 @pytest.mark.timeout(120 + _COUNT)
