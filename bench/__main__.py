@@ -40,6 +40,8 @@ SHORT: dict[str, tuple[str, ...]] = {
     "ready": ("--runs", "1"),
     "rebuild": ("--events", "5000"),
     "reconnect_storm": ("--connections", "100", "--storms", "1", "--calm", "2", "--workers", "1"),
+    "simulation": ("--minutes", "0.1"),
+    "soak": ("--minutes", "0.5"),
     "search": ("--messages", "5000", "--searches", "40"),
     "sends": ("--seconds", "2", "--senders", "10"),
     "unread": ("--rooms", "5", "--unread", "2000"),

@@ -5,9 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -74,6 +78,52 @@ def test_a_stop_is_clean_and_the_next_start_finds_everything(
     with running_stack(data=directory) as stack:
         assert logged_events(stack, room, _USER) == before
         assert stack.cli("projections", "verify").returncode == 0
+
+
+def test_who_waits_for_an_answer_when_it_is_stopped_gets_it(directory: Path) -> None:
+    with (
+        running_stack(["--workers", "2"], data=directory) as stack,
+        ThreadPoolExecutor(1) as asking,
+        # The last that is stopped: it may not hear of it twice when the first has ended.
+        _connected_to(stack, stack.run["pids"]["api"][-1]) as worker,
+    ):
+        room = create_room(stack, _USER, [])
+        projector = psutil.Process(stack.run["pids"]["projector"])
+        # The answer waits for the tables, which don't come.
+        projector.suspend()
+        waiting = asking.submit(
+            worker.post,
+            f"/api/rooms/{room}/messages",
+            json={"content": "before the end"},
+            headers=stack.headers(_USER),
+        )
+        _until_logged(stack, room, "before the end")
+        stack.process.terminate()
+        answer = waiting.result(_TIMEOUT_S)
+        assert (answer.status_code, answer.headers["Roomlog-Projected"]) == (201, "false")
+        assert stack.process.wait(_TIMEOUT_S) == 0
+
+
+@contextmanager
+def _connected_to(stack: Stack, pid: int) -> Generator[httpx.Client]:
+    """A client whose one connection is that worker's."""
+    while True:
+        with httpx.Client(base_url=stack.base_url, timeout=_TIMEOUT_S) as client:
+            with client.stream("GET", "/livez") as told:
+                mine = told.extensions["network_stream"].get_extra_info("client_addr")
+                told.read()
+            theirs = psutil.Process(pid).net_connections("tcp")
+            if any(one.raddr and tuple(one.raddr) == tuple(mine) for one in theirs):
+                yield client
+                return
+
+
+def _until_logged(stack: Stack, room: str, content: str) -> None:
+    end_s = time.monotonic() + _TIMEOUT_S
+    while not any(
+        event["event"].get("content") == content for event in logged_events(stack, room, _USER)
+    ):
+        assert time.monotonic() < end_s, f"{content} is not in the log"
 
 
 def test_killing_the_supervisor_leaves_nothing_behind_and_up_starts_again(directory: Path) -> None:

@@ -21,6 +21,7 @@ from roomlog_contract.errors import HTTP_STATUS, CloseCode, ErrorCode
 from roomlog_contract.fold import NoEffectReason
 from roomlog_contract.meanings import CLOSE_MEANINGS, ERROR_MEANINGS
 from roomlog_contract.types import GlobalRole, MessageType, RoomRole, RoomStatus, SystemEventType
+from tests.histories.checker import Kind
 from tests.house.repository import ROOT, run
 
 DOCS = ROOT / "docs"
@@ -256,6 +257,17 @@ def test_every_link_leads_somewhere(page: Path):
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_page_can_be_reached_from_the_readme(page: Path):
     assert f"({page.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
+
+
+def test_every_promise_of_reliability_is_held_by_what_is_there():
+    text = _text("reliability.md")
+    kinds = {kind.value for kind in Kind}
+    promises = _named(_section(text, "## Promises"))
+    tests = {name for name in _named(text) if name.startswith("tests/")}
+
+    assert kinds <= promises
+    assert {name for name in promises if "_" in name and "/" not in name} <= kinds
+    assert [name for name in tests if not (ROOT / name).exists()] == []
 
 
 def test_the_glossary_gives_each_word_one_meaning_in_alphabetical_order():

@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 
 from roomlog.core.decide import Fact
 from roomlog.core.policy import Actor
-from roomlog.ports import Appended, NewEvent
+from roomlog.ports import Appended, LogUnavailableError, NewEvent
 from roomlog.services.fresh_keys import FreshKeys
 from roomlog.services.identity import SystemClock, new_id
 from roomlog.services.writer import Command, Writer
@@ -56,6 +56,22 @@ async def test_what_the_logs_own_second_attempt_found_is_no_repetition():
     assert again is not None
     assert (first.repeated, again.repeated) == (False, True)
     assert (first.sequence, first.data) == (again.sequence, again.data)
+
+
+async def test_where_the_first_attempts_event_cannot_be_read_the_outcome_is_unknown():
+    # The log's own second attempt says that the event is there; whose it is, only reading tells.
+    world = World()
+    world.log.sends_twice = True
+
+    async def away(room_id: str, sequence: int) -> None:
+        raise LogUnavailableError("gone")
+
+    world.log.event_at = away  # type: ignore[method-assign]
+    with pytest.raises(RefusedError) as refused:
+        await world.writer.write(world.asked, lambda: [FACT])
+
+    assert refused.value.code == ErrorCode.LOG_UNAVAILABLE
+    assert "unknown" in refused.value.detail
 
 
 async def test_nothing_is_refused_before_the_state_was_refreshed():

@@ -22,6 +22,10 @@ USER = "roomlog"
 _EXECUTABLE = "nats-server"
 _CONNECT_TIMEOUT_S = 1.0
 _INFO_BYTES_MAX = 8192
+_ROOM_BYTES_MIN = 8 * 1024 * 1024
+# From its first failed write on, a stream takes nothing and answers nobody until the server starts
+# anew, also when there is room again. It says so in its log and nowhere else.
+_TAKES_NOTHING = ("critical write error", "JetStream failed to store a msg")
 
 # The top-level nats.conf is included as it is, under a link: include paths are relative to
 # the including file. Passwords stand here and not in argv, where every user could read them.
@@ -102,6 +106,15 @@ class NatsServer:
         except OSError:
             return False
         return f'"server_name":"{self._server_name}"'.encode() in greeting
+
+    def takes_nothing(self, process: Process) -> bool:
+        """Whether that process has failed to write, and so takes no more events."""
+        tail = process.output_tail()
+        return any(sign in tail for sign in _TAKES_NOTHING)
+
+    def has_room(self) -> bool:
+        """Whether it makes sense to start it again after its disk was full."""
+        return shutil.disk_usage(self._folder).free >= _ROOM_BYTES_MIN
 
 
 @contextlib.contextmanager

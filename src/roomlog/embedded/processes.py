@@ -84,6 +84,11 @@ class Process:
     def stop(self, timeout_s: float) -> bool:
         """Ask it to stop, kill it after `timeout_s`, return whether it went by itself."""
         self.signal_stop()
+        return self.end_within(timeout_s)
+
+    def end_within(self, timeout_s: float) -> bool:
+        """Wait for one that was asked to stop, kill it after `timeout_s`, return whether it went
+        by itself. Asking again would mean: wait for nobody."""
         try:
             self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:

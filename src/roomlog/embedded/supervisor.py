@@ -141,6 +141,7 @@ class Supervisor:
         ]
         self._other: Process | None = None
         self._run_file_due = False
+        self._told_of_full_disk = False
 
     @property
     def run_file(self) -> RunFile:
@@ -201,7 +202,7 @@ class Supervisor:
                 process.signal_stop()
             deadline_s = time.monotonic() + STOP_TIMEOUT_S
             for process in running:
-                if not process.stop(max(0.0, deadline_s - time.monotonic())):
+                if not process.end_within(max(0.0, deadline_s - time.monotonic())):
                     _log.warning("%s did not stop in time and was killed", process.spec.name)
         self._plan.data.remove_run_file()
 
@@ -211,6 +212,7 @@ class Supervisor:
 
     def _tend(self) -> float:
         """Restart what is due; return how long nothing needs to be done."""
+        self._mend_log()
         now_s = time.monotonic()
         restarted = [child.keep_running(now_s) for child in self._children]
         self._run_file_due |= any(restarted)
@@ -221,6 +223,19 @@ class Supervisor:
             except OSError as error:
                 _log.warning("run.json cannot be written, trying again: %s", error)
         return _READY_POLL_S if any(child.waits for child in self._children) else _WATCH_POLL_S
+
+    def _mend_log(self) -> None:
+        """Stop a NATS that takes no events since a write failed; it is started again by what
+        starts the dead. Not while its disk is full: it could not even recover then."""
+        nats = self._servers[0].process
+        if nats is None or nats.exit_code() is not None or not self._nats.takes_nothing(nats):
+            self._told_of_full_disk = False
+        elif self._nats.has_room():
+            _log.warning("NATS takes nothing since a write failed: it is started again")
+            nats.stop(STOP_TIMEOUT_S)
+        elif not self._told_of_full_disk:
+            self._told_of_full_disk = True
+            _log.error("NATS takes nothing, its disk is full: make room at %s", nats.spec.cwd)
 
     def _migrate(self) -> None:
         process = self._other = Process(self._spec("migrate", self._plan.migrate))

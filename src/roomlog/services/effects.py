@@ -5,6 +5,7 @@ import msgspec
 from roomlog.core.upcasters import UnreadableEventError, room_event
 from roomlog.core.views import message_response
 from roomlog.ports import EventLog, ReadModel
+from roomlog.services.aftermath import appended_already
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.writer import Receipt
@@ -52,10 +53,13 @@ class Effects:
         """The effect of an edit, deletion or reaction.
 
         Raises RefusedError where there was none (`version_mismatch`, `already_deleted`,
-        `not_found`) and `projection_behind` where it can't be told now; the event is in the log
-        then, and a retry with the same key tells. DatabaseUnavailableError likewise.
+        `not_found`), and `projection_behind`, `database_unavailable` or `log_unavailable` where it
+        can't be told now; the event is in the log then, and a retry with the same key tells.
         """
-        message_id = receipt.message_id
+        with appended_already():
+            return await self._of(receipt, receipt.message_id)
+
+    async def _of(self, receipt: Receipt, message_id: str) -> Effect:
         if await self._progress.wait(receipt.room_id, receipt.sequence, WRITE_WAIT_S):
             return await self._projected(receipt, message_id)
         before, checkpoint = await self._read_model.message_state(message_id)
@@ -67,7 +71,8 @@ class Effects:
         record = await self._read_model.find_event(receipt.event_id)
         if record is None or record.outcome == "dead":
             raise RefusedError(
-                ErrorCode.PROJECTION_BEHIND, "the event was set aside and had no effect yet"
+                ErrorCode.PROJECTION_BEHIND,
+                "appended, but the event was set aside: its effect is unknown",
             )
         unchanged = False
         if record.outcome != "applied":
@@ -104,15 +109,16 @@ class Effects:
                     )
         raise RefusedError(
             ErrorCode.PROJECTION_BEHIND,
-            "appended, but what it did can't be told until the tables catch up",
+            "appended, but its effect is unknown until the tables catch up",
             retry_after_s=1,
         )
 
     async def message(self, effect: Effect) -> MessageResponse:
-        """The message right after the event."""
+        """The message right after the event. Raises RefusedError as `of`."""
         if effect.folded is not None:
             return message_response(effect.folded)
-        found = await self._read_model.message(effect.message_id, as_of=effect.receipt.sequence)
+        with appended_already():
+            found = await self._read_model.message(effect.message_id, as_of=effect.receipt.sequence)
         if found is None:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message")
         return found

@@ -13,6 +13,7 @@ from roomlog.core.search_query import parse_search
 from roomlog.core.upcasters import room_event
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel, SearchPlace
+from roomlog.services.aftermath import appended_already
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
@@ -137,7 +138,9 @@ class MessageService:
     async def sent_answer(self, receipt: Receipt) -> tuple[rs.MessageResponse, bool]:
         """The message as its sending made it, and whether the tables have it by now."""
         projected = await self._is_projected(receipt)
-        fold = Fold((await self._rooms.open(receipt.room_id)).state)
+        with appended_already():
+            room = await self._rooms.open(receipt.room_id)
+        fold = Fold(room.state)
         fold.apply(room_event(receipt.sequence, 0, receipt.data))
         return message_response(fold.messages[receipt.event_id]), projected
 

@@ -16,6 +16,7 @@ from roomlog.ports import (
     RoomRow,
 )
 from roomlog.services import identity
+from roomlog.services.aftermath import appended_already
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.once import Once
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
@@ -153,9 +154,14 @@ class RoomService:
         return await self._progress.reached(receipt.room_id, receipt.sequence, WRITE_WAIT_S)
 
     async def _after(self, room_id: str, receipt: Receipt | None) -> tuple[RoomState, int, bool]:
-        room = await self._rooms.open(room_id)
         if receipt is None:
+            room = await self._rooms.open(room_id)
             return room.state, room.position, True
+        with appended_already():
+            return await self._right_after(room_id, receipt)
+
+    async def _right_after(self, room_id: str, receipt: Receipt) -> tuple[RoomState, int, bool]:
+        room = await self._rooms.open(room_id)
         projected = await self.projected(receipt)
         state: RoomState | None = room.state
         if room.changed_at <= receipt.sequence <= room.position:

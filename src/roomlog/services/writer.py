@@ -7,7 +7,7 @@ event's body tells a repetition from another request under the same key.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple
@@ -210,9 +210,10 @@ class Writer:
             last = appended[-1].sequence
             earlier = None
             if appended[0].duplicate and digest is not None:
-                earlier = await self._repetition(
-                    begun.command.room_id, event.event_id, appended[0].sequence, digest, last
-                )
+                with _appended():
+                    earlier = await self._repetition(
+                        begun.command.room_id, event.event_id, appended[0].sequence, digest, last
+                    )
         # Its salt tells this very event, which an attempt of the log's own put there before its
         # connection was lost, from one of an earlier request.
         if earlier is None or earlier.data == event.data:
@@ -334,6 +335,15 @@ class _Accounted:
             raise RefusedError(
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
             ) from error
+
+
+@contextlib.contextmanager
+def _appended() -> Generator[None]:
+    """Around what finds out whose event it is that stands there: it may be this attempt's own."""
+    try:
+        yield
+    except LogUnavailableError as error:
+        raise LogUnavailableError(error.detail, outcome_unknown=True) from error
 
 
 async def _decided(decide: Decide, refresh: Refresh | None) -> Sequence[Fact]:

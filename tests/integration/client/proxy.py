@@ -2,28 +2,28 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 _READ_BYTES = 65_536
+_DIRECTIONS = ("up", "down")
 
 
 class FaultyProxy:
     """Passes bytes between clients and one server, until it is told to do otherwise.
 
-    `delay_s` is what each piece waits, `piece_bytes` the size of the pieces that are written one
-    by one, `refusing` whether new connections are cut at once.
+    `server` is a URL, or says for each connection where the server is by then. `delay_s` is what
+    each piece waits, `piece_bytes` the size of the pieces that are written one by one, `refusing`
+    whether new connections are cut at once.
     """
 
-    def __init__(self, url: str) -> None:
-        server = urlsplit(url)
-        assert server.hostname is not None
-        assert server.port is not None
-        self._server = (server.hostname, server.port)
+    def __init__(self, server: str | Callable[[], tuple[str, int]]) -> None:
+        self._server = _at(server) if isinstance(server, str) else server
         self._writers: set[asyncio.StreamWriter] = set()
-        self._passing = asyncio.Event()
-        self._passing.set()
+        self._passing = {direction: asyncio.Event() for direction in _DIRECTIONS}
+        for passing in self._passing.values():
+            passing.set()
         self._left_bytes: dict[str, int] = {}
         self.delay_s = 0.0
         self.piece_bytes = _READ_BYTES
@@ -41,13 +41,15 @@ class FaultyProxy:
         """Pass so many bytes more `up` or `down`, and then break, most likely within a frame."""
         self._left_bytes[direction] = left_bytes
 
-    def stall(self) -> None:
-        """Pass nothing more, and let nobody know."""
-        self._passing.clear()
+    def stall(self, *directions: str) -> None:
+        """Pass nothing more (that way: `up` or `down`), and let nobody know."""
+        for direction in directions or _DIRECTIONS:
+            self._passing[direction].clear()
 
     def heal(self) -> None:
         """Be a good network from here on; what was broken stays so."""
-        self._passing.set()
+        for passing in self._passing.values():
+            passing.set()
         self._left_bytes.clear()
         self.delay_s, self.piece_bytes, self.refusing = 0.0, _READ_BYTES, False
 
@@ -60,7 +62,7 @@ class FaultyProxy:
                 to_client.transport.abort()
                 return
             with contextlib.suppress(OSError):
-                server, to_server = await asyncio.open_connection(*self._server)
+                server, to_server = await asyncio.open_connection(*self._server())
                 self._writers.add(to_server)
                 try:
                     await self._both(client, to_client, server, to_server)
@@ -95,7 +97,7 @@ class FaultyProxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(_READ_BYTES):
                 while data:
-                    await self._passing.wait()
+                    await self._passing[direction].wait()
                     if self.delay_s:
                         await asyncio.sleep(self.delay_s)
                     piece, data = data[: self.piece_bytes], data[self.piece_bytes :]
@@ -111,16 +113,26 @@ class FaultyProxy:
                     await writer.drain()
 
 
+def _at(url: str) -> Callable[[], tuple[str, int]]:
+    server = urlsplit(url)
+    assert server.hostname is not None
+    assert server.port is not None
+    place = (server.hostname, server.port)
+    return lambda: place
+
+
 @asynccontextmanager
-async def faulty_proxy(url: str) -> AsyncIterator[FaultyProxy]:
-    """A proxy before the server at `url`, on a free port, to the block's end."""
-    proxy = FaultyProxy(url)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+async def faulty_proxy(
+    server: str | Callable[[], tuple[str, int]],
+) -> AsyncIterator[FaultyProxy]:
+    """A proxy before a server, on a free port, to the block's end."""
+    proxy = FaultyProxy(server)
+    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield proxy
     finally:
-        server.close()
+        listening.close()
         proxy.heal()
         proxy.cut()
-        await server.wait_closed()
+        await listening.wait_closed()
