@@ -150,7 +150,7 @@ TREE_SECONDS = prometheus.Histogram(
 CHECKPOINT_DELIVERIES = prometheus.Counter(
     "roomlog_checkpoint_deliveries",
     "Signed checkpoints given to a place elsewhere: a folder or a webhook.",
-    ("action", "status"),
+    ("place", "outcome"),
     registry=REGISTRY,
 )
 

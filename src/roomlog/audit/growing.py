@@ -71,6 +71,11 @@ class Growing:
         """Something is wrong with the event there."""
         self._findings.append(Finding(sequence, sequence, kind, detail))
 
+    def reject(self, redaction: Redaction, detail: str) -> None:
+        """A redaction of this batch explains nothing: it is not true."""
+        self._redactions.remove(redaction)
+        self.find(redaction.redacted_by, FindingKind.REDACTION, detail)
+
     @property
     def redactions(self) -> Sequence[Redaction]:
         """What the batch's redactions say, each yet to be compared with its leaf."""

@@ -189,16 +189,14 @@ class TreeKeeper:
 
     async def _compare_redactions(self, growing: Growing) -> None:
         """A redaction has to keep the very envelope that the tree was made of."""
-        for one in growing.redactions:
+        for one in list(growing.redactions):
             leaf = growing.leaf(one.room_id, one.sequence)
             if leaf is None:
                 leaf = await self._trees.leaf(one.room_id, one.sequence)
             if leaf is None:
-                detail = f"it tells of sequence {one.sequence}, where the room has no event"
-                growing.find(one.redacted_by, FindingKind.REDACTION, detail)
+                growing.reject(one, f"at sequence {one.sequence}, of which it tells, is no event")
             elif leaf != event_leaf_hash(one.sequence, one.envelope):
-                detail = f"it keeps another envelope than that of sequence {one.sequence}"
-                growing.find(one.redacted_by, FindingKind.REDACTION, detail)
+                growing.reject(one, f"the event at {one.sequence} had another envelope")
 
     async def _miss_end(self, state: PartitionState) -> None:
         """The log's last events are gone. Nothing can explain them: a redaction comes after."""

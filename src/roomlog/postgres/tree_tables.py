@@ -107,8 +107,8 @@ class PostgresPartitionTrees:
     async def explained(self) -> int:
         """See PartitionTrees."""
         with translated():
-            found: int = await self._connection.fetchval(query("count_explained"), self._partition)
-        return found
+            found = await self._connection.fetchval(query("count_explained"), self._partition)
+        return int(found or 0)
 
     async def findings(self) -> Sequence[Finding]:
         """See PartitionTrees."""
@@ -172,6 +172,19 @@ class PostgresPartitionTrees:
         """Close the connection, and with it give up the lock."""
         with contextlib.suppress(Exception):
             await self._connection.close(timeout=_CLOSE_TIMEOUT_S)
+
+
+async def forget_trees(database_url: str) -> None:
+    """Empty the tables, so that whoever grows the trees begins anew. Raises
+    DatabaseUnavailableError, TablesMissingError."""
+    with translated():
+        connection = await connect(database_url, command_timeout_s=STATEMENT_TIMEOUT_S)
+        try:
+            async with connection.transaction():
+                await connection.execute(query("forget_positions"))
+                await connection.execute(query("forget_trees"))
+        finally:
+            await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
 def place_in(first: int, sequences: bytes, hashes: bytes, sequence: int) -> LeafPlace | None:
