@@ -23,11 +23,18 @@ class Mismatch(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """What was compared: each partition up to that sequence. Nothing may be wrong with it."""
+
+    sequences: Sequence[int]
+    mismatches: Sequence[Mismatch]
+
+
 class NoTreesError(Exception):
     """There are no trees of this log yet."""
 
 
-async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> list[Mismatch]:
+async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> Checked:
     """How the log differs from the trees, up to where these are. Reads all of it twice.
 
     Raises NoTreesError, LogUnavailableError, DatabaseUnavailableError.
@@ -35,6 +42,9 @@ async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> lis
     heads = await trees.heads(None)
     if heads is None or heads.epoch != log.epoch or len(heads.sequences) != log.partitions:
         raise NoTreesError("there are no trees of this log yet: see `roomlog audit status`")
+    for partition, sequence in enumerate(heads.sequences):
+        if not sequence and (await log.partition_state(partition)).last_sequence:
+            raise NoTreesError("the trees are being made: see `roomlog audit status`")
     checking = _Checking(log, heads, progress)
     for partition in range(log.partitions):
         await checking.fold(partition)
@@ -46,7 +56,7 @@ async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> lis
             found.append(Mismatch(room_id, 0, "the log has the room, the trees have not"))
         elif (tree.size, tree.root()) != (head.size, head.root):
             found.append(await _first_difference(log, trees, head, checking.redactions))
-    return found
+    return Checked(heads.sequences, found)
 
 
 class _Checking:

@@ -6,7 +6,7 @@ import click
 import msgspec
 import uvloop
 
-from roomlog.audit.check import Mismatch, NoTreesError, check_log
+from roomlog.audit.check import Checked, NoTreesError, check_log
 from roomlog.cli.audit_proofs import open_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
@@ -21,10 +21,6 @@ _PARTS = 10_000  # the progress bar's resolution; the total is known only when t
 
 class _Status(msgspec.Struct, frozen=True):
     partitions: list[TreeLag]
-
-
-class _Checked(msgspec.Struct, frozen=True):
-    mismatches: list[Mismatch]
 
 
 @click.command(name="status")
@@ -52,14 +48,15 @@ def check(*, as_json: bool, data: Path) -> int:
     except NoTreesError as error:
         raise CliError(str(error)) from error
     if as_json:
-        click.echo(msgspec.json.encode(_Checked(found)).decode())
+        click.echo(msgspec.json.encode(found).decode())
     else:
-        for one in found:
+        for one in found.mismatches:
             where = "the log" if one.room_id is None else f"room {one.room_id}"
             click.echo(f"{where}, sequence {one.sequence}: {one.detail}")
-        if not found:
-            click.echo("the log is what the trees were made of")
-    return 1 if found else 0
+        compared = ", ".join(str(sequence) for sequence in found.sequences)
+        if not found.mismatches:
+            click.echo(f"up to sequence {compared}, the log is what the trees were made of")
+    return 1 if found.mismatches else 0
 
 
 @click.command(name="rebuild")
@@ -79,7 +76,7 @@ async def _status(settings: Settings) -> list[TreeLag]:
         return await tree_lag(log, trees, SystemClock())
 
 
-async def _check(settings: Settings) -> list[Mismatch]:
+async def _check(settings: Settings) -> Checked:
     async with open_trees(settings) as (log, trees):
         with progress_of("check", _PARTS) as advance:
 

@@ -36,7 +36,8 @@ async def tree_lag(log: EventLog, trees: TreeReader, clock: Clock) -> list[TreeL
         if status is None or status.epoch != state.epoch:
             sequence, since, wrong = 0, state.created, (0, 0, None)
         else:
-            sequence, since = status.sequence, status.current_at
+            sequence = status.sequence
+            since = status.current_at if sequence else state.created
             wrong = status.unexplained, status.findings, status.halted
         behind = max(0, state.last_sequence - sequence)
         age_s = max(0.0, (clock.now() - since).total_seconds()) if behind else 0.0
