@@ -44,6 +44,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "soak": ("--minutes", "0.5"),
     "search": ("--messages", "5000", "--searches", "40"),
     "sends": ("--seconds", "2", "--senders", "10"),
+    "trees": ("--events", "3000"),
     "unread": ("--rooms", "5", "--unread", "2000"),
     "workers": ("--seconds", "2", "--repeats", "1", "--workers", "1", "--workers", "2"),
 }

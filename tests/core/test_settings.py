@@ -151,5 +151,6 @@ def test_settings_are_listed_for_machines():
     decoded = json.loads(msgspec.json.encode(list_settings()))
     assert all(re.fullmatch(r"ROOMLOG_[A-Z_]+", row["name"]) for row in decoded)
     assert {row["name"] for row in decoded if row["secret"]} == {
-        "ROOMLOG_NATS_URL", "ROOMLOG_DATABASE_URL", "ROOMLOG_JWT_SECRET",
+        "ROOMLOG_NATS_URL", "ROOMLOG_DATABASE_URL", "ROOMLOG_JWT_SECRET", "ROOMLOG_AUDIT_KEY",
+        "ROOMLOG_CHECKPOINT_WEBHOOK",
     }  # fmt: skip
