@@ -2,8 +2,7 @@
 
 `python -m tests.contracts.bundle_cases` writes the file anew; a test holds it fresh. A verifier in
 another language takes the case's `bundle`, puts `insert` (base64) in place of `remove` bytes at
-`at`, verifies with the case's `keys` and `against`, and must come to `ok`, `code`, `sequence` and
-`last_good`.
+`at`, verifies with the case's `keys` and `against`, and must come to everything that follows.
 """
 
 import base64
@@ -40,6 +39,11 @@ class Case(msgspec.Struct, frozen=True):
     code: str
     sequence: int | None
     last_good: int | None
+    events: int
+    erased: int
+    root: str | None
+    proved: list[str]
+    not_proved: list[str]
 
 
 class Cases(msgspec.Struct, frozen=True):
@@ -334,6 +338,11 @@ def _case(
         verdict.code,
         verdict.sequence,
         verdict.last_good,
+        verdict.events,
+        verdict.erased,
+        verdict.root,
+        verdict.proved,
+        verdict.not_proved,
     )
 
 
