@@ -6,19 +6,22 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection
 
+from roomlog.postgres.audit_models import AUDIT_SCHEMA, AuditBase
 from roomlog.postgres.models import SCHEMA, Base
 from roomlog.settings import load_settings, required
+
+_METADATA = [Base.metadata, AuditBase.metadata]
 
 
 def _is_ours(name: str | None, kind: str, parents: object) -> bool:
     del parents
-    return kind != "schema" or name == SCHEMA
+    return kind != "schema" or name in {SCHEMA, AUDIT_SCHEMA}
 
 
 def _run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=_METADATA,
         include_schemas=True,
         include_name=_is_ours,
         version_table_schema="public",
@@ -44,7 +47,7 @@ async def _run_online(url: str) -> None:
 if context.is_offline_mode():
     context.configure(
         dialect_name="postgresql",
-        target_metadata=Base.metadata,
+        target_metadata=_METADATA,
         version_table_schema="public",
     )
     with context.begin_transaction():

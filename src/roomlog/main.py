@@ -25,11 +25,12 @@ from roomlog.jetstream.buckets import (
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
-from roomlog.postgres import PostgresReadModel, open_pool
+from roomlog.postgres import PostgresReadModel, PostgresTreeReader, open_pool
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
+from roomlog.services.audit_keys import key_ring
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.fresh_keys import FreshKeys
@@ -42,11 +43,13 @@ from roomlog.services.once import Once
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
+from roomlog.services.proof_service import ProofService
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.tree_lag import tree_lag
 from roomlog.services.used_ids import UsedIds
 from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
@@ -74,6 +77,8 @@ class Services(msgspec.Struct, frozen=True):
     names: UserNames
     tokens: TokenVerifier
     limiter: Limiter
+    trees: PostgresTreeReader
+    proofs: ProofService
 
 
 async def connect_log(settings: Settings) -> JetStreamLog:
@@ -101,7 +106,10 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     log = await connect_log(settings)
     try:
         async with open_pool(database_url, size=settings.database_pool_size) as pool:
-            yield await _wire(settings, log, PostgresReadModel(pool), clock, tokens)
+            trees = PostgresTreeReader(pool)
+            yield await _wire(
+                settings, log, PostgresReadModel(pool), trees=trees, clock=clock, tokens=tokens
+            )
     finally:
         await log.close()
 
@@ -129,6 +137,8 @@ async def _wire(
     settings: Settings,
     log: JetStreamLog,
     read_model: ReadModel,
+    *,
+    trees: PostgresTreeReader,
     clock: SystemClock,
     tokens: TokenVerifier,
 ) -> Services:
@@ -188,6 +198,8 @@ async def _wire(
         names=names,
         tokens=tokens,
         limiter=limiter,
+        trees=trees,
+        proofs=ProofService(log=log, trees=trees, keys=key_ring(settings)),
     )
 
 
@@ -280,8 +292,10 @@ async def _serve(settings: Settings) -> None:
                 notices=parts.notices,
                 names=parts.names,
                 tokens=parts.tokens,
+                proofs=parts.proofs,
                 health=lambda: health(parts),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
+                trees=lambda: tree_lag(parts.log, parts.trees, parts.clock),
                 stopping=lambda: server.should_exit,
                 clock=parts.clock,
                 allowed_origins=settings.allowed_origins,

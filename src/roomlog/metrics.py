@@ -138,6 +138,21 @@ PROJECTION_SECONDS = prometheus.Histogram(
     buckets=_SECONDS,
     registry=REGISTRY,
 )
+TREE_LEAVES = prometheus.Counter(
+    "roomlog_tree_leaves", "Events taken into the trees of their rooms.", registry=REGISTRY
+)
+TREE_SECONDS = prometheus.Histogram(
+    "roomlog_tree_seconds",
+    "Duration of one batch of the trees' keeper.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+CHECKPOINT_DELIVERIES = prometheus.Counter(
+    "roomlog_checkpoint_deliveries",
+    "Signed checkpoints given to a place elsewhere: a folder or a webhook.",
+    ("place", "outcome"),
+    registry=REGISTRY,
+)
 
 _GAUGE_FILE = re.compile(r"gauge_live[a-z]+_(\d+)\.db\Z")
 

@@ -21,6 +21,7 @@ _TRUE, _FALSE = frozenset({"1", "true", "on", "yes"}), frozenset({"0", "false", 
 
 Partitions = Annotated[int, Meta(ge=1, le=64)]
 Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s,]+$")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*)?$", max_length=2000)]
 
 
 class SettingsError(Exception):
@@ -164,6 +165,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: Annotated[
         int, Meta(description="Connections to PostgreSQL that one process holds.", ge=1, le=100)
     ] = 8
+    audit_key: Annotated[
+        str | None,
+        Meta(
+            description="Key that signs checkpoints, as `roomlog audit new-key` prints it. Default: "
+            "the one in the data directory, made by the first `roomlog up`; without one, nothing "
+            "is signed.",
+            extra=_SECRET,
+        ),
+    ] = None
+    audit_old_keys: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Verifier keys, separated by commas, that signed earlier checkpoints. "
+            "Default: those in the data directory."
+        ),
+    ] = ()
+    checkpoint_seconds: Annotated[
+        int,
+        Meta(
+            description="Time between checkpoints that go to CHECKPOINT_FOLDER and "
+            "CHECKPOINT_WEBHOOK; 0: none do.",
+            ge=0,
+            le=31_536_000,
+        ),
+    ] = 3600
+    checkpoint_folder: Annotated[
+        str | None,
+        Meta(
+            description="Folder into which checkpoints of all rooms are written, best on another "
+            "machine; it must be there.",
+            min_length=1,
+        ),
+    ] = None
+    checkpoint_webhook: Annotated[
+        Url | None,
+        Meta(
+            description="URL to which checkpoints of all rooms are posted as text.", extra=_SECRET
+        ),
+    ] = None
     log_format: Annotated[
         Literal["auto", "json", "human"],
         Meta(description="Form of log lines; auto: human on a terminal, json elsewhere."),
@@ -245,6 +285,16 @@ def jwt_secret_file(data: Path | None) -> Path:
     return (data or DEFAULT_DATA_DIRECTORY) / "secrets" / "jwt_secret"
 
 
+def audit_key_file(data: Path | None) -> Path:
+    """Where the key lies that signs checkpoints."""
+    return (data or DEFAULT_DATA_DIRECTORY) / "secrets" / "audit_key"
+
+
+def audit_old_keys_file(data: Path | None) -> Path:
+    """Where the verifier keys lie that signed earlier checkpoints, separated by commas."""
+    return (data or DEFAULT_DATA_DIRECTORY) / "secrets" / "audit_old_keys"
+
+
 class _Servers(msgspec.Struct):
     """The part of `run.json` that matters here."""
 
@@ -269,6 +319,10 @@ def _from_data_directory(data: Path, *, key: bool) -> dict[str, str]:
         }
     if key and (secret := _read(jwt_secret_file(data))):
         found[PREFIX + "JWT_SECRET"] = secret
+    if audit_key := _read(audit_key_file(data)):
+        found[PREFIX + "AUDIT_KEY"] = audit_key
+    if old_keys := _read(audit_old_keys_file(data)):
+        found[PREFIX + "AUDIT_OLD_KEYS"] = old_keys
     return found
 
 

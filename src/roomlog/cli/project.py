@@ -4,11 +4,15 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
 
+from roomlog.audit.delivery import Folder, Place, Webhook, deliver_checkpoints
+from roomlog.audit.tree_runner import keep_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option
 from roomlog.collector import spare_what_stays
@@ -16,12 +20,17 @@ from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.stream import LogMismatchError
 from roomlog.observability import set_up_logging
 from roomlog.ports import LogUnavailableError
+from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.postgres.tables import PostgresTables
+from roomlog.postgres.tree_tables import PostgresTrees
 from roomlog.projection_ports import TablesMissingError
 from roomlog.projector import ProjectorHaltedError, run_projector
+from roomlog.services.audit_keys import key_ring
+from roomlog.services.proof_service import ProofService
 from roomlog.settings import Settings, load_settings, required
 
 _CONNECT_PAUSE_S = 1.0
+_PROOF_CONNECTIONS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -51,13 +60,42 @@ async def _project_until_stopped(settings: Settings) -> None:
 
 
 async def _project(settings: Settings) -> None:
-    tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
+    database_url = required(settings.database_url, "DATABASE_URL")
+    tables, keys = PostgresTables(database_url), key_ring(settings)
     log = await _connected(required(settings.nats_url, "NATS_URL"), settings.partitions)
     spare_what_stays()
     try:
-        await run_projector(log, log.signals, log.snapshots, tables)
+        async with open_pool(database_url, size=_PROOF_CONNECTIONS) as pool:
+            proofs = ProofService(log=log, trees=PostgresTreeReader(pool), keys=keys)
+            trees = asyncio.create_task(
+                keep_trees(
+                    log,
+                    log.signals,
+                    PostgresTrees(database_url),
+                    beside=_delivery(proofs, settings),
+                )
+            )
+            try:
+                await run_projector(log, log.signals, log.snapshots, tables)
+            finally:
+                trees.cancel()
+                await asyncio.wait([trees])
     finally:
         await log.close()
+
+
+def _delivery(
+    proofs: ProofService, settings: Settings
+) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    """What gives checkpoints to places elsewhere, where there are any."""
+    places: list[Place] = []
+    if settings.checkpoint_folder is not None:
+        places.append(Folder(Path(settings.checkpoint_folder)))
+    if settings.checkpoint_webhook is not None:
+        places.append(Webhook(settings.checkpoint_webhook))
+    if not places or not settings.checkpoint_seconds:
+        return None
+    return lambda: deliver_checkpoints(proofs, places, every_s=settings.checkpoint_seconds)
 
 
 async def _connected(nats_url: str, partitions: int | None) -> JetStreamLog:

@@ -67,6 +67,7 @@ def command(*, data: Path, port: int | None, workers: int, demo: bool) -> None:
         serve=_roomlog("serve", directory),
         jwt_secret=settings.jwt_secret,
         has_key_set=settings.jwt_jwks is not None,
+        has_audit_key=settings.audit_key is not None,
     )
     supervisor.run(plan, lambda run: _ready(run, directory, demo=demo))
 

@@ -78,6 +78,14 @@ def subtree_root(hashes: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+def tree_root(hashes: Sequence[bytes]) -> bytes:
+    """The root of a tree by the hashes of all its leaves."""
+    edge = RightEdge()
+    for hashed in hashes:
+        edge.append(hashed)
+    return edge.root()
+
+
 def range_root(hashes: Sequence[bytes]) -> bytes:
     """The root of a range by the hashes of its `subtrees`, of which there must be one at least."""
     root = hashes[-1]

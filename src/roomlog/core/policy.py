@@ -78,6 +78,15 @@ def require_broadcast(actor: Actor) -> None:
         )
 
 
+def require_audit(actor: Actor) -> None:
+    """Raise DeniedError unless the actor may have proofs that concern all rooms."""
+    if not actor.has(GlobalRole.ADMIN, GlobalRole.AUDITOR):
+        act = "audit all rooms"
+        raise DeniedError(
+            f"{actor.user_id} may not {act}", user_id=actor.user_id, act=act, room_id=None
+        )
+
+
 def _is_own(message: MessageState | None, actor: Actor) -> bool:
     """Whether the actor said it. A `system` message is the room's, whoever caused it."""
     return (

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from roomlog.embedded.errors import EmbeddedError
+from roomlog.settings import audit_key_file
 
 SECRET_BYTES = 48
 
@@ -93,6 +94,20 @@ class DataDirectory:
         value = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         write_private(path, value + "\n")
         return value
+
+    def audit_key(self) -> str:
+        """The key that signs checkpoints, as `signed_note` writes it, made when missing. Its name
+        is random, so that no two logs have the same."""
+        path = audit_key_file(self.path)
+        self.private_folder(path.parent.name)
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text().strip()
+        # Imported once in a directory's life: it is large.
+        from roomlog.core.signed_note import SigningKey  # noqa: PLC0415
+
+        key = SigningKey(f"roomlog/{secrets.token_hex(8)}", secrets.token_bytes(32)).written()
+        write_private(path, key + "\n")
+        return key
 
     @property
     def run_file(self) -> Path:

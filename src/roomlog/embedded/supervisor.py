@@ -49,7 +49,9 @@ class Plan:
     _PORT and _JWT_SECRET. The API's command is run `workers` times and must bind HOST:PORT
     with SO_REUSEPORT and SO_REUSEADDR (without the latter, connections that it has closed keep
     the port from the next start for a minute). Without `jwt_secret`, the directory's development
-    key is used, made at the first start; with `has_key_set`, there is no secret then.
+    key is used, made at the first start; with `has_key_set`, there is no secret then. Without
+    `has_audit_key`, a key that signs checkpoints is made in the directory, where the commands find
+    it.
     """
 
     data: DataDirectory
@@ -61,6 +63,7 @@ class Plan:
     serve: tuple[str, ...]
     jwt_secret: str | None = None
     has_key_set: bool = False
+    has_audit_key: bool = False
 
 
 class _Child:
@@ -130,6 +133,8 @@ class Supervisor:
         self._jwt_secret = plan.jwt_secret
         if self._jwt_secret is None and not plan.has_key_set:
             self._jwt_secret = plan.data.secret("jwt_secret")
+        if not plan.has_audit_key:
+            plan.data.audit_key()
         self._servers = (
             _Child("nats", self._nats.prepare),
             _Child("postgres", self._postgres.prepare),

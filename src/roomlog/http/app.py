@@ -8,7 +8,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from roomlog.http import console_page, events, health, messages, presence, reactions, rooms
+from roomlog.http import console_page, events, health, messages, presence, proofs, reactions, rooms
 from roomlog.http.auth import admit
 from roomlog.http.cross_origin import cross_origin
 from roomlog.http.kept_page import kept_page_first
@@ -42,6 +42,9 @@ def create_app(
             messages.MessageController,
             reactions.ReactionsController,
             events.list_events,
+            proofs.RoomProofsController,
+            proofs.log_checkpoint,
+            proofs.audit_keys,
             presence.get_online,
             presence.get_typing,
             presence.broadcast,

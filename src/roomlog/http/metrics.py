@@ -1,7 +1,8 @@
 """What `/metrics` tells beside the counters: how the parts and the projection are just now."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -10,6 +11,9 @@ from roomlog import metrics
 from roomlog.http.parts import HttpParts, PartStatus
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.projection_lag import PartitionLag
+from roomlog.services.tree_lag import TreeLag
+
+T = TypeVar("T")
 
 OBSERVATION_TIMEOUT_S = 5.0
 
@@ -19,14 +23,14 @@ async def scrape(parts: HttpParts) -> bytes:
 
     Where log or tables don't answer, the lag is left out, and `roomlog_up` says which is away.
     """
-    now = Now(await parts.health(), await _lags(parts))
+    now = Now(await parts.health(), await _in_time(parts.lag), await _in_time(parts.trees))
     return metrics.exposition([now])
 
 
-async def _lags(parts: HttpParts) -> Sequence[PartitionLag]:
+async def _in_time(observe: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T]:
     try:
         async with asyncio.timeout(OBSERVATION_TIMEOUT_S):
-            return await parts.lag()
+            return await observe()
     except (LogUnavailableError, DatabaseUnavailableError, TimeoutError):
         return ()
 
@@ -34,9 +38,15 @@ async def _lags(parts: HttpParts) -> Sequence[PartitionLag]:
 class Now(Collector):
     """Gauges of what was found when somebody asked, not of what a process remembers."""
 
-    def __init__(self, health: Mapping[str, PartStatus], lags: Sequence[PartitionLag]) -> None:
+    def __init__(
+        self,
+        health: Mapping[str, PartStatus],
+        lags: Sequence[PartitionLag],
+        trees: Sequence[TreeLag],
+    ) -> None:
         self._health = health
         self._lags = lags
+        self._trees = trees
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The families, each with one sample for each part or partition."""
@@ -56,6 +66,26 @@ class Now(Collector):
             "Events that could not be projected and were set aside.",
             labels=("partition",),
         )
+        behind = GaugeMetricFamily(
+            "roomlog_tree_lag_events",
+            "Events that the log holds and the trees lack.",
+            labels=("partition",),
+        )
+        unexplained = GaugeMetricFamily(
+            "roomlog_tree_unexplained_events",
+            "Events that are gone from the log and that no redaction explains.",
+            labels=("partition",),
+        )
+        findings = GaugeMetricFamily(
+            "roomlog_tree_findings",
+            "What the trees' keeper found wrong with the log.",
+            labels=("partition",),
+        )
+        halted = GaugeMetricFamily(
+            "roomlog_tree_halted",
+            "1 where the trees do not grow, because the log was changed, else 0.",
+            labels=("partition",),
+        )
         for name, part in self._health.items():
             up.add_metric((name,), float(part.ok))
         for lag in self._lags:
@@ -63,4 +93,10 @@ class Now(Collector):
             events.add_metric(labels, lag.events)
             seconds.add_metric(labels, lag.seconds)
             dead.add_metric(labels, lag.dead)
-        return (up, events, seconds, dead)
+        for tree in self._trees:
+            labels = (str(tree.partition),)
+            behind.add_metric(labels, tree.events)
+            unexplained.add_metric(labels, tree.unexplained)
+            findings.add_metric(labels, tree.findings)
+            halted.add_metric(labels, float(tree.halted is not None))
+        return (up, events, seconds, dead, behind, unexplained, findings, halted)

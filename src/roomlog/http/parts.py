@@ -15,9 +15,11 @@ from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.projection_lag import PartitionLag
+from roomlog.services.proof_service import ProofService
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.tree_lag import TreeLag
 from roomlog.services.user_names import UserNames
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -38,9 +40,14 @@ class PartStatus(msgspec.Struct, frozen=True):
 
 Health = Callable[[], Awaitable[Mapping[str, PartStatus]]]
 Lag = Callable[[], Awaitable[Sequence[PartitionLag]]]
+Trees = Callable[[], Awaitable[Sequence[TreeLag]]]
 
 
 async def _unknown_lag() -> Sequence[PartitionLag]:
+    return ()
+
+
+async def _unknown_trees() -> Sequence[TreeLag]:
     return ()
 
 
@@ -49,7 +56,7 @@ class HttpParts:
     """Everything that `create_app` serves, wired by the caller.
 
     `health` names each part (such as `log` and `database`) and must answer within seconds. `lag`
-    is how far the tables are behind the log. `stopping` says that feeds must end now.
+    is how far the tables are behind the log, `trees` how far the trees. `stopping` says that feeds must end now.
     `body_bytes_max` limits request bodies; it must leave room for the text and structured data
     that the settings allow, escaped. `allowed_origins` are those whose pages browsers let read
     the answers; empty means the server's own alone.
@@ -63,11 +70,13 @@ class HttpParts:
     notices: NoticeService
     names: UserNames
     tokens: TokenVerifier
+    proofs: ProofService
     health: Health
     body_bytes_max: int = BODY_BYTES_MAX
     allowed_origins: tuple[str, ...] = ()
     clock: Clock = field(default_factory=SystemClock)
     lag: Lag = _unknown_lag
+    trees: Trees = _unknown_trees
     stopping: Callable[[], bool] = _never
     feeds: OpenFeeds = field(default_factory=OpenFeeds)
     denials: DenialLog = field(default_factory=DenialLog)

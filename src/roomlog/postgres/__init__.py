@@ -2,5 +2,6 @@
 
 from roomlog.postgres.pool import Pool, open_pool
 from roomlog.postgres.read_model import PostgresReadModel
+from roomlog.postgres.tree_reader import PostgresTreeReader
 
-__all__ = ["Pool", "PostgresReadModel", "open_pool"]
+__all__ = ["Pool", "PostgresReadModel", "PostgresTreeReader", "open_pool"]

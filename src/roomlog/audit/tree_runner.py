@@ -1,0 +1,161 @@
+"""The trees' keepers, beside the projector and independent of it: one for each partition."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from random import random
+from typing import Any
+
+from roomlog.audit.tree_keeper import TreeKeeper, TreesHaltedError
+from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError
+from roomlog.projection_ports import FenceLostError, RowsRefusedError
+from roomlog.signal_ports import Signals
+from roomlog.tree_ports import PartitionTrees, TreeTables
+
+BATCH_EVENTS_MAX = 500
+TICK_S = 1.0
+GATHER_S = 0.1
+CHECK_EVERY_S = 10.0
+HALTED_RETRY_S = 10.0
+_BACKOFF_S = (0.1, 5.0)
+
+_log = logging.getLogger(__name__)
+
+
+async def keep_trees(
+    log: EventLog,
+    signals: Signals,
+    tables: TreeTables,
+    *,
+    batch_events_max: int = BATCH_EVENTS_MAX,
+    check_every_s: float = CHECK_EVERY_S,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Keep the trees at the log's end until cancelled; NATS or PostgreSQL away is waited out.
+
+    Where the log is not what the trees were made of, they stay as they are, with the reason where
+    status shows it, and the log is looked at again: what others made of it must go on. `beside`
+    is what only one process may do, and runs while this one keeps the first partition's trees.
+    """
+    async with asyncio.TaskGroup() as group:
+        for partition in range(log.partitions):
+            runner = _Runner(
+                partition,
+                log=log,
+                tables=tables,
+                batch_events_max=batch_events_max,
+                check_every_s=check_every_s,
+                beside=None if partition else beside,
+            )
+            group.create_task(runner.run(signals))
+
+
+class _Runner:
+    def __init__(
+        self,
+        partition: int,
+        *,
+        log: EventLog,
+        tables: TreeTables,
+        batch_events_max: int,
+        check_every_s: float,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None,
+    ) -> None:
+        self._partition = partition
+        self._log = log
+        self._tables = tables
+        self._batch_events_max = batch_events_max
+        self._check_every_s = check_every_s
+        self._beside = beside
+        self._wake = asyncio.Event()
+        self._reset = False
+        self._halted: str | None = None
+
+    async def run(self, signals: Signals) -> None:
+        await signals.on_appended(self._partition, lambda _: self._wake.set())
+        self._log.on_reset(self._on_reset)
+        least_s, most_s = _BACKOFF_S
+        wait_s = least_s
+        while True:
+            try:
+                claimed = await self._tables.claim(self._partition)
+                try:
+                    await self._keep(claimed)
+                finally:
+                    await claimed.close()
+            except FenceLostError as error:
+                _log.info("the trees of partition %s begin anew: %s", self._partition, error)
+                wait_s = least_s
+            except TreesHaltedError as error:
+                if str(error) != self._halted:
+                    _log.error("the trees do not grow: %s", error)
+                    self._halted = str(error)
+                await asyncio.sleep(HALTED_RETRY_S)
+            except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
+                _log.warning("the trees of partition %s wait: %s", self._partition, error)
+                await asyncio.sleep(wait_s * (0.5 + random() / 2))  # noqa: S311 - only spreads load
+                wait_s = min(wait_s * 2, most_s)
+            except Exception:  # noqa: BLE001 - the projector beside it must go on, whatever it is
+                _log.exception("the trees of partition %s stopped", self._partition)
+                await asyncio.sleep(most_s)
+
+    def _on_reset(self) -> None:
+        self._reset = True
+        self._wake.set()
+
+    async def _keep(self, trees: PartitionTrees) -> None:
+        keeper = TreeKeeper(self._log, trees, batch_events_max=self._batch_events_max)
+        try:
+            await keeper.begin()
+            await trees.halt(None)
+            self._halted = None
+            async with _running(self._beside):
+                await self._follow(keeper)
+        except TreesHaltedError as error:
+            await trees.halt(str(error))
+            raise
+
+    async def _follow(self, keeper: TreeKeeper) -> None:
+        loop = asyncio.get_running_loop()
+        check_at_s = loop.time()
+        while True:
+            self._wake.clear()
+            if self._reset:
+                self._reset = False
+                await keeper.begin()
+            await keeper.catch_up()
+            if loop.time() >= check_at_s:
+                await keeper.check()
+                check_at_s = loop.time() + self._check_every_s
+            await _within(self._wake, TICK_S)
+            # Nobody waits for a tree as for the tables: let a batch gather.
+            await asyncio.sleep(GATHER_S)
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    work: Callable[[], Coroutine[Any, Any, None]] | None,
+) -> AsyncGenerator[None]:
+    """Have `work` done beside the block, for as long as that takes."""
+    if work is None:
+        yield
+        return
+    task = asyncio.create_task(work())
+    task.add_done_callback(_tell)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _tell(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("checkpoints are not delivered any more", exc_info=error)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,15 @@
+"""`roomlog audit`: what an auditor needs."""
+
+import click
+
+from roomlog.cli import audit_keys, audit_proofs, audit_trees
+
+
+@click.group(name="audit")
+def command() -> None:
+    """Prove what the log says: checkpoints, proofs, and the keys that sign them."""
+
+
+for _part in (audit_keys, audit_proofs, audit_trees):
+    for _command in _part.COMMANDS:
+        command.add_command(_command)

@@ -1,0 +1,104 @@
+"""`roomlog audit status`, `check` and `rebuild`: the trees themselves."""
+
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from roomlog.audit.check import Checked, NoTreesError, check_log
+from roomlog.cli.audit_proofs import open_trees
+from roomlog.cli.errors import CliError
+from roomlog.cli.options import data_option, json_option
+from roomlog.cli.progress import progress_of
+from roomlog.postgres.tree_tables import forget_trees
+from roomlog.services.identity import SystemClock
+from roomlog.services.tree_lag import TreeLag, tree_lag
+from roomlog.settings import Settings, load_settings, required
+
+_PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
+
+
+class _Status(msgspec.Struct, frozen=True):
+    partitions: list[TreeLag]
+
+
+@click.command(name="status")
+@json_option
+@data_option
+def status(*, as_json: bool, data: Path) -> int:
+    """Show how far the trees are, and what they found wrong with the log. Exit 1 if anything."""
+    found = uvloop.run(_status(load_settings(data)))
+    if as_json:
+        click.echo(msgspec.json.encode(_Status(found)).decode())
+    else:
+        for one in found:
+            click.echo(in_words(one))
+    return 1 if any(one.findings or one.halted for one in found) else 0
+
+
+@click.command(name="check")
+@json_option
+@data_option
+def check(*, as_json: bool, data: Path) -> int:
+    """Compare the whole log with its trees. Exit 1, and the first bad event of each room, if the
+    log is not what the trees were made of."""
+    try:
+        found = uvloop.run(_check(load_settings(data)))
+    except NoTreesError as error:
+        raise CliError(str(error)) from error
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        for one in found.mismatches:
+            where = "the log" if one.room_id is None else f"room {one.room_id}"
+            click.echo(f"{where}, sequence {one.sequence}: {one.detail}")
+        compared = ", ".join(str(sequence) for sequence in found.sequences)
+        if not found.mismatches:
+            click.echo(f"up to sequence {compared}, the log is what the trees were made of")
+    return 1 if found.mismatches else 0
+
+
+@click.command(name="rebuild")
+@data_option
+def rebuild(*, data: Path) -> None:
+    """Forget the trees and have them made anew from the log as it is, where they are damaged.
+
+    What was found wrong with the log is forgotten too: run `check` before. Only checkpoints that
+    others hold tell whether the new trees continue the old ones.
+    """
+    uvloop.run(forget_trees(required(load_settings(data).database_url, "DATABASE_URL")))
+    click.echo("the trees are made anew: `roomlog audit status` shows how far they are")
+
+
+async def _status(settings: Settings) -> list[TreeLag]:
+    async with open_trees(settings) as (log, trees):
+        return await tree_lag(log, trees, SystemClock())
+
+
+async def _check(settings: Settings) -> Checked:
+    async with open_trees(settings) as (log, trees):
+        with progress_of("check", _PARTS) as advance:
+
+            def progress(done: int, total: int) -> None:
+                advance(done * _PARTS // max(total, 1), f"{done} of {total} events")
+
+            return await check_log(log, trees, progress)
+
+
+def in_words(one: TreeLag) -> str:
+    """One line for people."""
+    line = f"partition {one.partition}: at {one.sequence} of {one.head}"
+    if one.events:
+        line += f", {one.events} events ({one.seconds:.1f} s) behind"
+    if one.findings:
+        line += (
+            f"; {one.findings} findings in the log, {one.unexplained} events gone unexplained "
+            "(table roomlog_audit.findings)"
+        )
+    if one.halted is not None:
+        line += f"; STOPPED: {one.halted}"
+    return line
+
+
+COMMANDS = (status, check, rebuild)

@@ -1,0 +1,55 @@
+"""How far the trees are behind the log, and what they found wrong with it."""
+
+import msgspec
+
+from roomlog.ports import Clock, EventLog
+from roomlog.tree_ports import TreeReader
+
+
+class TreeLag(msgspec.Struct, frozen=True):
+    """One partition: what the log holds and the trees lack, in events and in seconds (0 where
+    they lack nothing). `unexplained` events are gone without a redaction, `findings` counts all
+    that is wrong; `halted` is why the trees do not grow."""
+
+    partition: int
+    epoch: str
+    sequence: int
+    head: int
+    events: int
+    seconds: float
+    unexplained: int
+    findings: int
+    halted: str | None
+
+
+async def tree_lag(log: EventLog, trees: TreeReader, clock: Clock) -> list[TreeLag]:
+    """Every partition's trees as of now. Raises LogUnavailableError, DatabaseUnavailableError.
+
+    Trees of another epoch, or none yet, lack everything that the log holds.
+    """
+    # The trees first: what is appended in between counts as lacking, never less than 0.
+    known = {status.partition: status for status in await trees.statuses()}
+    lags: list[TreeLag] = []
+    for partition in range(log.partitions):
+        state = await log.partition_state(partition)
+        status = known.get(partition)
+        if status is None or status.epoch != state.epoch:
+            sequence, since, wrong = 0, state.created, (0, 0, None)
+        else:
+            sequence = status.sequence
+            since = status.current_at if sequence else state.created
+            wrong = status.unexplained, status.findings, status.halted
+        behind = max(0, state.last_sequence - sequence)
+        age_s = max(0.0, (clock.now() - since).total_seconds()) if behind else 0.0
+        lags.append(
+            TreeLag(
+                partition,
+                state.epoch,
+                sequence,
+                state.last_sequence,
+                behind,
+                round(age_s, 3),
+                *wrong,
+            )
+        )
+    return lags
