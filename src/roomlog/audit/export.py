@@ -5,7 +5,7 @@ they explain; the second time to write. Memory grows with redactions alone.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import BinaryIO, Final, NamedTuple
@@ -105,11 +105,13 @@ async def export_room(
     *,
     exported_at: datetime,
     up_to: int | None = None,
+    confirm: Callable[[TreeHead], Awaitable[None]] | None = None,
     progress: Progress = lambda _sequence, _what: None,
 ) -> Exported:
     """Write the room's bundle to `out`, signed by `key`: every event up to sequence `up_to`, or to
     the room's head.
 
+    `confirm` is asked whether the tree's head is what it is known to be, and raises where not.
     `progress` is told a sequence between 0 and twice the head, and what was done in words. Raises
     ExportError, LogUnavailableError and OSError; what was written by then is no bundle.
     """
@@ -138,6 +140,8 @@ async def export_room(
     size, root = writer.tree.size, writer.tree.root()
     origin = room_origin(key.name, log.epoch, room_id)
     tree_head = TreeHead(origin, size, root)
+    if confirm is not None:
+        await confirm(tree_head)
     checkpoint = sign(tree_head.text(), [key])
     writer.part(form.CHECKPOINT_BEGIN + form.escaped(checkpoint) + form.SIGNATURE_BEGIN)
     signed = form.SIGNED_TEXT.format(

@@ -78,7 +78,14 @@ async def test_proofs_across_tiles_are_those_of_the_definition(
 
     for size in (1, 2, 255, 256, 257, 511, 512, 513, 700, 768, 769, total):
         root = naive_tree.root(leaves[:size])
-        for index in {0, min(1, size - 1), size // 2, max(size - 2, 0), size - 1, min(255, size - 1)}:
+        for index in {
+            0,
+            min(1, size - 1),
+            size // 2,
+            max(size - 2, 0),
+            size - 1,
+            min(255, size - 1),
+        }:
             told = await proofs.inclusion(ROOMS[0], log.appended[ROOMS[0]][index][0], size)
             assert (told.index, told.size, un64(told.root)) == (index, size, root)
             assert un64(told.leaf_hash) == sha256(b"\x00" + leaves[index]).digest()

@@ -1,6 +1,7 @@
 /** Signed notes as a bundle has them (C2SP signed-note and tlog-checkpoint, Ed25519 alone). */
 
 import { areEqual, base64Of, bytesOf, decodeBase64, hexOf, joined } from "./format.js";
+import { sha256 } from "./sha256.js";
 
 /** An Ed25519 public key under a name; `keyId` stands for both in a signature. */
 export interface Key {
@@ -24,22 +25,18 @@ export interface Checkpoint {
   signatures: Signature[];
 }
 
-export async function sha256(...parts: readonly Uint8Array[]): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", joined(...parts) as BufferSource));
-}
-
 export function keyText({ name, keyId, publicKey }: Key): string {
   return `${name}+${hexOf(keyId)}+${base64Of(joined(new Uint8Array([1]), publicKey))}`;
 }
 
 /** Read `name+keyid+base64`; throws where it is none. */
-export async function parseKey(text: string): Promise<Key> {
+export function parseKey(text: string): Key {
   const [name = "", keyId = "", ...rest] = text.trim().split("+");
   const key = decodeBase64(rest.join("+"));
   if (name === "" || key.length !== 33 || key[0] !== 1) {
     throw new SyntaxError("a key is: name, plus, key id, plus, an Ed25519 key in base64");
   }
-  const named = (await sha256(bytesOf(`${name}\n`), key)).slice(0, 4);
+  const named = sha256(bytesOf(`${name}\n`), key).slice(0, 4);
   if (keyId !== hexOf(named)) {
     throw new SyntaxError("the key's id is not that of its name and bytes");
   }

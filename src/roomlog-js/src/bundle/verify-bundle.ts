@@ -9,6 +9,7 @@
 import * as form from "./format.js";
 import { type BundleSource, Lines } from "./lines.js";
 import * as notes from "./notes.js";
+import { sha256 } from "./sha256.js";
 import { Tree } from "./tree.js";
 
 const LINE_BYTES_MAX = 8 * 1024 * 1024;
@@ -87,7 +88,7 @@ export async function verifyBundle(
   source: BundleSource,
   options: BundleOptions = {},
 ): Promise<BundleVerdict> {
-  const keys = await Promise.all((options.keys ?? []).map(notes.parseKey));
+  const keys = (options.keys ?? []).map(notes.parseKey);
   const against = options.against === undefined ? null : notes.parseCheckpoint(options.against);
   const verification = new Verification(new Lines(source), keys, against);
   const verdict = verification.verdict;
@@ -179,11 +180,11 @@ class Verification {
   /** Read to the end; throws `Bad` at the first thing that is wrong. */
   async run(onProgress: (events: number) => void): Promise<void> {
     const key = await this.#readHead();
-    await this.#keepAgainstRoot();
+    this.#keepAgainstRoot();
     const end = form.bytesOf(form.EVENTS_END);
     let first = await this.#line();
     while (!form.areEqual(first, end)) {
-      await this.#readRecord(first, await this.#line());
+      this.#readRecord(first, await this.#line());
       this.verdict.last_good = this.#last;
       if (this.#tree.size % 1000 === 0) {
         onProgress(this.#tree.size);
@@ -215,8 +216,8 @@ class Verification {
     }
   }
 
-  async #advance(...data: readonly Uint8Array[]): Promise<void> {
-    this.#chain = await notes.sha256(this.#chain, ...data);
+  #advance(...data: readonly Uint8Array[]): void {
+    this.#chain = sha256(this.#chain, ...data);
   }
 
   async #readHead(): Promise<notes.Key> {
@@ -233,14 +234,9 @@ class Verification {
     demand(key !== "", "head", "the head is not that of a bundle of format roomlog-bundle/1");
     const own = form.headOf({ room_id, epoch, exported_at, key });
     demand(head === own, "head", "the head was changed");
-    await this.#advance(written);
+    this.#advance(written);
     Object.assign(this.verdict, { room_id, epoch, exported_at, key: form.unescaped(key) });
-    let found: notes.Key;
-    try {
-      found = await notes.parseKey(form.unescaped(key));
-    } catch (error) {
-      throw new Bad("key", String(error));
-    }
+    const found = readable(() => notes.parseKey(form.unescaped(key)), "key");
     const text = notes.keyText(found);
     demand(form.escaped(text) === key, "key", "the key is not in its canonical form");
     const isGiven = this.#keys.some((given) => notes.keyText(given) === text);
@@ -249,7 +245,7 @@ class Verification {
     return found;
   }
 
-  async #readRecord(first: Uint8Array, second: Uint8Array): Promise<void> {
+  #readRecord(first: Uint8Array, second: Uint8Array): void {
     const { kind, sequence, about, data, bytes } = this.#record(second);
     const erasedBy = kind === "erased" ? Number(about) : null;
     const own =
@@ -261,21 +257,21 @@ class Verification {
     demand(oneForm, "malformed", `event ${sequence} is not in its one form`, sequence);
     let envelope = data;
     if (erasedBy === null) {
-      envelope = await this.#checkEvent(sequence, data);
+      envelope = this.#checkEvent(sequence, data);
     } else {
       this.#checkErased(sequence, erasedBy, data);
     }
     const shown = form.bytesOf(form.timeline(sequence, data, erasedBy));
     const told = `what the page shows of event ${sequence} is not what the event says`;
     demand(form.areEqual(first, shown), "timeline", told, sequence);
-    await this.#advance(first, written);
+    this.#advance(first, written);
     const check = form.bytesOf(form.checkOf(this.#chain));
     const follows = `event ${sequence} does not follow from what stands before it`;
     demand(form.areEqual(second.subarray(bytes), check), "chain", follows, sequence);
-    await this.#tree.append(form.leafOf(sequence, envelope));
+    this.#tree.append(form.leafOf(sequence, envelope));
     this.#last = sequence;
     this.verdict.events = this.#tree.size;
-    await this.#keepAgainstRoot();
+    this.#keepAgainstRoot();
   }
 
   #record(line: Uint8Array): StoredRecord {
@@ -301,7 +297,7 @@ class Verification {
   }
 
   /** Returns its envelope. */
-  async #checkEvent(sequence: number, data: Uint8Array): Promise<Uint8Array> {
+  #checkEvent(sequence: number, data: Uint8Array): Uint8Array {
     const { envelope, body } = form.splitStored(data);
     if (body === null) {
       const isBare = ENVELOPE.test(form.charsOf(data));
@@ -310,7 +306,7 @@ class Verification {
     }
     const fields = form.parsed(envelope);
     this.#checkRoom(sequence, fields["room_id"]);
-    const commit = `"${form.hexOf(await notes.sha256(body))}"}`;
+    const commit = `"${form.hexOf(sha256(body))}"}`;
     const detail = `what event ${sequence} says is not what was said: its hash is another`;
     demand(form.charsOf(envelope).endsWith(commit), "body", detail, sequence);
     if (fields["type"] === "message.redacted") {
@@ -362,7 +358,7 @@ class Verification {
     await this.#expect(form.SIGNATURE_BEGIN, "malformed");
     const written =
       form.EVENTS_END + form.CHECKPOINT_BEGIN + note + form.CHECKPOINT_END + form.SIGNATURE_BEGIN;
-    await this.#advance(form.bytesOf(written));
+    this.#advance(form.bytesOf(written));
     const text = form.unescaped(note);
     const checkpoint = readable(() => notes.parseCheckpoint(text), "checkpoint_malformed");
     const signed = await notes.isSigned(checkpoint.text, checkpoint.signatures, [key]);
@@ -371,7 +367,7 @@ class Verification {
     demand(checkpoint.origin === origin, "checkpoint_origin", other);
     const sizes = `the checkpoint is of ${checkpoint.size} events, here are ${this.#tree.size}`;
     demand(checkpoint.size === this.#tree.size, "checkpoint_size", sizes);
-    const same = form.areEqual(checkpoint.root, await this.#tree.root());
+    const same = form.areEqual(checkpoint.root, this.#tree.root());
     demand(same, "checkpoint_root", "the checkpoint is of other events than these");
     this.verdict.root = form.base64Of(checkpoint.root);
     this.verdict.checkpoint = text;
@@ -393,9 +389,9 @@ class Verification {
     demand(rest.length === 0, "trailing", "something stands after the end");
   }
 
-  async #keepAgainstRoot(): Promise<void> {
+  #keepAgainstRoot(): void {
     if (this.#against?.size === this.#tree.size) {
-      this.#againstRoot = await this.#tree.root();
+      this.#againstRoot = this.#tree.root();
     }
   }
 
