@@ -32,13 +32,16 @@ MAY: Mapping[str, set[str]] = {
     "read a deleted message's versions": {AUDITOR, ADMIN},
     "broadcast to all": {SERVICE, ADMIN},
     "redact": {ADMIN},
+    "have the public keys": set(PEOPLE),
+    "audit all rooms": {AUDITOR, ADMIN},
     "stay connected": set(PEOPLE),
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one person's request is made of. `own`, `others` and `deleted` are message ids."""
+    """What one person's request is made of. `own`, `others` and `deleted` are message ids.
+    `first` is the sequence of an event of the room."""
 
     room_id: str
     person: str
@@ -46,6 +49,7 @@ class Cell:
     own: Callable[[], str]
     others: Callable[[], str]
     deleted: str
+    first: int
     guest: Callable[[], str]
     token: str
 
@@ -127,6 +131,17 @@ ROUTES = (
     Row(f"GET {_ROOM}/typing", "read"),
     Row(f"GET {_ROOM}/stats", "read"),
     Row(f"GET {_ROOM}/events", "read"),
+    Row(f"GET {_ROOM}/tree/checkpoint", "read"),
+    Row(
+        f"GET {_ROOM}/tree/inclusion",
+        "read",
+        fill=lambda cell: {"sequence": cell.first},
+        query="?sequence={sequence}",
+    ),
+    Row(f"GET {_ROOM}/tree/consistency", "read", query="?from=1"),
+    Row(f"GET {_ROOM}/tree/head", "audit all rooms"),
+    Row("GET /api/checkpoint", "audit all rooms"),
+    Row("GET /api/audit/keys", "have the public keys"),
     Row(f"PATCH {_MESSAGE}", "edit one's own", _text, _own),
     Row(f"PATCH {_MESSAGE}", "edit another's", _text, _others),
     Row(f"DELETE {_MESSAGE}", "delete one's own", fill=_own),

@@ -52,6 +52,7 @@ class Place:
         members += [{"user_id": AUTHOR, "role": "responder"}]
         made = self.call(COMMANDER, "POST", "/api/rooms", {"name": "r", "members": members})
         self.room_id = made.json()["room_id"]
+        self.first = made.json()["head"]
         self.own = {person: [self._said(_user(person)) for _ in range(4)] for person in PEOPLE}
         self.deleted = self._said(AUTHOR)
         self.call(COMMANDER, "DELETE", f"/api/messages/{self.deleted}")
@@ -97,6 +98,7 @@ class Place:
             own=self.own[person].pop,
             others=lambda: self._said(AUTHOR),
             deleted=self.deleted,
+            first=self.first,
             guest=self._guest,
             token=self.stack.token(_user(person), *_GLOBAL.get(person, ())),
         )
@@ -138,7 +140,7 @@ def test_over_rest(place: Place, served: set[str], row: Row, person: str):
         pytest.skip("not in this version")
     cell = place.cell(person)
     method, path = row.what.split()
-    path = path.format(room_id=cell.room_id, **row.fill(cell)) + row.query
+    path = (path + row.query).format(room_id=cell.room_id, **row.fill(cell))
 
     answer = place.ask(person, method, path, row.body(cell) if row.body else None)
 
@@ -154,8 +156,8 @@ def test_over_rest_nobody_without_a_token(place: Place, served: set[str], row: R
         pytest.skip("not in this version")
     cell = place.cell(COMMANDER)
     method, path = row.what.split()
-    names = {"user_id": "x", "message_id": cell.room_id, "emoji": "x"}
-    path = path.format(**{**names, "room_id": cell.room_id}) + row.query
+    names = {"user_id": "x", "message_id": cell.room_id, "emoji": "x", "sequence": 1}
+    path = (path + row.query).format(**{**names, "room_id": cell.room_id})
     answer = place.client.request(method, path, json={})
 
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")

@@ -15,6 +15,7 @@ import pytest
 
 from roomlog_contract import events as ev
 from roomlog_contract import frames as fr
+from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.errors import HTTP_STATUS, CloseCode, ErrorCode
@@ -29,6 +30,7 @@ _LIMITS_OF = (
     "roomlog.ports",
     *("roomlog_contract", "roomlog.core", "roomlog.services", "roomlog.http"),
     *("roomlog.realtime", "roomlog.cli", "roomlog.jetstream.append", "roomlog.ports"),
+    "roomlog.audit",
 )
 
 
@@ -137,6 +139,8 @@ def test_every_word_of_the_contract_is_documented(word: str):
     [
         *(rs.RoomResponse, rs.MemberResponse, rs.MessageResponse, rs.MessageVersion),
         *(rs.SearchHit, rs.RoomStats, rs.UserCount),
+        *(pr.AuditKey, pr.RoomCheckpoint, pr.LogCheckpoint),
+        *(pr.InclusionProof, pr.ConsistencyProof, pr.HeadProof),
     ],
 )
 def test_every_field_of_a_resource_is_documented(shape: type[msgspec.Struct]):
@@ -164,7 +168,7 @@ def _routes() -> list[str]:
         **dict.fromkeys(
             (
                 *("messages", "reactions", "rooms", "events", "presence", "notices"),
-                *("names", "tokens", "health"),
+                *("names", "tokens", "proofs", "health"),
             ),
             nothing,
         )

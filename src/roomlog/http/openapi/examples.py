@@ -1,9 +1,15 @@
 """An example of every body and parameter, as the structs that go in and out: one incident."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from roomlog.core.content import render_html
+from roomlog.core.leaves import event_leaf_hash
+from roomlog.core.merkle import tree_root
+from roomlog.core.room_tree import RoomHead, heads_hashes, heads_origin, room_origin
+from roomlog.core.signed_note import SigningKey
+from roomlog.core.tree_head import TreeHead
 from roomlog.http.auth import NDJSON
 from roomlog.http.cursors import (
     AnyCursor,
@@ -19,7 +25,9 @@ from roomlog.http.event_stream import EVENT_STREAM
 from roomlog.http.health import Liveness, NotReady, Readiness
 from roomlog.http.parts import PartStatus
 from roomlog.http.problems import problem
+from roomlog.services.audit_keys import KeyRing
 from roomlog_contract import events as ev
+from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode
 from roomlog_contract.types import MessageType, RoomRole, RoomStatus, SearchOrder
@@ -117,6 +125,24 @@ _PARTS = {
 }
 _LOG_AWAY = {"log": PartStatus(ok=False, detail="no connection")}
 
+# Signed with a key that everybody knows, for it is written here.
+_KEY = SigningKey("chat.example.org/log", bytes(32))
+_KEYS = KeyRing(_KEY)
+_LEAVES = [
+    event_leaf_hash(sequence, b'{"v":1,"type":"message.sent"}') for sequence in (1, 1039, 1042)
+]
+_TREE = TreeHead(room_origin(_KEY.name, _EPOCH, _ROOM_ID), 3, tree_root(_LEAVES))
+_HEADS = TreeHead(
+    heads_origin(_KEY.name, _EPOCH, [1042]),
+    1,
+    tree_root(heads_hashes([RoomHead(_ROOM_ID, 3, _TREE.root)])),
+)
+
+
+def _hash(hashed: bytes) -> str:
+    return b64encode(hashed).decode()
+
+
 CURSORS: dict[str, AnyCursor] = {
     "list_rooms": RoomsCursor(_LIMIT, 1, _ROOM_ID),
     "list_members": MembersCursor(_LIMIT, _BEN),
@@ -154,6 +180,11 @@ PARAMETERS: Examples = {
     "order": "relevance",
     "as_of": "2030-01-31T12:30:00Z",
     "min_sequence": 1,
+    "size": 1,
+    "sequence": 1,
+    "from": 1,
+    "to": 1,
+    "sequences": "1",
     "Idempotency-Key": "0192f3a4-8d2f-7c63-8e1b-6a7f8e9d0c1b",
     "If-Match": '"1039"',
     "Last-Event-ID": "1039",
@@ -259,6 +290,53 @@ JSON_ANSWERS: dict[str, Examples] = {
     "remove_reaction": {"none left": rs.ReactionResponse([])},
     "list_reactions": {"reactions": rs.ReactionResponse(_REACTIONS)},
     "list_events": {"page": _page("list_events", [_EVENT])},
+    "room_checkpoint": {
+        "head": pr.RoomCheckpoint(
+            _ROOM_ID, _EPOCH, 1042, _TREE.origin, _TREE.size, _hash(_TREE.root), _KEYS.signed(_TREE)
+        )
+    },
+    "inclusion": {
+        "proof": pr.InclusionProof(
+            room_id=_ROOM_ID,
+            sequence=1039,
+            index=1,
+            leaf_hash=_hash(_LEAVES[1]),
+            size=3,
+            root=_hash(_TREE.root),
+            hashes=[_hash(_LEAVES[0]), _hash(_LEAVES[2])],
+        )
+    },
+    "consistency": {
+        "proof": pr.ConsistencyProof(
+            room_id=_ROOM_ID,
+            from_size=2,
+            from_root=_hash(tree_root(_LEAVES[:2])),
+            to_size=3,
+            to_root=_hash(_TREE.root),
+            hashes=[_hash(_LEAVES[2])],
+        )
+    },
+    "head_inclusion": {
+        "proof": pr.HeadProof(
+            room_id=_ROOM_ID,
+            room_size=3,
+            room_root=_hash(_TREE.root),
+            sequences=[1042],
+            index=0,
+            size=1,
+            root=_hash(_HEADS.root),
+            hashes=[],
+        )
+    },
+    "log_checkpoint": {
+        "head": pr.LogCheckpoint(
+            *(_EPOCH, [1042], _HEADS.origin, _HEADS.size, _hash(_HEADS.root)),
+            _KEYS.signed(_HEADS),
+        )
+    },
+    "audit_keys": {
+        "keys": pr.AuditKeys([pr.AuditKey(_KEY.name, str(_KEY.verifier), current=True)])
+    },
     "get_online": {"users": rs.PresenceResponse([rs.PresentUser(_ADA, "Ada", RoomRole.COMMANDER)])},
     "get_typing": {"nobody": rs.PresenceResponse([])},
     "broadcast": {"notice": rs.BroadcastResponse(_IMAGE_ID, "Maintenance begins in ten minutes")},

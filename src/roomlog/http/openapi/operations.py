@@ -11,6 +11,7 @@ TAGS = {
     "messages": "What is said: sending, reading, searching, editing, deleting.",
     "reactions": "Emoji on messages.",
     "events": "What happened in a room, as the log has it: in pages, as lines, or as a feed.",
+    "proofs": "Signed checkpoints of the log, and what proves that it is what they hold it to.",
     "presence": "Who is there, and notices to everybody.",
     "operation": "Health and metrics of a worker. No token is asked for.",
 }
@@ -34,6 +35,7 @@ _PAGE = (*_FRESH, "Link")
 
 _ANYBODY = "anybody"
 _READERS = "members of the room, `auditor` and `admin`"
+_AUDITORS = "`auditor` and `admin`"
 _SPEAKERS = "the room's commander and responders"
 _MANAGERS = "the room's commander and `admin`"
 
@@ -170,6 +172,12 @@ OPERATIONS: dict[str, Told] = {
         (*_IN_ROOM, *_LOG, *_LIMITED),
         (*_PAGE, "Roomlog-Epoch", "X-Accel-Buffering"),
     ),
+    "room_checkpoint": Told("proofs", _READERS, "The signed head.", (*_IN_ROOM, *_TABLES)),
+    "inclusion": Told("proofs", _READERS, "The proof.", (*_IN_ROOM, *_TABLES)),
+    "consistency": Told("proofs", _READERS, "The proof.", (*_IN_ROOM, *_TABLES)),
+    "head_inclusion": Told("proofs", _AUDITORS, "The proof.", (*_IN_ROOM, *_TABLES)),
+    "log_checkpoint": Told("proofs", _AUDITORS, "The signed head.", (*_IN_ROOM, *_TABLES)),
+    "audit_keys": Told("proofs", _ANYBODY, "The keys."),
     "get_online": Told("presence", _READERS, "Who is there.", (*_IN_ROOM, *_LOG)),
     "get_typing": Told("presence", _READERS, "Who types.", (*_IN_ROOM, *_LOG)),
     "broadcast": Told(
