@@ -194,8 +194,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="Folder into which checkpoints of all rooms are written, best on another "
-            "machine; it must be there.",
-            min_length=1,
+            "machine; it must be there."
         ),
     ] = None
     checkpoint_webhook: Annotated[

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode, FieldError, Problem, RefusedError
 
 logger = logging.getLogger(__name__)
+
+# The framework names a parameter that must be there in its text alone.
+_MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:roomlog:problem:"
@@ -134,6 +138,9 @@ def _refused_parameters(request: ApiRequest, error: ValidationException) -> Exce
     extra = error.extra if isinstance(error.extra, list) else []
     errors = [_field_error(request, str(e.get("key")), str(e.get("message"))) for e in extra]
     if not errors:
+        missing = _MISSING.match(error.detail)
+        if missing is not None:
+            return RefusedError(ErrorCode.INVALID, "is missing", field=missing["name"])
         return RefusedError(ErrorCode.INVALID, error.detail)
     refused = RefusedError(ErrorCode.INVALID, f"{errors[0].field}: {errors[0].detail}")
     refused.errors = errors

@@ -107,8 +107,8 @@ class RoomProofsController(Controller):
 
 @get("/checkpoint")
 async def log_checkpoint(request: ApiRequest) -> Response[pr.LogCheckpoint]:
-    """The signed head of the tree over all rooms' heads: one short text that holds all rooms to
-    what they are now."""
+    """The signed head of the tree over all rooms' heads. One short text holds all rooms to what they
+    are now."""
     policy.require_audit(request.user)
     return answer(await request.parts.proofs.log_checkpoint())
 

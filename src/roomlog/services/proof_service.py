@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
+from operator import gt
 
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import Range, consistency_ranges, inclusion_ranges, tree_root
@@ -123,6 +124,8 @@ class ProofService:
         """
         if sequences is None:
             await self._tree(room_id)
+        else:
+            await self._reach(sequences)
         at, _, heads, hashes = await self._all_heads(sequences)
         index = next((i for i, head in enumerate(heads) if head.room_id == room_id), None)
         if index is None:
@@ -147,13 +150,22 @@ class ProofService:
             return kept
         found = await self._heads_of(sequences)
         if found is None or found.epoch != self._log.epoch:
-            if sequences is None:
-                raise _behind()
-            raise _invalid("sequences", "are no place in this log, or beyond its trees")
+            raise _behind()
         heads = rt.heads_in_order(found.heads)
         hashes = await asyncio.to_thread(rt.heads_hashes, heads)
         self._heads = found.sequences, found.epoch, heads, hashes
         return self._heads
+
+    async def _reach(self, sequences: Sequence[int]) -> None:
+        """Wait until the trees are there. Raises `invalid` where the log itself is not."""
+        ends = [
+            (await self._log.partition_state(partition)).last_sequence
+            for partition in range(self._log.partitions)
+        ]
+        if len(sequences) != len(ends) or any(map(gt, sequences, ends)):
+            raise _invalid("sequences", "are no place in this log")
+        for partition, sequence in enumerate(sequences):
+            await self._wait(partition, sequence)
 
     async def _heads_of(self, sequences: Sequence[int] | None) -> Heads | None:
         try:

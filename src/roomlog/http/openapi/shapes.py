@@ -7,6 +7,7 @@ import msgspec
 from roomlog.core import message_types
 from roomlog.http.health import Liveness, NotReady, Readiness
 from roomlog.http.problems import UnexpectedProblem
+from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import Problem
 from roomlog_contract.events import RoomEvent
@@ -30,6 +31,8 @@ _SHAPES = (
     rs.RoomStats,
     rs.RoomPage[RoomEvent],
     rs.ReactionResponse,
+    *(pr.RoomCheckpoint, pr.InclusionProof, pr.ConsistencyProof),
+    *(pr.HeadProof, pr.LogCheckpoint, pr.AuditKeys),
     SearchOrder,
     Problem,
     UnexpectedProblem,
