@@ -126,7 +126,7 @@ def _did(effect: fo.Effect, event: Event) -> list[str]:
 def _did_to_room(effect: fo.RoomOpened | fo.RoomChanged | fo.MemberChanged) -> str:
     match effect:
         case fo.RoomOpened():
-            return f"opened the room {printable(effect.room.name)!r}{_about(effect.room)}"
+            return f'opened the room "{printable(effect.room.name)}"{_about(effect.room)}'
         case fo.RoomChanged():
             return f"changed the room{_about(effect.room)}"
         case fo.MemberChanged():
@@ -177,7 +177,8 @@ def _reason(event: Event) -> str:
 
 
 def _said(message: fo.MessageState, mark: str = "") -> list[str]:
-    lines = [f"{_INDENT}{mark}{line}" for line in printable(message.content, indent="").split("\n")]
+    said = printable(message.content, indent="").split("\n") if message.content else []
+    lines = [f"{_INDENT}{mark}{line}" for line in said]
     facts = {name: value for name, value in message.metadata.items() if name != "mentions"}
     if facts:
         lines.append(f"{_INDENT}{mark}{printable(_json(facts))}")
@@ -196,7 +197,7 @@ def as_it_stood(fold: fo.Fold) -> list[str]:
     members = ", ".join(
         f"{printable(user)} ({member.role.value})" for user, member in room.members.items()
     )
-    lines = [f"room {printable(room.name)!r}{_about(room)}", f"members: {members}"]
+    lines = [f'room "{printable(room.name)}"{_about(room)}', f"members: {members}"]
     for message in sorted(fold.messages.values(), key=lambda one: one.sequence):
         lines += _stood(message)
     return lines

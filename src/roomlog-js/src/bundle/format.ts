@@ -259,5 +259,13 @@ export function decodeBase64(text: string): Uint8Array {
 }
 
 export function areEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, n) => byte === other[n]);
+  if (one.length !== other.length) {
+    return false;
+  }
+  for (let n = 0; n < one.length; n += 1) {
+    if (one[n] !== other[n]) {
+      return false;
+    }
+  }
+  return true;
 }
