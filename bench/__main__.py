@@ -43,6 +43,7 @@ _SHORT: dict[str, tuple[str, ...]] = {
     "reconnect_storm": ("--connections", "100", "--storms", "1", "--calm", "2", "--workers", "1"),
     "search": ("--messages", "5000", "--searches", "40"),
     "sends": ("--seconds", "2", "--senders", "10"),
+    "trees": ("--events", "3000"),
     "unread": ("--rooms", "5", "--unread", "2000"),
     "workers": ("--seconds", "2", "--workers", "1", "--workers", "2"),
 }

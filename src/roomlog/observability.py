@@ -1,11 +1,13 @@
 """Log lines: JSON for machines, a plain line on a terminal, and never a token in either."""
 
 import contextlib
+import json
 import logging
 import re
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, TextIO
@@ -77,7 +79,11 @@ def _beginning(created: float, level: str, logger: str, message: str) -> dict[st
 
 
 def _encoded(line: dict[str, object]) -> str:
-    return msgspec.json.encode(line, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except (UnicodeEncodeError, ValueError, TypeError):
+        # Half of a surrogate pair in a name, a key that is no text: escaped or told as text.
+        return json.dumps({str(name): value for name, value in line.items()}, default=str)
 
 
 class _HumanLines(logging.Formatter):
@@ -105,7 +111,8 @@ class _Lines(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._waiting: list[str | _Told] = []
+        # Written from several threads: a deque's ends are safe without a lock.
+        self._waiting: deque[str | _Told] = deque()
         self._due = threading.Event()
         self._ended = threading.Event()
         threading.Thread(target=self._write_waiting, name="log lines", daemon=True).start()
@@ -137,7 +144,7 @@ class _Lines(logging.Handler):
         """Write what waits."""
         with self.lock or contextlib.nullcontext():
             self._due.clear()
-            waiting, self._waiting = self._waiting, []
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if not waiting:
                 return
             text = "\n".join(line if isinstance(line, str) else _line(line) for line in waiting)
@@ -164,6 +171,9 @@ def _line(told: _Told) -> str:
     return _encoded(_beginning(told.created, "info", told.logger, told.message) | dict(told.fields))
 
 
+_root = logging.getLogger()
+
+
 class _Current:
     """The handler that `set_up_logging` installed, where it writes JSON."""
 
@@ -174,15 +184,15 @@ def tell(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> 
     """Log what happens very often, at INFO: as `logger.info(message, extra=fields)` does, at a
     quarter of the cost. `fields` must not be changed afterwards.
 
-    Filters and further handlers of the logger or of those above it do not see it while lines are
-    JSON.
+    Filters, and handlers of loggers below the root, do not see it while lines are JSON.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    if _Current.lines is None:
+    lines = _Current.lines
+    if lines is None or _root.handlers != [lines]:
         logger.info(message, extra=fields)
     else:
-        _Current.lines.take(_Told(time.time(), logger.name, message, {**log_fields(), **fields}))
+        lines.take(_Told(time.time(), logger.name, message, {**log_fields(), **fields}))
 
 
 def set_up_logging(
@@ -197,14 +207,13 @@ def set_up_logging(
     human = log_format == "human" or (log_format == "auto" and target.isatty())
     handler = logging.StreamHandler(target) if human else _Lines(target)
     handler.setFormatter(_HumanLines() if human else _JsonLines())
-    root = logging.getLogger()
-    for old in list(root.handlers):
-        root.removeHandler(old)
+    for old in list(_root.handlers):
+        _root.removeHandler(old)
         if isinstance(old, _Lines):
             old.close()
-    root.addHandler(handler)
+    _root.addHandler(handler)
     _Current.lines = handler if isinstance(handler, _Lines) else None
-    root.setLevel(level.upper())
+    _root.setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar", "nats"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

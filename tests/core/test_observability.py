@@ -3,13 +3,15 @@
 import io
 import json
 import logging
+import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 
 import jwt
 import pytest
 
-from roomlog.observability import LINES_WAITING_MAX, hide_tokens, set_up_logging
+from roomlog.observability import LINES_WAITING_MAX, hide_tokens, set_up_logging, tell
 
 TOKEN = jwt.encode({"sub": "a@example.org", "exp": 1}, "k" * 32, algorithm="HS256")
 
@@ -113,9 +115,9 @@ def test_lines_are_written_by_themselves(lines):
     assert stream.getvalue().count("\n") == 1
 
 
-def written(stream: io.StringIO) -> None:
+def written(stream: io.StringIO, lines: int = 1) -> None:
     deadline = time.monotonic() + 60
-    while not stream.getvalue():
+    while stream.getvalue().count("\n") < lines:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -124,3 +126,58 @@ def test_lines_below_the_level_are_left_out(lines):
     stream = lines("human", "warning")
     logging.getLogger("roomlog").info("hello")
     assert stream.getvalue() == ""
+
+
+def test_what_is_told_often_becomes_the_same_line(lines):
+    stream = lines("json")
+    logger = logging.getLogger("roomlog.test")
+    tell(logger, "appended", {"sequence": 7})
+    logger.info("appended", extra={"sequence": 7})
+    written(stream, 2)
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert {**first, "time": 0} == {**second, "time": 0}
+
+
+def test_no_line_is_lost_between_the_threads_that_tell_and_the_one_that_writes(lines):
+    stream = lines("json")
+    logger = logging.getLogger("roomlog.test")
+    told = 4 * 20_000
+
+    def tell_many() -> None:
+        for _ in range(20_000):
+            tell(logger, "appended", {})
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=tell_many) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval_s)
+    written(stream, told)
+    assert stream.getvalue().count("appended") == told
+
+
+def test_what_json_cannot_hold_is_told_all_the_same(lines):
+    stream = lines("json")
+    tell(logging.getLogger("roomlog.test"), "odd", {"name": "half \ud83d", "kept": 1})
+    written(stream)
+    line = json.loads(stream.getvalue())
+    assert line["name"] == "half \ud83d"
+    assert line["kept"] == 1
+
+
+def test_whoever_else_listens_to_all_loggers_hears_what_is_told(lines):
+    lines("json")
+    heard: list[logging.LogRecord] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record)
+
+    logging.getLogger().addHandler(Listener())
+    tell(logging.getLogger("roomlog.test"), "appended", {"sequence": 7})
+    assert [(one.getMessage(), one.__dict__["sequence"]) for one in heard] == [("appended", 7)]

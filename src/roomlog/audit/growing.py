@@ -44,7 +44,8 @@ class Growing:
 
     def add(self, event: LogEvent) -> None:
         """The next event of the log."""
-        if not is_room(event.room_id):
+        known = event.room_id in self._rooms or event.room_id in self._before
+        if not known and not is_room(event.room_id):
             self.find(event.sequence, FindingKind.FOREIGN, f"under {event.room_id!r}, no room")
             return
         parts = parts_of(event.data)

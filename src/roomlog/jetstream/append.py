@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
+from roomlog.jetstream.express import Express, flooding
 from roomlog.jetstream.wire import WRONG_LAST_SEQUENCE, ApiError
 from roomlog.ports import (
     EVENT_BYTES_MAX,
@@ -78,6 +79,9 @@ class Committer:
         self._under_way: list[Entry] = []
         self._timer: asyncio.TimerHandle | None = None
         self._exchange: Exchange | None = None
+        self._gathering: asyncio.Future[None] | None = None
+        self._flooding: str | None = None
+        self._express = Express(connection, appended, self._after_express)
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
@@ -101,20 +105,52 @@ class Committer:
             or self._queue_bytes + entry.size_bytes > QUEUE_BYTES_MAX
         ):
             raise LogUnavailableError("too many appends wait for the log")
-        self._queue.append(entry)
         self._queue_events += len(events)
         self._queue_bytes += entry.size_bytes
-        self._work.set()
+        if self._express.follows(entry):
+            pass
+        elif self._flooding is not None and self._may_overtake(entry):
+            self._express.send(entry)
+        else:
+            self._queue.append(entry)
+            self._work.set()
+            if self._gathering is not None and self._flooding not in {None, room_id}:
+                _set(self._gathering)  # it is the busy room's next events that are waited for
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
         return entry.future
 
+    def _may_overtake(self, entry: Entry) -> bool:
+        """Whether an entry may be sent while the commit under way is, which one room fills."""
+        return (
+            self._exchange is not None
+            and not self._exchange.finished.done()  # the log may be written on this connection
+            and self._express.room_left
+            and not entry.first
+            and len(entry.events) == 1
+            and all(other.room_id != entry.room_id for other in (*self._under_way, *self._queue))
+        )
+
+    def _after_express(self, entries: Sequence[Entry]) -> None:
+        """An express is over: what of it and behind it has no answer comes before all else."""
+        for entry in reversed(entries):
+            if entry.settled:
+                self._uncount(entry)
+            else:
+                self._queue.appendleft(entry)
+        if self._queue:
+            self._work.set()
+
     def fail_all(self, detail: str) -> None:
         """Give up everything waiting and under way, because the log is another one now."""
-        for entry in (*self._under_way, *self._queue):
+        for entry in (*self._under_way, *self._express.entries, *self._queue):
             entry.fail(LogUnavailableError(detail, outcome_unknown=entry.sent))
+        self._look()
+
+    def _look(self) -> None:
         if self._exchange is not None:
             self._exchange.look()
+        self._express.look()
 
     async def close(self) -> None:
         """Stop; what waits is answered with LogUnavailableError."""
@@ -129,7 +165,8 @@ class Committer:
         """Answer those whose deadline has passed, the oldest first, and wait for the next."""
         self._timer = None
         loop = asyncio.get_running_loop()
-        for entry in (*self._under_way, *self._queue):
+        waiting = [*self._under_way, *self._express.entries, *self._queue]
+        for entry in sorted(waiting, key=lambda one: one.deadline):
             if entry.settled:
                 continue
             if entry.deadline > loop.time():
@@ -142,16 +179,18 @@ class Committer:
                     outcome_unknown=entry.sent,
                 )
             )
-        if self._exchange is not None:
-            self._exchange.look()
+        self._look()
         while self._queue and self._queue[0].settled:
             self._pop()
 
     def _pop(self) -> Entry:
         entry = self._queue.popleft()
+        self._uncount(entry)
+        return entry
+
+    def _uncount(self, entry: Entry) -> None:
         self._queue_events -= len(entry.events)
         self._queue_bytes -= entry.size_bytes
-        return entry
 
     async def _run(self) -> None:
         busy = False
@@ -162,7 +201,7 @@ class Committer:
             if busy and self._queue_events < BATCH_MAX:
                 # Whoever just had an answer is about to ask again. A batch's own cost, whatever
                 # its size, is more than what this takes.
-                await asyncio.sleep(GATHER_S)
+                await self._gather()
             self._under_way = self._take()
             busy = _worth_a_batch(self._under_way)
             if not self._queue:
@@ -174,6 +213,15 @@ class Committer:
                 for entry in self._under_way:
                     entry.fail(LogUnavailableError(str(error), outcome_unknown=entry.sent))
             self._under_way = []
+
+    async def _gather(self) -> None:
+        self._gathering = self._loop.create_future()
+        over = self._loop.call_later(GATHER_S, _set, self._gathering)
+        try:
+            await self._gathering
+        finally:
+            over.cancel()
+            self._gathering = None
 
     def _take(self) -> list[Entry]:
         """Off the queue what goes into the next commit, in order."""
@@ -201,6 +249,7 @@ class Committer:
             rooms.add(entry.room_id)
             events += len(entry.events)
             size_bytes += entry.size_bytes
+        self._flooding = flooding(taken)
         return taken
 
     async def _commit(self, entries: list[Entry]) -> None:
@@ -305,6 +354,11 @@ class Committer:
             entry.fail(_refused(entry, errors[0]))
         else:
             entry.succeed([Appended(ack.seq, ack.duplicate) for ack in acks])
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _worth_a_batch(entries: Sequence[Entry]) -> bool:

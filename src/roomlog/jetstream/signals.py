@@ -51,7 +51,7 @@ class JetStreamSignals:
         """Tell all nodes that the partition now reaches `sequence`: at once, or
         APPENDED_INTERVAL_S after it was last told, and then the newest only."""
         waits = partition in self._appended
-        self._appended[partition] = sequence
+        self._appended[partition] = max(sequence, self._appended.get(partition, 0))
         if waits:
             return
         loop = asyncio.get_running_loop()

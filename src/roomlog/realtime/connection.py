@@ -8,6 +8,7 @@ from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
+from roomlog.observability import tell
 from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
@@ -37,8 +38,9 @@ _logger = logging.getLogger(__name__)
 class Connection:
     """One connection of an authenticated user.
 
-    `room_id` is the room of `/ws/{room_id}`, None on `/ws`. The wire's owner calls `resume`
-    when the transport takes more, and `lost` when it is gone.
+    `room_id` is the room of `/ws/{room_id}`, None on `/ws`. Once `begin` is called, the wire
+    calls `read` when messages wait, `resume` when the transport takes more, and `lost` when the
+    end has begun.
     """
 
     def __init__(
@@ -60,6 +62,10 @@ class Connection:
             on_overflow=self._too_slow,
         )
         self._closed = False
+        self._began_s = self._loop.time()
+        self._listening = False
+        self._reading: asyncio.Task[None] | None = None
+        self._lines: list[str] = []
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
         self._sends = Sends(self, self._commands, self._lanes, self.outbox.push)
         self._seen_marks = SeenMarks(self._mark_read)
@@ -74,19 +80,29 @@ class Connection:
 
     # Its life
 
-    async def run(self, first: fr.Subscribe | None) -> None:
-        """Serve the connection to its end. `first` is what `/ws/{room_id}` subscribes to."""
+    async def begin(self, first: fr.Subscribe | None) -> None:
+        """Say hello, and from then on take what the client says as it comes. `first` is what
+        `/ws/{room_id}` subscribes to."""
+        tell(_logger, "connected", self._told())
         try:
             self._await_expiry()
             if first is not None:
                 await self._subscribe_at_once(first)
             else:
                 self._hello()
-            await self._listen()
-        finally:
-            self.lost()
-            await self._lanes.settle(_SETTLE_S)
-            await self._seen_marks.settle(_SETTLE_S)
+        except BaseException:
+            self.close(CloseCode.INTERNAL_ERROR)
+            raise
+        self._listening = True
+        self.read()
+        self.outbox.flush()  # in this turn, so that it goes out with the handshake's answer
+
+    def _told(self) -> dict[str, object]:
+        return {
+            "connection_id": self.connection_id,
+            "user_id": self.actor.user_id,
+            "room_id": self.room_id,
+        }
 
     async def _subscribe_at_once(self, first: fr.Subscribe) -> None:
         assert self.room_id is not None
@@ -126,26 +142,57 @@ class Connection:
             )
         )
 
-    async def _listen(self) -> None:
-        while not self._closed:
-            said = await self._wire.receive_message()
+    def read(self) -> None:
+        """Take what the client has said: at once, or as soon as there is room for more work."""
+        if not self._listening or self._reading is not None:
+            return
+        if not self._read():
+            self._reading = self._loop.create_task(self._read_on())
+
+    async def _read_on(self) -> None:
+        try:
+            while not self._closed:
+                await asyncio.sleep(0)
+                await self._lanes.slot()
+                if self.outbox.half_full:
+                    await self.outbox.drained()
+                if self._read():
+                    return
+        finally:
+            self._reading = None
+
+    def _read(self) -> bool:
+        """Take a turn's share of what waits; whether nothing is left."""
+        try:
+            for _ in range(_LINES_PER_TURN):
+                if not self._lines and not self._next_lines():
+                    return True
+                # Who does not take answers may not ask for more.
+                if self._lanes.full or self.outbox.half_full:
+                    return False
+                self._take(self._lines.pop())
+        except Exception:
+            _logger.exception("what a client said could not be handled")
+            self.close(CloseCode.INTERNAL_ERROR)
+        return self._closed
+
+    def _next_lines(self) -> bool:
+        """Have the lines of the next message, last first, in `_lines`; false where none waits."""
+        while not self._lines and not self._closed:
+            said = self._wire.next_message()
             if said is None:
-                return
+                return False
             if isinstance(said, bytes):
                 self._is_malformed(RefusedError(ErrorCode.INVALID, "text frames only"))
-                continue
-            lines = [line for line in said.split("\n") if line and not line.isspace()]
-            if not lines:
-                self._is_malformed(RefusedError(ErrorCode.INVALID, "the frame is empty"))
-            for number, line in enumerate(lines, 1):
-                await self._lanes.slot()
-                if self.outbox.half_full:  # who does not take answers may not ask for more
-                    await self.outbox.drained()
-                if self._closed:
-                    return
-                self._take(line)
-                if number % _LINES_PER_TURN == 0:
-                    await asyncio.sleep(0)
+            elif "\n" not in said and said and not said.isspace():
+                self._lines = [said]
+            else:
+                lines = [line for line in said.split("\n") if line and not line.isspace()]
+                if not lines:
+                    self._is_malformed(RefusedError(ErrorCode.INVALID, "the frame is empty"))
+                lines.reverse()
+                self._lines = lines
+        return not self._closed
 
     def resume(self) -> None:
         """The transport takes more."""
@@ -174,8 +221,17 @@ class Connection:
             self._expiry.cancel()
         for task in self._replays.values():
             task.cancel()
+        self._lines = []
         self._parts.manager.disconnect(self)
         self.subscriptions.clear()
+        if not self._lanes.idle or not self._seen_marks.idle:
+            self._wire.keep(self._loop.create_task(self._settle()))
+        lasted_s = round(self._loop.time() - self._began_s, 3)
+        tell(_logger, "disconnected", {**self._told(), "lasted_s": lasted_s})
+
+    async def _settle(self) -> None:
+        await self._lanes.settle(_SETTLE_S)
+        await self._seen_marks.settle(_SETTLE_S)
 
     def _await_expiry(self) -> None:
         left_s = self._identity.expires_at - self._parts.clock.now().timestamp()

@@ -1,9 +1,8 @@
-"""The WebSocket routes. Who is refused is accepted first: browsers can read a close code, but
-not why a handshake failed."""
+"""The WebSocket routes: handshakes. Who is refused is accepted first: browsers can read a close
+code, but not why a handshake failed."""
 
 import logging
 import math
-import time
 from typing import Any
 
 from litestar import Response, WebSocket, get, websocket
@@ -82,26 +81,10 @@ async def _serve(parts: RealtimeParts, socket: Socket, named_room: str | None) -
     except RefusedError as refusal:
         _close_for_now(wire, refusal)
         return
-    wire.on_writable, wire.on_lost = connection.resume, connection.lost
-    await _run(connection, first, tracing.enter(connection.connection_id, socket.scope["headers"]))
-
-
-async def _run(
-    connection: Connection, first: Subscribe | None, context: tracing.RequestContext
-) -> None:
-    """The connection's life. What it logs is known by its id, which `hello` tells the client."""
-    told = {
-        "connection_id": context.request_id,
-        "user_id": connection.actor.user_id,
-        "room_id": connection.room_id,
-    }
-    _logger.info("connected", extra=told)
-    began_s = time.monotonic()
-    try:
-        await connection.run(first)
-    finally:
-        lasted_s = round(time.monotonic() - began_s, 3)
-        _logger.info("disconnected", extra={**told, "lasted_s": lasted_s})
+    # What it logs is known by its id, which `hello` tells the client.
+    tracing.enter(connection.connection_id, socket.scope["headers"])
+    wire.hand_over(connection)
+    await connection.begin(first)
 
 
 def _close_for_now(wire: RoomlogWebSocketProtocol, refusal: RefusedError) -> None:

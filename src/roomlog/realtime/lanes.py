@@ -20,9 +20,19 @@ class Lanes:
         self._outside = 0
         self._slot: asyncio.Future[None] | None = None
 
+    @property
+    def full(self) -> bool:
+        """Whether as much is under way as may be: `slot` says when that is over."""
+        return len(self._tasks) + self._outside >= self._limit
+
+    @property
+    def idle(self) -> bool:
+        """Whether no task is under way."""
+        return not self._tasks
+
     async def slot(self) -> None:
         """Return when `start` may be called."""
-        while len(self._tasks) + self._outside >= self._limit:
+        while self.full:
             self._slot = asyncio.get_running_loop().create_future()
             await self._slot
 

@@ -24,12 +24,16 @@ class FrameWriter(Protocol):
 class Wire(FrameWriter, Protocol):
     """The socket beneath a connection."""
 
-    async def receive_message(self) -> str | bytes | None:
-        """The next message; None when the connection is over."""
+    def next_message(self) -> str | bytes | None:
+        """The next message; None when none waits, and once the end has begun."""
         ...
 
     def close(self, code: int, reason: str = "") -> None:
         """Close with a code; the peer is cut off where it does not answer."""
+        ...
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Have the server, when it stops, wait for what is left to do for this connection."""
         ...
 
 

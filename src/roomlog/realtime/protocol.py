@@ -1,20 +1,22 @@
 """uvicorn's WebSocket protocol, with what a fan-out server needs beside ASGI.
 
-ASGI has no word for "the peer does not read" and costs a task switch a message, so that the
-connection writes frames by this class directly. It also makes sure that every connection really
-ends: whatever begins a closing, an abort follows when the peer does not finish it.
+The handshake is ASGI's. Then the handler hands the connection over and returns: ASGI has no word
+for "the peer does not read", costs a task switch a message, and a task with all that it holds for
+each idle connection. It also makes sure that every connection really ends: whatever begins a
+closing, an abort follows when the peer does not finish it.
 
 Written against uvicorn 0.54.0 (`websockets_sansio_impl.py`), which is pinned for this reason.
 """
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from contextvars import Context, copy_context
+from typing import Any, Final, Protocol, cast
 
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGISendEvent, WebSocketAcceptEvent
 from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
@@ -48,15 +50,50 @@ class _Quiet(logging.Logger):
         super().__init__("roomlog.websockets", logging.ERROR)
 
 
-def _nothing() -> None:
-    pass
+_quiet = _Quiet()
+# uvicorn says "accepted" of each; what the connection itself says is more, and costs less.
+_warnings = logging.getLogger("uvicorn.error.websocket")
+_warnings.setLevel(logging.WARNING)
+
+
+class Owner(Protocol):
+    """Whom a connection is handed over to. None of this may raise."""
+
+    def read(self) -> None:
+        """A message waits (`next_message`), or several."""
+        ...
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        ...
+
+    def lost(self) -> None:
+        """The end has begun: nothing more can be sent or read."""
+        ...
+
+
+class _Left:
+    """Stands where uvicorn keeps what only ASGI needs: its queue of events, its event "writable"."""
+
+    def put_nowait(self, event: object) -> None:
+        """Nobody waits for it."""
+
+    def set(self) -> None:
+        """Nobody waits for it."""
+
+    def clear(self) -> None:
+        """Nobody waits for it."""
+
+
+_LEFT: Final[Any] = _Left()
 
 
 class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket on a uvicorn server; pass it as uvicorn's `ws=`.
 
-    The handler finds it with `protocol_of(scope)`, sets `on_writable`, `on_lost` and the
-    heartbeat, accepts by ASGI, then reads by `receive_message` and writes by `write_frame`.
+    The handler finds it with `protocol_of(scope)`, sets the heartbeat, accepts by ASGI, calls
+    `hand_over` and returns. The owner reads by `next_message` and writes by `write_frame`. ASGI's
+    own events for messages are not given.
     """
 
     def __init__(
@@ -68,24 +105,29 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # No compression: it costs the fan-out three quarters of its rate, and memory for each.
-        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_Quiet())
-        self.on_writable: Callable[[], None] = _nothing
-        self.on_lost: Callable[[], None] = _nothing
+        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_quiet)
+        self.logger = _warnings
+        self._owner: Owner | None = None
+        self._context: Context | None = None
+        self._telling = False
         self.query_token: str | None = None
         self.writing_paused = False
         self._abort_timer: asyncio.TimerHandle | None = None
-        self._inbox_sizes: deque[int] = deque()
+        self._inbox: list[tuple[str | bytes, int]] = []
         self._inbox_bytes = 0
         self._held_pings = 0
         self._over = False
         self._heard = False
         self._frames: Frames | None = None
+        self._held = b""
 
     # The handshake
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer. After a close was sent they are read and dropped, so that
         the close frame is not lost to a reset."""
+        if self._held:
+            self._write(b"")
         if self.close_sent and self.conn.parser_exc is not None:
             self.conn.receive_data(data)
         elif self._frames is not None:
@@ -136,6 +178,82 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         """
         self.ping_interval = self.ping_timeout = seconds
 
+    async def send(self, message: ASGISendEvent) -> None:
+        """Take an ASGI event. The answer to an accepted handshake goes out with what is written
+        in the same turn of the event loop: a system call each costs much of a set-up."""
+        accepts = message["type"] == "websocket.accept" and self.initial_response is None
+        if not accepts or self.handshake_complete or self.transport.is_closing():
+            await super().send(message)
+            return
+        asked = cast("WebSocketAcceptEvent", message)
+        headers = [*self.default_headers, *asked.get("headers", ())]
+        del self.response.headers["Date"]
+        for name, value in headers:
+            self.response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if subprotocol := asked.get("subprotocol"):
+            self.response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        self.handshake_complete = True
+        self.conn.send_response(self.response)
+        self._held = b"".join(self.conn.data_to_send())
+        self.loop.call_soon(self._write, b"")
+        self.start_keepalive()
+
+    def _write(self, data: bytes) -> None:
+        """Write, behind what was held back."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        if data:
+            self.transport.write(data)
+
+    async def run_asgi(self) -> None:
+        """Have the application shake hands. A connection that it handed over goes on after it;
+        any other ends with it."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("a WebSocket's handler failed")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete:
+                self.logger.error("a WebSocket's handler returned without an answer")
+                self.send_500_response()
+            elif self._owner is not None and not self._over:
+                self._leave_asgi()
+                return
+        if self.close_timer is None:
+            self.transport.close()
+        self._abort_later()
+
+    def hand_over(self, owner: Owner) -> None:
+        """Let `owner` have the accepted connection, which it is told of in this task's context.
+        Where the end has begun already, `owner.lost` is called at once."""
+        self._owner, self._context = owner, copy_context()
+        if self._over or self.disconnected:
+            self._end()
+
+    def _leave_asgi(self) -> None:
+        # A few KiB for each idle connection.
+        del self.scope, self.request, self.response
+        self.queue = self.writable = _LEFT
+        self.app_state = {}
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        if self._telling or self._context is None:
+            what()
+            return
+        self._telling = True
+        try:
+            self._context.run(what)
+        finally:
+            self._telling = False
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Have the server, when it stops, wait for what is left to do for this connection."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
     # Reading
 
     def handle_cont(self, event: Frame) -> None:
@@ -151,47 +269,39 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             super().handle_text(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Queue a message for the reader; stop reading the socket only when many wait, because
+        """Tell the owner of a message; stop reading the socket only when many wait, because
         pongs come by it too."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.close_sent or self.disconnected:
             return
+        said: str | bytes = data
         if self.curr_msg_data_type == "text":
             try:
-                text = data.decode()
+                said = data.decode()
             except UnicodeDecodeError:
                 self.close(CloseCode.NOT_UTF8, "not UTF-8")
                 return
-            self.queue.put_nowait({"type": "websocket.receive", "text": text})
-        else:
-            self.queue.put_nowait({"type": "websocket.receive", "bytes": bytes(data)})
-        self._inbox_sizes.append(len(data))
+        self._inbox.append((said, len(data)))
         self._inbox_bytes += len(data)
-        full = self._inbox_bytes > INBOX_BYTES_MAX or self.queue.qsize() > INBOX_FRAMES_MAX
+        if self._owner is not None:
+            self._tell(self._owner.read)
+        full = self._inbox_bytes > INBOX_BYTES_MAX or len(self._inbox) > INBOX_FRAMES_MAX
         if full and not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
 
-    async def receive(self) -> ASGIReceiveEvent:
-        """The next ASGI event."""
-        message = await self.queue.get()
-        if message["type"] == "websocket.receive":
-            self._inbox_bytes -= self._inbox_sizes.popleft()
-            if (
-                self._inbox_bytes <= INBOX_BYTES_MAX // 2
-                and self.queue.qsize() <= INBOX_FRAMES_MAX // 2
-            ):
-                self._resume_reading()
-        return message
-
-    async def receive_message(self) -> str | bytes | None:
-        """The next message; None when the connection is over."""
-        event = await self.receive()
-        if event["type"] != "websocket.receive":
+    def next_message(self) -> str | bytes | None:
+        """The next message; None when none waits, and once the end has begun."""
+        if self._over or not self._inbox:
             return None
-        text = event.get("text")
-        return text if text is not None else event.get("bytes") or b""
+        said, size_bytes = self._inbox.pop(0)
+        self._inbox_bytes -= size_bytes
+        if self.read_paused and (
+            self._inbox_bytes <= INBOX_BYTES_MAX // 2 and len(self._inbox) <= INBOX_FRAMES_MAX // 2
+        ):
+            self._resume_reading()
+        return said
 
     def _resume_reading(self) -> None:
         if self.read_paused:
@@ -204,7 +314,10 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     def write_frame(self, frame: bytes) -> None:
         """Hand an encoded frame to the transport; nothing happens once the end has begun."""
         if not self._over:
-            self.transport.write(frame)
+            if self._held:
+                self._write(frame)
+            else:
+                self.transport.write(frame)
 
     def pause_writing(self) -> None:
         """The transport's buffer is above its high mark: the peer reads slowly, or not."""
@@ -215,13 +328,14 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         """The transport's buffer is below its low mark again."""
         self.writing_paused = False
         super().resume_writing()
-        self.on_writable()
+        if self._owner is not None:
+            self._tell(self._owner.resume)
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the peer doesn't read: answers must not pile up."""
         output = b"".join(self.conn.data_to_send())
         if not self.writing_paused and not self.transport.is_closing():
-            self.transport.write(output)
+            self._write(output)
 
     # The end
 
@@ -236,15 +350,24 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         except InvalidState:
             self._end_soon(STALLED_GRACE_S)
             return
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._write(b"".join(self.conn.data_to_send()))
         self._closing(code, reason, STALLED_GRACE_S if stalled else CLOSE_GRACE_S)
 
     def _closing(self, code: int, reason: str, grace_s: float) -> None:
-        self.close_sent = self._over = True
+        self.close_sent = True
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self._end()
         self._resume_reading()
         self._end_soon(grace_s)
+
+    def _end(self) -> None:
+        """The end has begun, which the owner is told once."""
+        self._over = True
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            self._inbox.clear()
+            self._tell(owner.lost)
 
     def _end_soon(self, grace_s: float) -> None:
         # uvicorn leaves a connection open for the peer's answer while its own timer is set.
@@ -253,7 +376,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def abort(self) -> None:
         """Drop the connection now, with whatever is unsent."""
-        self._over = True
+        self._end()
         if not self.disconnected:
             self.transport.abort()
 
@@ -263,7 +386,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             return
         sent = self.conn.close_sent
         code, reason = (sent.code, sent.reason) if sent else (_POLICY, "")
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._write(b"".join(self.conn.data_to_send()))
         # From here on nothing of the peer's is parsed, so that its answer can only be its end.
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -272,21 +395,16 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_close(self, event: Frame) -> None:
         """The peer closes, or answers our close."""
         super().handle_close(event)
-        self._over = True
+        self._end()
         self.stop_keepalive()
         self._abort_later()
 
     def eof_received(self) -> None:
         """The peer sends no more. Without a close frame that is the end."""
-        self._over = True
         if self.handshake_initiated and not self.close_sent:
             self.stop_keepalive()
             self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-        self._abort_later()
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The handler is done; so is the connection, soon."""
-        super().on_task_complete(task)
+        self._end()
         self._abort_later()
 
     def _abort_later(self) -> None:
@@ -333,10 +451,8 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         if self._abort_timer is not None:
             self._abort_timer.cancel()
             self._abort_timer = None
-        self._over = True
         super().connection_lost(exc)
-        self.on_lost()
-        self.on_lost = self.on_writable = _nothing
+        self._end()
 
 
 def protocol_of(scope: Any) -> RoomlogWebSocketProtocol:

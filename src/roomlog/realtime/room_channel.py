@@ -1,6 +1,5 @@
 """One room's fan-out on this node: every event encoded once, its bytes given to all."""
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,10 +8,14 @@ from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
 from roomlog.realtime.encoding import event_line, html_event_line, pack, text_frame
+from roomlog.realtime.fan_out import FanOut
 from roomlog.realtime.outbox import Outbox
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.room_cache import LiveRoom
 from roomlog_contract.events import MemberRemoved, RoomEvent
+
+LINES_WAITING_MAX = 1024
+BYTES_WAITING_MAX = 1 << 20
 
 
 class Subscriber(Protocol):
@@ -61,18 +64,15 @@ class RoomChannel:
     waits is always meant for exactly those who are live.
     """
 
-    def __init__(
-        self, room: LiveRoom, loop: asyncio.AbstractEventLoop, presence: PresenceService
-    ) -> None:
+    def __init__(self, room: LiveRoom, fan_out: FanOut, presence: PresenceService) -> None:
         self.room = room
         self._presence = presence
-        self._loop = loop
         self._all: dict[Subscription, None] = {}
         self._users: dict[str, int] = {}
         self._ahead: list[Subscription] = []
         self._plain = _Audience(event_line)
         self._html = _Audience(html_event_line)
-        self._scheduled = False
+        self._fan_out = fan_out
         room.listeners.append(self._on_events)
 
     @property
@@ -147,14 +147,7 @@ class RoomChannel:
                 self._end_membership(event.event.user_id)
         if self._ahead:
             self._catch_up_ahead()
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._after_acks)
-
-    def _after_acks(self) -> None:
-        # What came with these events from the log, their senders' acks, goes out in this turn:
-        # ahead of what is written to everybody.
-        self._loop.call_soon(self._flush_scheduled)
+        self._fan_out.add(self)
 
     def _send_ahead(self, event: RoomEvent) -> None:
         for subscription in tuple(self._ahead):
@@ -178,12 +171,18 @@ class RoomChannel:
             ):
                 subscriber.membership_ended(self.room.room_id)
 
-    def _flush_scheduled(self) -> None:
-        self._scheduled = False
-        self.flush()
-        if self.room.appended_ns:
+    def send_some(self, frames_max: int) -> int:
+        """Send at most so many frames of what waits to those who are live; how many were sent.
+
+        Fewer: nothing is left.
+        """
+        sent = self._plain.send(frames_max)
+        if sent < frames_max:
+            sent += self._html.send(frames_max - sent)
+        if sent < frames_max and self.room.appended_ns:
             passed_s = (time.time_ns() - self.room.appended_ns) / 1e9
             metrics.BROADCAST_SECONDS.observe(max(0.0, passed_s))
+        return sent
 
     def flush(self) -> None:
         """Send what waits to everyone who is live."""
@@ -201,6 +200,10 @@ class RoomChannel:
                     outbox.push_shared(frame, payload, count)
 
 
+_Frame = tuple[bytes, bytes, int]
+_FLUSHED_AT_ONCE = 1 << 20
+
+
 class _Audience:
     """Live outboxes that want events in the same form, and the lines that wait for all of them."""
 
@@ -209,6 +212,10 @@ class _Audience:
         self._outboxes: dict[Outbox, None] = {}
         self._listed: list[Outbox] | None = None
         self._lines: list[bytes] = []
+        self._lines_bytes = 0
+        self._frames: list[_Frame] = []
+        self._receivers: list[Outbox] = []
+        self._reached = 0
 
     def __bool__(self) -> bool:
         return bool(self._outboxes)
@@ -224,17 +231,40 @@ class _Audience:
             self._listed = None
 
     def append(self, event: RoomEvent) -> None:
-        self._lines.append(self._encode(event))
+        line = self._encode(event)
+        self._lines.append(line)
+        self._lines_bytes += len(line)
+        if len(self._lines) > LINES_WAITING_MAX or self._lines_bytes > BYTES_WAITING_MAX:
+            self.flush()  # nothing else is done until then, so that no more can come
 
     def flush(self) -> None:
-        if not self._lines:
-            return
+        while self.send(_FLUSHED_AT_ONCE) == _FLUSHED_AT_ONCE:
+            pass
+
+    def send(self, frames_max: int) -> int:
+        """Send at most so many frames: the first that waits to everybody, then the next."""
+        sent = 0
+        while sent < frames_max and (self._frames or self._packed()):
+            frame = self._frames[-1]
+            receivers = self._receivers[self._reached : self._reached + frames_max - sent]
+            self._reached += len(receivers)
+            sent += len(receivers)
+            last = self._reached >= len(self._receivers)
+            if last:
+                self._reached = 0
+                self._frames.pop()
+            for outbox in receivers:
+                if outbox in self._outboxes:  # who left meanwhile gets nothing more
+                    outbox.push_shared(*frame)
+        return sent
+
+    def _packed(self) -> bool:
+        """Make frames, the first one last, of the lines that wait; whether there are any."""
         lines, self._lines = self._lines, []
-        if not self._outboxes:
-            return
-        # A list of its own: whoever is cut off for being too slow leaves during the loop.
-        outboxes = self._listed = self._listed or list(self._outboxes)
-        for payload, count in pack(lines):
-            frame = text_frame(payload)
-            for outbox in outboxes:
-                outbox.push_shared(frame, payload, count)
+        self._lines_bytes = 0
+        if not lines or not self._outboxes:
+            return False
+        self._receivers = self._listed = self._listed or list(self._outboxes)
+        self._frames = [(text_frame(payload), payload, count) for payload, count in pack(lines)]
+        self._frames.reverse()
+        return True

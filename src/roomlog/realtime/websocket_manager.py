@@ -1,6 +1,5 @@
 """All connections of this node, and the rooms that they are subscribed to."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from roomlog.core.policy import Actor
 from roomlog.core.presence import Shown
 from roomlog.presence_ports import PersonalNotice
 from roomlog.realtime.encoding import encode, text_frame
+from roomlog.realtime.fan_out import FanOut
 from roomlog.realtime.room_channel import RoomChannel, Subscriber, Subscription
 from roomlog.services.event_service import EventService
 from roomlog.services.notice_service import NoticeService
@@ -41,6 +41,7 @@ class WebSocketManager:
         self.presence = presence
         self._connections_max = connections_max
         self._connections: dict[str, ManagedConnection] = {}
+        self._fan_out = FanOut()
         self._by_user: dict[str, dict[str, ManagedConnection]] = {}
         self.channels: dict[str, RoomChannel] = {}
 
@@ -157,7 +158,7 @@ class WebSocketManager:
                 if channel is not None:
                     self._drop(room_id, channel)
                 # An idle room may be let go before anybody listens to it: listen, ask again.
-                made = RoomChannel(room, asyncio.get_running_loop(), self.presence)
+                made = RoomChannel(room, self._fan_out, self.presence)
                 self.channels[room_id] = made
         except BaseException:
             if made is not None:

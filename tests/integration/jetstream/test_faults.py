@@ -17,7 +17,8 @@ ROOMS = [f"room-{i}" for i in range(6)]
 
 
 class Flood:
-    """Appends without pause to all rooms until told to end, and what became of each."""
+    """Appends without pause to all rooms until told to end, and now and then a few at once to one
+    that was quiet; and what became of each."""
 
     def __init__(self, log: JetStreamLog) -> None:
         self.acked: dict[str, list[tuple[int, str]]] = {room: [] for room in ROOMS}
@@ -31,6 +32,22 @@ class Flood:
             for room in ROOMS
             for several in (1, 1, 1, 3)
         ]
+        self._tasks.append(asyncio.create_task(self._send_to_quiet_rooms()))
+
+    async def _send_to_quiet_rooms(self) -> None:
+        while not self._ending:
+            room = f"quiet-{len(self.acked)}"
+            self.acked[room] = []
+            news = [event(str(number)) for number in range(3)]
+            appends = [self._log.begin_append(room, [new]) for new in news]
+            results = await asyncio.gather(*appends, return_exceptions=True)
+            for new, result in zip(news, results, strict=True):
+                if isinstance(result, LogUnavailableError):
+                    (self.unknown if result.outcome_unknown else self.refused).add(new.event_id)
+                else:
+                    assert not isinstance(result, BaseException)
+                    self.acked[room].append((result[0].sequence, new.event_id))
+            await asyncio.sleep(0.005)
 
     async def _send(self, room: str, several: int) -> None:
         while not self._ending:
@@ -53,8 +70,15 @@ class Flood:
 
     async def check(self) -> None:
         """Acked within the log, at its place; none twice; what was refused is not there."""
-        for room in ROOMS:
+        for room in self.acked:
             stored = await read_all(self._log, room)
+            if not stored:
+                assert not self.acked[room]
+                continue
+            if room not in ROOMS:
+                assert [e.sequence for e in stored] == sorted(e.sequence for e in stored)
+                contents = [json.loads(e.data)["text"] for e in stored]
+                assert contents == sorted(contents)
             places = [(e.sequence, json.loads(e.data)["id"]) for e in stored]
             assert set(self.acked[room]) <= set(places)
             counts = Counter(event_id for _, event_id in places)

@@ -74,11 +74,13 @@ class FakeWire:
         self.said = list(reversed(said))
         self.frames: list[bytes] = []
         self.code: int | None = None
+        self.kept: list[asyncio.Task[None]] = []
 
-    async def receive_message(self) -> str | bytes | None:
-        for _ in range(20):
-            await asyncio.sleep(0)
+    def next_message(self) -> str | bytes | None:
         return self.said.pop() if self.said else None
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        self.kept.append(task)
 
     def write_frame(self, frame: bytes) -> None:
         self.frames.append(frame)
@@ -107,7 +109,17 @@ async def _exchange(said: list[str | bytes], *, many_rooms: bool) -> FakeWire:
     node.manager.connect(connection)
     from roomlog_contract.frames import Subscribe
 
-    await connection.run(None if many_rooms else Subscribe(after=0))
+    waiting, wire.said = wire.said, []
+    await connection.begin(None if many_rooms else Subscribe(after=0))
+    while waiting:
+        wire.said.insert(0, waiting.pop())
+        connection.read()
+        for _ in range(20):
+            await asyncio.sleep(0)
+    while wire.said and wire.code is None:
+        await asyncio.sleep(0)
+    connection.lost()
+    await asyncio.gather(*wire.kept)
     assert not node.manager.connections
     assert not node.manager.channels
     return wire
