@@ -5,7 +5,7 @@ they explain; the second time to write. Memory grows with redactions alone.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import BinaryIO, Final, NamedTuple
@@ -28,6 +28,8 @@ _REDACTED = b'"type":"message.redacted"'
 _ENVELOPE = re.compile(r'\{[^\x00-\x1f]*,"commit":"[0-9a-f]*"\}')
 
 Progress = Callable[[int, str], None]
+Confirm = Callable[[TreeHead, Collection[int]], Awaitable[None]]
+"""Given the head, and the sequences of events that redactions tell of."""
 
 
 class ExportError(Exception):
@@ -97,6 +99,10 @@ class _Writer:
         self._chain = sha256(self._chain + data).digest()
 
 
+def _unseen(sequence: int, what: str) -> None:
+    del sequence, what
+
+
 async def export_room(
     log: EventLog,
     room_id: str,
@@ -105,8 +111,8 @@ async def export_room(
     *,
     exported_at: datetime,
     up_to: int | None = None,
-    confirm: Callable[[TreeHead], Awaitable[None]] | None = None,
-    progress: Progress = lambda _sequence, _what: None,
+    confirm: Confirm | None = None,
+    progress: Progress = _unseen,
 ) -> Exported:
     """Write the room's bundle to `out`, signed by `key`: every event up to sequence `up_to`, or to
     the room's head.
@@ -134,14 +140,14 @@ async def export_room(
     )
     batches = log.read(room_id, after=0, up_to=last)
     await _write_events(batches, writer, redactions, last, progress)
-    if any(one <= last for one in await _redactions(log, room_id, head, None, progress)):
+    if any(one <= last for one in await _redactions(log, room_id, head, None, _unseen)):
         raise ExportError("something was redacted while the room was exported: export it again")
 
     size, root = writer.tree.size, writer.tree.root()
     origin = room_origin(key.name, log.epoch, room_id)
     tree_head = TreeHead(origin, size, root)
     if confirm is not None:
-        await confirm(tree_head)
+        await confirm(tree_head, redactions)
     checkpoint = sign(tree_head.text(), [key])
     writer.part(form.CHECKPOINT_BEGIN + form.escaped(checkpoint) + form.SIGNATURE_BEGIN)
     signed = form.SIGNED_TEXT.format(

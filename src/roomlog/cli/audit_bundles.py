@@ -1,9 +1,9 @@
 """`roomlog audit export` and `verify`: a room as one file, and what such a file proves."""
 
+import errno
 import os
 import tempfile
-from base64 import b64encode
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ import uvloop
 
 from roomlog.audit.bundle_notes import Checkpoint, Key, parse_checkpoint, parse_key
 from roomlog.audit.export import Exported, ExportError, export_room
+from roomlog.audit.tree_comparison import TreeComparison
 from roomlog.audit.verify_bundle import Verdict, verify
 from roomlog.cli.audit_proofs import open_trees, room_id
 from roomlog.cli.errors import CliError
@@ -32,9 +33,9 @@ from roomlog_contract.errors import ErrorCode, RefusedError
 
 NOTE_FILE_BYTES_MAX = 64 * 1024
 _PARTS = 10_000
+# What file systems without hard links say.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _PROGRESS_EVENTS = 1000
-
-Confirm = Callable[[TreeHead], Awaitable[None]]
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -115,14 +116,27 @@ def _new_file(path: Path) -> Generator[BinaryIO]:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        try:
-            # A name that is taken meanwhile is kept: a rename would replace it.
-            os.link(name, path)
-        except FileExistsError as error:
-            raise CliError(f"{path} is there already: choose another name") from error
+        _name(Path(name), path)
     finally:
         with suppress(FileNotFoundError):
             Path(name).unlink()
+
+
+def _name(file: Path, path: Path) -> None:
+    try:
+        # A name that was taken meanwhile is kept: a rename would replace it.
+        os.link(file, path)
+    except FileExistsError as error:
+        raise CliError(f"{path} is there already: choose another name") from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        file.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 async def _export(
@@ -130,10 +144,16 @@ async def _export(
 ) -> Exported:
     key = key_ring(settings).required()
     connected = _log_alone(settings) if log_alone else _with_trees(settings, room)
-    async with connected as (log, confirm):
+    async with connected as (log, comparison):
         up_to = None if as_of is None else await sequence_of(log, room, as_of)
         if up_to == 0:
             raise ExportError("there was nothing in the room by then")
+        end = as_of if isinstance(as_of, int) else up_to
+
+        async def confirm(head: TreeHead, explained: Collection[int]) -> None:
+            if comparison is not None:
+                await comparison.require(head, up_to=end, explained=explained)
+
         head = await log.last_sequence(room)
         with progress_of("export", _PARTS) as advance:
             return await export_room(
@@ -151,23 +171,16 @@ async def _export(
 @asynccontextmanager
 async def _with_trees(
     settings: Settings, room: str
-) -> AsyncGenerator[tuple[JetStreamLog, Confirm | None]]:
+) -> AsyncGenerator[tuple[JetStreamLog, TreeComparison | None]]:
     async with open_trees(settings) as (log, trees):
         proofs = ProofService(log=log, trees=trees, keys=key_ring(settings))
-
-        async def confirm(head: TreeHead) -> None:
-            kept = await proofs.room_checkpoint(room, head.size)
-            if (kept.origin, kept.root) != (head.origin, b64encode(head.root).decode()):
-                raise ExportError(
-                    "the log is not what its trees were made of: `roomlog audit check` says where "
-                    "(--log-alone exports what the log holds now)"
-                )
-
-        yield log, confirm
+        yield log, TreeComparison(log, trees, proofs, room)
 
 
 @asynccontextmanager
-async def _log_alone(settings: Settings) -> AsyncGenerator[tuple[JetStreamLog, Confirm | None]]:
+async def _log_alone(
+    settings: Settings,
+) -> AsyncGenerator[tuple[JetStreamLog, TreeComparison | None]]:
     log = await JetStreamLog.connect(
         required(settings.nats_url, "NATS_URL"),
         partitions=settings.partitions,
