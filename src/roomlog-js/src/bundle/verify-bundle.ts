@@ -16,10 +16,18 @@ const LINE_BYTES_MAX = 8 * 1024 * 1024;
 const HEAD_LINE_BYTES_MAX = 2000;
 const NOTE_LINES_MAX = 100;
 
-const MANIFEST =
-  /\nroomlog-bundle\/1\nroom ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\nepoch ([\w.-]{1,64})\nexported (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\nkey ([^\n]{1,1000})\n/u;
-const RECORD =
-  /^<details><summary>stored<\/summary><code>(event|bytes|erased) ([1-9]\d{0,14}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z|[1-9]\d{0,14}) ([^\n]*)<\/code>/;
+const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+const SECOND = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
+const SEQUENCE = String.raw`[1-9]\d{0,14}`;
+const MANIFEST = new RegExp(
+  String.raw`\nroomlog-bundle/1\nroom (${UUID})\nepoch ([\w.-]{1,64})\n` +
+    String.raw`exported (${SECOND}\.\d{3}Z)\nkey ([^\n]{1,1000})\n`,
+  "u",
+);
+const RECORD = new RegExp(
+  String.raw`^<details><summary>stored</summary><code>(event|bytes|erased) (${SEQUENCE}) ` +
+    String.raw`(${SECOND}\.\d{9}Z|${SEQUENCE}) ([^\n]*)</code>`,
+);
 const NAMED = /<code>[a-z]+ ([1-9]\d{0,14}) /;
 const ENVELOPE = /^\{[\s\S]*,"commit":"[0-9a-f]*"\}$/;
 
