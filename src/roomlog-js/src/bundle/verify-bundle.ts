@@ -11,6 +11,7 @@ import { type BundleSource, Lines } from "./lines.js";
 import * as notes from "./notes.js";
 import { sha256 } from "./sha256.js";
 import { Tree } from "./tree.js";
+import { type BundleCode, type BundleVerdict, conclude } from "./verdict.js";
 
 const LINE_BYTES_MAX = 8 * 1024 * 1024;
 const HEAD_LINE_BYTES_MAX = 2000;
@@ -30,54 +31,6 @@ const RECORD = new RegExp(
 );
 const NAMED = /<code>[a-z]+ ([1-9]\d{0,14}) /;
 const ENVELOPE = /^\{[\s\S]*,"commit":"[0-9a-f]*"\}$/;
-
-export type BundleCode =
-  | "ok"
-  | "not_a_bundle"
-  | "head"
-  | "key"
-  | "truncated"
-  | "malformed"
-  | "order"
-  | "room"
-  | "body"
-  | "hole"
-  | "timeline"
-  | "chain"
-  | "checkpoint_malformed"
-  | "checkpoint_signature"
-  | "checkpoint_origin"
-  | "checkpoint_size"
-  | "checkpoint_root"
-  | "hash"
-  | "signature"
-  | "trailing"
-  | "against_signature"
-  | "against_origin"
-  | "against_size"
-  | "against_root";
-
-/**
- * What was found. `ok` only where everything held; else `code`, `detail` and, where one event can
- * be named, `sequence`, and in `last_good` the last event before it that was as it should.
- */
-export interface BundleVerdict {
-  ok: boolean;
-  code: BundleCode;
-  detail: string;
-  sequence: number | null;
-  last_good: number | null;
-  room_id: string | null;
-  epoch: string | null;
-  exported_at: string | null;
-  key: string | null;
-  events: number;
-  erased: number;
-  root: string | null;
-  checkpoint: string | null;
-  proved: string[];
-  not_proved: string[];
-}
 
 export interface BundleOptions {
   /** Keys known from elsewhere (`name+keyid+base64`): one of them must have signed. */
@@ -418,39 +371,5 @@ class Verification {
     const same = this.#againstRoot !== null && form.areEqual(held.root, this.#againstRoot);
     const events = `the first ${held.size} events are not those that the checkpoint saw`;
     demand(same, "against_root", events);
-  }
-}
-
-function conclude(
-  verdict: BundleVerdict,
-  isKeyGiven: boolean,
-  against: notes.Checkpoint | null,
-): void {
-  verdict.proved = [
-    "nobody without the private key changed a byte of this file since it was signed",
-    `these ${verdict.events} events, in this order, are all that the signed checkpoint counts`,
-    "what each event says is what its envelope vouches for, and what the page shows is that",
-  ];
-  verdict.not_proved = [
-    "that the actors said it: the server vouches for who was signed in",
-    "when events were appended: the times are the server's own",
-    "what came after the checkpoint",
-  ];
-  if (verdict.erased > 0) {
-    verdict.proved.push(`${verdict.erased} erased events are explained by redactions`);
-    verdict.not_proved.push("what the erased events said");
-  }
-  if (isKeyGiven) {
-    verdict.proved.push("the key is one that you gave");
-  } else {
-    verdict.not_proved.push("whose key it is: give the key that you know, with --key");
-  }
-  if (against !== null) {
-    verdict.proved.push(`the first ${against.size} events are those of your checkpoint`);
-  } else {
-    verdict.not_proved.push(
-      "that the owner of the key did not rewrite or shorten the room before this was signed: " +
-        "give a checkpoint that was held elsewhere, with --against",
-    );
   }
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type BundleVerdict, verifyBundle } from "../../src/bundle/verify-bundle.js";
+import type { BundleVerdict } from "../../src/bundle/verdict.js";
+import { verifyBundle } from "../../src/bundle/verify-bundle.js";
 
 interface BundleCase extends BundleVerdict {
   name: string;
