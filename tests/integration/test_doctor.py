@@ -14,9 +14,11 @@ from roomlog.cli.doctor import (
     check_directory,
     check_migrations,
     check_projection,
+    check_trees,
 )
 from roomlog.ports import PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition
+from roomlog.tree_ports import TreeStatus
 from tests.stack import Stack
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +63,7 @@ def test_a_running_roomlog_is_well(stack: Stack) -> None:
         "log",
         "checkpoint",
         "projection",
+        "trees",
     ]
     in_words = stack.cli("doctor")
     assert in_words.returncode == 0
@@ -136,6 +139,32 @@ def test_the_projection_is_judged_by_lag_and_by_what_it_left_out(
     position: TablesPosition, expected: str
 ) -> None:
     told(check_projection(position, _STATE, _NOW), expected)
+
+
+_TREES = TreeStatus(0, "e1", 90, _NOW, 0, 0, None)
+
+
+def grown(**fields: object) -> TreeStatus:
+    return msgspec.structs.replace(_TREES, **fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (_TREES, ""),
+        (None, "100 events behind for 60 s"),
+        (grown(epoch="e0"), "100 events behind for 60 s"),
+        (grown(current_at=_NOW - timedelta(seconds=60)), "10 events behind for 60 s"),
+        (grown(sequence=100, current_at=_NOW - timedelta(seconds=60)), ""),
+        (grown(findings=2, unexplained=3), "2 things wrong with the log, 3 events gone"),
+        (grown(halted="log cut"), "they have stopped: log cut"),
+    ],
+)
+def test_the_trees_are_judged_by_lag_and_by_what_they_found(
+    status: TreeStatus | None, expected: str
+) -> None:
+    state = msgspec.structs.replace(_STATE, created=_NOW - timedelta(seconds=60))
+    told(check_trees(status, state, _NOW), expected)
 
 
 def test_tables_of_another_version_are_told() -> None:

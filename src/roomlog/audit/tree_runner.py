@@ -16,7 +16,7 @@ from roomlog.tree_ports import PartitionTrees, TreeTables
 BATCH_EVENTS_MAX = 500
 TICK_S = 1.0
 GATHER_S = 0.1
-CHECK_EVERY_S = 10.0
+CHECK_EVERY_S = 5.0
 HALTED_RETRY_S = 10.0
 _BACKOFF_S = (0.1, 5.0)
 

@@ -20,6 +20,7 @@ from roomlog.projection_ports import TablesMissingError
 from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
 from roomlog.services.signing_keys import key_source
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
+from roomlog.tree_ports import TreeStatus
 
 LAG_S_MAX = 10.0
 _CONNECT_TIMEOUT_S = 5.0
@@ -115,6 +116,7 @@ async def _log_and_tables(
         return
     reader = Reader(connection, partitions)
     positions = {position.partition: position for position in database.positions}
+    trees = {status.partition: status for status in database.trees}
     for partition in range(partitions):
         state = await partition_state(connection, partition, partitions)
         position = positions.get(partition)
@@ -124,6 +126,7 @@ async def _log_and_tables(
             stored = await stored_hash(reader, position, state)
             tell(check_checkpoint(position, state, stored))
             tell(check_projection(position, state, datetime.now(UTC)))
+            tell(check_trees(trees.get(partition), state, datetime.now(UTC)))
 
 
 def _never_projected(state: PartitionState) -> Finding:
@@ -284,6 +287,28 @@ def check_projection(position: TablesPosition, state: PartitionState, now: datet
         ok=not wrong,
         detail=f"{state.stream}: {wrong or f'{max(behind, 0)} events behind, none set aside'}",
         todo=todo,
+    )
+
+
+def check_trees(status: TreeStatus | None, state: PartitionState, now: datetime) -> Finding:
+    """Whether the trees keep up, and the log is what they were made of as far as they know."""
+    wrong, todo = "", "see whether the projector runs (`roomlog up` keeps its output in DIR/logs)"
+    sequence = 0 if status is None or status.epoch != state.epoch else status.sequence
+    behind = max(state.last_sequence - sequence, 0)
+    since = state.created if status is None or not sequence else status.current_at
+    if status is not None and status.halted is not None:
+        wrong, todo = f"they have stopped: {status.halted}", "see docs/audit.md"
+    elif status is not None and status.findings:
+        wrong = f"they found {status.findings} things wrong with the log, {status.unexplained} "
+        wrong += "events gone (table roomlog_audit.findings)"
+        todo = "run `roomlog audit check`, and find out who or what changed the log"
+    elif behind and (now - since).total_seconds() > LAG_S_MAX:
+        wrong = f"{behind} events behind for {(now - since).total_seconds():.0f} s"
+    return Finding(
+        "trees",
+        ok=not wrong,
+        detail=f"{state.stream}: {wrong or f'{behind} events behind, nothing found wrong'}",
+        todo=todo if wrong else "",
     )
 
 

@@ -7,6 +7,8 @@ import msgspec
 from roomlog.data_files import data_file
 from roomlog.postgres.connection import connect, translated
 from roomlog.postgres.migrate import current_revision, known_revisions
+from roomlog.postgres.queries import query
+from roomlog.tree_ports import TreeStatus
 
 _TIMEOUT_S = 5.0
 
@@ -24,12 +26,13 @@ class TablesPosition(msgspec.Struct, frozen=True):
 
 
 class DatabaseState(msgspec.Struct, frozen=True):
-    """`revision` (None before the first) and `newest` are Alembic's; `positions` are empty where
-    the tables are not at the newest."""
+    """`revision` (None before the first) and `newest` are Alembic's; `positions` and `trees` are
+    empty where the tables are not at the newest."""
 
     revision: str | None
     newest: str
     positions: list[TablesPosition]
+    trees: list[TreeStatus] = []
 
 
 async def examine(database_url: str) -> DatabaseState:
@@ -45,6 +48,12 @@ async def examine(database_url: str) -> DatabaseState:
                 "SELECT partition, epoch, sequence, event_hash, current_at, dead, halted "
                 "FROM projection_checkpoint ORDER BY partition"
             )
+            trees = await connection.fetch(query("tree_statuses"))
         finally:
             await connection.close()
-    return DatabaseState(revision, newest, [TablesPosition(*row.values()) for row in rows])
+    return DatabaseState(
+        revision,
+        newest,
+        [TablesPosition(*row.values()) for row in rows],
+        [TreeStatus(**dict(row)) for row in trees],
+    )

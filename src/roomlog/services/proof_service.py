@@ -5,6 +5,8 @@ from base64 import b64encode
 from collections.abc import Sequence
 from operator import gt
 
+import msgspec
+
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import Range, consistency_ranges, inclusion_ranges, tree_root
 from roomlog.core.tree_head import TreeHead
@@ -19,6 +21,25 @@ WAIT_S = 5.0
 _POLL_S = 0.1
 
 
+class _HeadsTree(msgspec.Struct, frozen=True):
+    """The tree over all rooms' heads at a place in the log."""
+
+    sequences: Sequence[int]
+    epoch: str
+    heads: Sequence[rt.RoomHead]
+    hashes: Sequence[bytes]
+    root: bytes
+
+    @classmethod
+    def of(cls, found: Heads) -> "_HeadsTree":
+        heads = rt.heads_in_order(found.heads)
+        hashes = rt.heads_hashes(heads)
+        return cls(found.sequences, found.epoch, heads, hashes, tree_root(hashes))
+
+    def roots(self, ranges: Sequence[Range]) -> list[bytes]:
+        return [tree_root(self.hashes[begin:end]) for begin, end in ranges]
+
+
 class ProofService:
     """Who may ask is judged by the caller. Every method raises RefusedError, LogUnavailableError
     and DatabaseUnavailableError.
@@ -31,7 +52,7 @@ class ProofService:
         self._log = log
         self._trees = trees
         self._keys = keys
-        self._heads: tuple[Sequence[int], str, list[rt.RoomHead], list[bytes]] | None = None
+        self._kept: _HeadsTree | None = None
 
     def keys(self) -> pr.AuditKeys:
         """The public keys, that which signs now first."""
@@ -111,11 +132,13 @@ class ProofService:
         for partition in range(self._log.partitions):
             state = await self._log.partition_state(partition)
             await self._wait(partition, state.last_sequence)
-        sequences, epoch, heads, hashes = await self._all_heads(None)
-        root = tree_root(hashes)
-        head = TreeHead(rt.heads_origin(name, epoch, sequences), len(heads), root)
-        note = self._keys.signed(head)
-        return pr.LogCheckpoint(epoch, list(sequences), head.origin, head.size, _text(root), note)
+        tree = await self._heads_tree(None)
+        origin = rt.heads_origin(name, tree.epoch, tree.sequences)
+        head = TreeHead(origin, len(tree.heads), tree.root)
+        return pr.LogCheckpoint(
+            *(tree.epoch, list(tree.sequences), origin, head.size, _text(tree.root)),
+            self._keys.signed(head),
+        )
 
     async def head(self, room_id: str, sequences: Sequence[int] | None) -> pr.HeadProof:
         """That the room's head was in the tree over all rooms' heads, at `sequences` or now.
@@ -126,35 +149,35 @@ class ProofService:
             await self._tree(room_id)
         else:
             await self._reach(sequences)
-        at, _, heads, hashes = await self._all_heads(sequences)
-        index = next((i for i, head in enumerate(heads) if head.room_id == room_id), None)
+        tree = await self._heads_tree(sequences)
+        index = next((i for i, head in enumerate(tree.heads) if head.room_id == room_id), None)
         if index is None:
             raise RefusedError(ErrorCode.NOT_FOUND, "the room had no event by then")
-        ranges = inclusion_ranges(index, len(hashes))
+        ranges = inclusion_ranges(index, len(tree.hashes))
+        hashes = await asyncio.to_thread(tree.roots, ranges)
+        head = tree.heads[index]
         return pr.HeadProof(
             room_id,
-            heads[index].size,
-            _text(heads[index].root),
-            list(at),
+            head.size,
+            _text(head.root),
+            list(tree.sequences),
             index,
-            len(hashes),
-            _text(tree_root(hashes)),
-            [_text(tree_root(hashes[begin:end])) for begin, end in ranges],
+            len(tree.hashes),
+            _text(tree.root),
+            [_text(one) for one in hashes],
         )
 
-    async def _all_heads(
-        self, sequences: Sequence[int] | None
-    ) -> tuple[Sequence[int], str, list[rt.RoomHead], list[bytes]]:
-        kept = self._heads
-        if sequences is not None and kept is not None and list(kept[0]) == list(sequences):
+    async def _heads_tree(self, sequences: Sequence[int] | None) -> _HeadsTree:
+        asked = (self._log.epoch, list(sequences or ()))
+        kept = self._kept
+        if kept is not None and (kept.epoch, list(kept.sequences)) == asked:
             return kept
         found = await self._heads_of(sequences)
         if found is None or found.epoch != self._log.epoch:
             raise _behind()
-        heads = rt.heads_in_order(found.heads)
-        hashes = await asyncio.to_thread(rt.heads_hashes, heads)
-        self._heads = found.sequences, found.epoch, heads, hashes
-        return self._heads
+        # With many rooms it takes a while, in which others are to be answered.
+        self._kept = await asyncio.to_thread(_HeadsTree.of, found)
+        return self._kept
 
     async def _reach(self, sequences: Sequence[int]) -> None:
         """Wait until the trees are there. Raises `invalid` where the log itself is not."""
