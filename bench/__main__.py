@@ -13,6 +13,7 @@ _HERE = Path(__file__).parent
 SHORT: dict[str, tuple[str, ...]] = {
     "as_of": ("--events", "5000", "--reads", "40"),
     "baseline": ("--seconds", "2"),
+    "bundles": ("--events", "5000"),
     "fairness": ("--seconds", "4"),
     "growth": (
         *("--seconds", "2", "--repeats", "1", "--per-second", "300"),

@@ -151,6 +151,9 @@ def test_the_sign_in_has_none_either(stack: Stack, sign_in: SignIn, axe: str) ->
     ana.page.press("Enter")
     ana.page.wait_text("not a token", "[role=alert]")
     assert findings(ana, axe) == []
+    ana.page.click("a[href='#/bundle']")
+    ana.page.wait("document.querySelector('input[type=file]')")
+    assert findings(ana, axe) == []
 
 
 def test_the_keyboard_alone_suffices(stack: Stack, sign_in: SignIn, room: Room) -> None:

@@ -1,5 +1,7 @@
 import { useCallback, useState } from "react";
 import { RoomlogProvider, useConnection } from "roomlog-js/react";
+import { CheckBundle } from "./check-bundle";
+import { useRoute } from "./routes";
 import { keptSession, type Session, signOut, tokenFromAddress } from "./session";
 import { SessionContext } from "./session-context";
 import { Shell } from "./shell";
@@ -28,6 +30,10 @@ export function App(): React.ReactNode {
       return null;
     });
   }, []);
+  const { view } = useRoute();
+  if (view === "bundle") {
+    return <CheckBundle />;
+  }
   if (session === null || offered !== "") {
     return <SignIn before={session} offered={offered} reason={null} onSession={begin} />;
   }

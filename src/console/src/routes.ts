@@ -4,13 +4,18 @@ import { useSyncExternalStore } from "react";
 
 export type Route =
   | { readonly view: "rooms" }
+  | { readonly view: "bundle" }
   | { readonly view: "room"; readonly room: string; readonly message: string | null }
   | { readonly view: "timeline"; readonly room: string; readonly at: number | null };
 
 const ROOM = /^#\/rooms\/([^/?]+)(\/timeline)?(?:\?(.*))?$/u;
 const ROOMS: Route = { view: "rooms" };
+const BUNDLE: Route = { view: "bundle" };
 
 export function parseRoute(hash: string): Route {
+  if (hash === hrefOf(BUNDLE)) {
+    return BUNDLE;
+  }
   const found = ROOM.exec(hash);
   const room = found?.[1];
   if (found === null || room === undefined) {
@@ -28,6 +33,8 @@ export function hrefOf(route: Route): string {
   switch (route.view) {
     case "rooms":
       return "#/";
+    case "bundle":
+      return "#/bundle";
     case "room": {
       const message = route.message === null ? "" : `?message=${encodeURIComponent(route.message)}`;
       return `#/rooms/${encodeURIComponent(route.room)}${message}`;

@@ -18,7 +18,7 @@ export function Shell(): React.ReactNode {
       <a className="skip" href="#main" onClick={skip}>
         Skip to the messages
       </a>
-      <RoomList chosen={route.view === "rooms" ? null : route.room} onChosen={closeList} />
+      <RoomList chosen={"room" in route ? route.room : null} onChosen={closeList} />
       <div className="beside">
         <ConnectionStatus />
         {route.view === "rooms" && <Welcome />}

@@ -69,7 +69,8 @@ export function SignIn(props: {
           {busy ? "Signing in…" : "Sign in"}
         </button>
         <p className="quiet fine">
-          It is kept in this tab only. <code>roomlog token you@example.org</code> prints one.
+          It is kept in this tab only. <code>roomlog token you@example.org</code> prints one.{" "}
+          <a href="#/bundle">Check a bundle</a> without one.
         </p>
       </form>
     </main>

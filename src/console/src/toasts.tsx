@@ -18,7 +18,7 @@ export function Toasts(): React.ReactNode {
   const route = useRoute();
   const { rooms } = useRooms();
   const [toasts, setToasts] = useState<readonly Toast[]>([]);
-  const here = route.view === "rooms" ? null : route.room;
+  const here = "room" in route ? route.room : null;
 
   useEffect(() => {
     let count = 0;

@@ -1,5 +1,8 @@
 /** The client of roomlog. `roomlog-js/react` has hooks over it. */
 
+export type { BundleSource } from "./bundle/lines.js";
+export type { BundleCode, BundleVerdict } from "./bundle/verdict.js";
+export { type BundleOptions, verifyBundle } from "./bundle/verify-bundle.js";
 export { type ClientEvents, type Report, RoomlogClient } from "./client.js";
 export { type Connection, type ConnectionSnapshot, isConnected } from "./connection.js";
 export * from "./contract.gen.js";

@@ -2,14 +2,14 @@
 
 import click
 
-from roomlog.cli import audit_keys, audit_proofs, audit_trees
+from roomlog.cli import audit_bundles, audit_keys, audit_proofs, audit_replay, audit_trees
 
 
 @click.group(name="audit")
 def command() -> None:
-    """Prove what the log says: checkpoints, proofs, and the keys that sign them."""
+    """Prove what the log says: bundles, checkpoints, proofs, and the keys that sign them."""
 
 
-for _part in (audit_keys, audit_proofs, audit_trees):
+for _part in (audit_bundles, audit_keys, audit_proofs, audit_replay, audit_trees):
     for _command in _part.COMMANDS:
         command.add_command(_command)
