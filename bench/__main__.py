@@ -10,7 +10,7 @@ import click
 
 _HERE = Path(__file__).parent
 # Enough to see that all work. The figures of such a run say little.
-_SHORT: dict[str, tuple[str, ...]] = {
+SHORT: dict[str, tuple[str, ...]] = {
     "as_of": ("--events", "5000", "--reads", "40"),
     "baseline": ("--seconds", "2"),
     "fairness": ("--seconds", "4"),
@@ -34,7 +34,7 @@ _SHORT: dict[str, tuple[str, ...]] = {
     "memory": ("--minutes", "0.5"),
     "missed_messages": ("--runs", "2"),
     "nasty": ("--cycles", "500", "--seconds", "4"),
-    "newest_page": ("--seconds", "2"),
+    "newest_page": ("--messages", "5000", "--seconds", "1"),
     "one_room": ("--seconds", "2"),
     "projection_lag": ("--seconds", "3", "--flood", "20000"),
     "ready": ("--runs", "1"),
@@ -44,7 +44,7 @@ _SHORT: dict[str, tuple[str, ...]] = {
     "sends": ("--seconds", "2", "--senders", "10"),
     "trees": ("--events", "3000"),
     "unread": ("--rooms", "5", "--unread", "2000"),
-    "workers": ("--seconds", "2", "--workers", "1", "--workers", "2"),
+    "workers": ("--seconds", "2", "--repeats", "1", "--workers", "1", "--workers", "2"),
 }
 
 
@@ -82,7 +82,7 @@ def main(*, names: tuple[str, ...], folder: Path | None, missing: bool, short: b
             click.echo(f"{name:20} {told}")
     failed: list[str] = []
     for name in chosen:
-        arguments = list(_SHORT.get(name, ())) if short else []
+        arguments = list(SHORT.get(name, ())) if short else []
         if folder is not None:
             file = folder / f"{name}.json"
             if missing and file.exists():

@@ -1,13 +1,14 @@
 """`python -m bench.growth`: what a message costs the server (CPU by part, and time to the ack) as
-rooms, events and connections become more, at the same steady pace; beside the smallest of each.
-`--events 10000 --events 5000000` takes its time: all of them are projected first."""
+rooms, events and connections become more, at the same steady pace; in turns with the smallest of
+each, so that whatever else the machine does hits both alike. `--events 10000 --events 5000000`
+takes its time: all of them are projected first."""
 
 import asyncio
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -26,40 +27,82 @@ _QUIET_TIMEOUT_S = 600.0
 _PARTS = ("api", "nats", "projector", "postgres")
 
 
-class Pace:
-    """The load that is the same at all sizes."""
+class Load(NamedTuple):
+    """Connections to a stack; the pace is the same for all."""
 
-    def __init__(self, stack: Stack, seconds: float, per_second: float, repeats: int) -> None:
-        self.stack = stack
+    stack: Stack
+    connects: list[dict[str, Any]]
+
+
+class Cost(NamedTuple):
+    """Medians of loads: µs of CPU a message by part, and ms to the ack. `each_us` is of each load,
+    `smallest` what the smallest cost in between (None: this is the smallest)."""
+
+    by_part_us: dict[str, float]
+    each_us: list[float]
+    ack: dict[str, float]
+    smallest: "Cost | None" = None
+
+    @property
+    def us(self) -> float:
+        return statistics.median(self.each_us)
+
+    @property
+    def times(self) -> float:
+        """How many times as much as the smallest, of loads that came one after the other."""
+        if self.smallest is None:
+            return 1.0
+        pairs = zip(self.each_us, self.smallest.each_us, strict=True)
+        return statistics.median(one / least for one, least in pairs)
+
+
+class Pace:
+    """The steady pace, and how often and how long it is kept."""
+
+    def __init__(self, seconds: float, per_second: float, repeats: int) -> None:
         self._seconds = seconds
         self._per_second = per_second
         self._repeats = repeats
 
-    def cost(self, connections: list[dict[str, Any]]) -> dict[str, Any]:
-        """The load's medians: µs of CPU a message by part, and ms to the ack."""
-        await_quiet(self.stack)
-        runs = [self._run(connections) for _ in range(self._repeats)]
-        cpu = {
-            part: statistics.median(run["cpu_us_per_message"][part] for run in runs)
-            for part in _PARTS
-        }
-        acks = {
-            share: statistics.median(run["ack"][share] for run in runs)
-            for share in ("p50_ms", "p99_ms")
-        }
-        sums = [sum(run["cpu_us_per_message"].values()) for run in runs]
-        return {"cpu_us": statistics.median(sums), "each_us": sums, "by_part": cpu, "ack": acks}
+    def cost(self, load: Load, smallest: Load | None = None) -> Cost:
+        """Of this load, in turns with the smallest."""
+        for one in (load, smallest):
+            if one is not None:
+                await_quiet(one.stack)
+        runs: list[dict[str, Any]] = []
+        beside: list[dict[str, Any]] = []
+        for _ in range(self._repeats):
+            if smallest is not None:
+                beside.append(self._run(smallest))
+            runs.append(self._run(load))
+        found = _cost(runs, _cost(beside) if beside else None)
+        click.echo(f"{len(load.connects)} connections: {found.us:.0f} µs", err=True)
+        return found
 
-    def _run(self, connections: list[dict[str, Any]]) -> dict[str, Any]:
+    def warm(self, load: Load) -> None:
+        """What only the first messages cost is spent, and counts for nothing."""
+        self._run(load)
+
+    def _run(self, load: Load) -> dict[str, Any]:
         task = {
-            "connects": connections,
+            "connects": load.connects,
             "content": CONTENT,
             "seconds": self._seconds,
             "per_second": self._per_second,
         }
-        result = run_load(self.stack, task)
+        result = run_load(load.stack, task)
         check(result)
         return result
+
+
+def _cost(runs: Sequence[dict[str, Any]], smallest: Cost | None = None) -> Cost:
+    cpu = [run["cpu_us_per_message"] for run in runs]
+    return Cost(
+        {part: statistics.median(one[part] for one in cpu) for part in _PARTS},
+        [sum(one.values()) for one in cpu],
+        {key: statistics.median(run["ack"][key] for run in runs) for key in ("p50_ms", "p99_ms")},
+        smallest,
+    )
 
 
 def await_quiet(stack: Stack) -> None:
@@ -77,89 +120,112 @@ def _filled(stack: Stack, *, rooms: int, messages_each: int, members: Sequence[s
     """New rooms by direct append, all in the tables."""
     filling = fill(stack.run["nats_url"], rooms=rooms, messages_each=messages_each, members=members)
     made = asyncio.run(filling).rooms
+    click.echo(f"{rooms} rooms of {messages_each} messages appended", err=True)
     asyncio.run(await_projected(stack))
     return made
 
 
 def with_rooms(pace: Pace, sizes: Sequence[int]) -> list[Measured]:
     """More and more rooms: the load on the same ten, and spread over as many as are there."""
-    stack = pace.stack
-    busy = make_rooms(stack, BUSY_ROOMS, users(CONNECTIONS_EACH))
-    same = connects(stack, busy, each=CONNECTIONS_EACH, senders=1)
-    pace.cost(same)  # what only the first messages cost
-    rooms: list[str] = []
-    in_log: dict[int, dict[str, Any]] = {}
-    in_use: dict[int, dict[str, Any]] = {}
-    for size in sizes:
-        new = max(0, size - len(rooms))
-        rooms += _filled(stack, rooms=new, messages_each=0, members=users(1)) if new else []
-        in_log[size] = pace.cost(same)
-        used = min(size, ROOMS_IN_USE_MAX)
-        if used not in in_use:
-            in_use[used] = pace.cost(connects(stack, rooms[:used], each=1, senders=1))
+    in_log: dict[int, Cost] = {}
+    in_use: dict[int, Cost] = {}
+    with running_stack(**SETTINGS) as few, running_stack(**SETTINGS) as many:
+        same = {stack: _busy(pace, stack) for stack in (few, many)}
+        first = _filled(few, rooms=sizes[0], messages_each=0, members=users(1))
+        spread = Load(few, connects(few, first[:ROOMS_IN_USE_MAX], each=1, senders=1))
+        in_log[sizes[0]] = pace.cost(same[few])
+        in_use[len(spread.connects)] = pace.cost(spread)
+        rooms: list[str] = []
+        for size in sizes[1:]:
+            rooms += _filled(many, rooms=size - len(rooms), messages_each=0, members=users(1))
+            in_log[size] = pace.cost(same[many], same[few])
+            used = min(size, ROOMS_IN_USE_MAX)
+            if used not in in_use:
+                load = Load(many, connects(many, rooms[:used], each=1, senders=1))
+                in_use[used] = pace.cost(load, spread)
     return [*_found("rooms in the log", in_log), *_found("rooms in use, 1 connection each", in_use)]
+
+
+def _busy(pace: Pace, stack: Stack) -> Load:
+    rooms = make_rooms(stack, BUSY_ROOMS, users(CONNECTIONS_EACH))
+    load = Load(stack, connects(stack, rooms, each=CONNECTIONS_EACH, senders=1))
+    pace.warm(load)
+    return load
 
 
 def with_events(pace: Pace, sizes: Sequence[int]) -> list[Measured]:
     """More and more events: the load on ten rooms that have them."""
-    costs: dict[int, dict[str, Any]] = {}
-    there = 0
-    for size in sizes:
-        each = max(0, size - there) // BUSY_ROOMS - CONNECTIONS_EACH - 1
+    costs: dict[int, Cost] = {}
+
+    def rooms_of(stack: Stack, events: int) -> Load:
+        each = max(0, events // BUSY_ROOMS - CONNECTIONS_EACH - 1)
         rooms = _filled(
-            pace.stack, rooms=BUSY_ROOMS, messages_each=each, members=users(CONNECTIONS_EACH)
+            stack, rooms=BUSY_ROOMS, messages_each=each, members=users(CONNECTIONS_EACH)
         )
-        there = size
-        load = connects(pace.stack, rooms, each=CONNECTIONS_EACH, senders=1)
-        if not costs:
-            pace.cost(load)  # what only the first messages cost
-        costs[size] = pace.cost(load)
+        load = Load(stack, connects(stack, rooms, each=CONNECTIONS_EACH, senders=1))
+        pace.warm(load)
+        return load
+
+    with running_stack(**SETTINGS) as few, running_stack(**SETTINGS) as many:
+        smallest = rooms_of(few, sizes[0])
+        costs[sizes[0]] = pace.cost(smallest)
+        there = 0
+        for size in sizes[1:]:
+            costs[size] = pace.cost(rooms_of(many, size - there), smallest)
+            there = size
     return _found("events in the log", costs)
 
 
 def with_connections(pace: Pace, sizes: Sequence[int]) -> list[Measured]:
     """More and more connections: the load on two rooms of five, all others idle elsewhere."""
-    stack = pace.stack
-    members = users(IDLE_CONNECTIONS_EACH)
-    busy = connects(
-        stack, make_rooms(stack, 2, users(CONNECTIONS_EACH)), each=CONNECTIONS_EACH, senders=1
-    )
-    quiet = make_rooms(stack, -(-max(sizes) // IDLE_CONNECTIONS_EACH), members)
-    idle = connects(stack, quiet, each=IDLE_CONNECTIONS_EACH, senders=0)
-    pace.cost(busy)  # what only the first messages cost
-    costs = {size: pace.cost(busy + idle[: max(0, size - len(busy))]) for size in sizes}
+    with running_stack(**SETTINGS) as stack:
+        rooms = make_rooms(stack, 2, users(CONNECTIONS_EACH))
+        busy = connects(stack, rooms, each=CONNECTIONS_EACH, senders=1)
+        quiet = make_rooms(
+            stack, -(-max(sizes) // IDLE_CONNECTIONS_EACH), users(IDLE_CONNECTIONS_EACH)
+        )
+        idle = connects(stack, quiet, each=IDLE_CONNECTIONS_EACH, senders=0)
+        loads = {size: Load(stack, busy + idle[: max(0, size - len(busy))]) for size in sizes}
+        pace.warm(loads[sizes[0]])
+        costs = {sizes[0]: pace.cost(loads[sizes[0]])}
+        for size in sizes[1:]:
+            costs[size] = pace.cost(loads[size], loads[sizes[0]])
     return _found("connections", costs)
 
 
-def _found(what: str, costs: dict[int, dict[str, Any]]) -> list[Measured]:
-    smallest = min(costs)
-    least = costs[smallest]
+def _found(what: str, costs: dict[int, Cost]) -> list[Measured]:
+    beside = f"at {min(costs):,}, in between"
     found: list[Measured] = []
     for size, cost in costs.items():
-        first = size == smallest
-        beside = "" if first else f"at {smallest:,}"
+        least = cost.smallest
+        cpu: dict[str, Any] = {
+            "times the smallest": cost.times,
+            "server CPU a message, µs": cost.by_part_us,
+            "each load, µs": cost.each_us,
+        }
+        if least is not None:
+            cpu |= {
+                "the smallest, µs": least.by_part_us,
+                "each load of the smallest, µs": least.each_us,
+            }
         found += [
             Measured(
                 f"{size:,} {what}: server CPU a message",
-                cost["cpu_us"],
+                cost.us,
                 "µs",
-                None if first else least["cpu_us"],
-                beside,
+                least and least.us,
+                beside if least else "",
                 more_is_better=False,
-                details={
-                    "by part, µs": cost["by_part"],
-                    "each run, µs": cost["each_us"],
-                    "times the smallest": cost["cpu_us"] / least["cpu_us"],
-                },
+                details=cpu,
             ),
             Measured(
                 f"{size:,} {what}: ack p50",
-                cost["ack"]["p50_ms"],
+                cost.ack["p50_ms"],
                 "ms",
-                None if first else least["ack"]["p50_ms"],
-                beside,
+                least and least.ack["p50_ms"],
+                beside if least else "",
                 more_is_better=False,
-                details={"acks": cost["ack"]},
+                details={"acks": cost.ack} | ({"of the smallest": least.ack} if least else {}),
             ),
         ]
     return found
@@ -194,9 +260,7 @@ def main(
     found: list[Measured] = []
     for name, measure in _DIMENSIONS.items():
         if only in {None, name}:
-            with running_stack(**SETTINGS) as stack:
-                pace = Pace(stack, seconds, per_second, repeats)
-                found += measure(pace, sorted(sizes[name]))
+            found += measure(Pace(seconds, per_second, repeats), sorted(set(sizes[name])))
     tell(found, json_file)
 
 

@@ -101,12 +101,21 @@ def in_words(one: Measured) -> list[str]:
     if one.ratio is not None and one.bare is not None:
         line += f"   bare {number(one.bare)} ({one.bare_name}), ratio {one.ratio:.2f}"
     told = {name: value for name, value in one.details.items() if name != SAMPLES}
-    return [line, *(f"    {name}: {_words(value)}" for name, value in told.items())]
+    return [line, *(f"    {name}: {words(value)}" for name, value in told.items())]
 
 
 def read_results(path: Path) -> Results:
     """What a run wrote. Raises msgspec.ValidationError where it is nothing of the kind."""
     return msgspec.json.decode(path.read_bytes(), type=Results)
+
+
+def words(value: Any) -> str:
+    """A detail for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {words(one)}" for name, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(words, value))
+    return number(value) if isinstance(value, (int, float)) else str(value)
 
 
 def number(value: float) -> str:
@@ -162,11 +171,3 @@ def _fsync_ms() -> float:
             os.fsync(file.fileno())
             times_ms.append((time.perf_counter() - began_s) * 1000)
     return round(statistics.median(times_ms), 3)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_words, value))
-    return number(value) if isinstance(value, (int, float)) else str(value)

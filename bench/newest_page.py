@@ -19,7 +19,7 @@ from roomlog.postgres.connection import server_settings
 from roomlog.postgres.queries import query
 from tests.stack import Stack, running_stack
 
-MESSAGES, CONNECTIONS, PAGE = 100_000, 8, 50
+CONNECTIONS, PAGE = 8, 50
 USER = "bench0@example.org"
 
 
@@ -96,32 +96,35 @@ async def _bare_query(url: str, room_id: str, seconds: float) -> float:
     return rate
 
 
-def measure(stack: Stack, seconds: float) -> list[Measured]:
+def measure(stack: Stack, messages: int, seconds: float) -> list[Measured]:
     """The page's rate, with both bare limits."""
-    room_id, _ = filled_room(stack, MESSAGES, members=[USER])
+    room_id, _ = filled_room(stack, messages, members=[USER])
     host, port = stack.base_url.removeprefix("http://").split(":")
     path = f"/api/rooms/{room_id}/messages?limit={PAGE}"
     rate, times, size_bytes = uvloop.run(_load(host, int(port), path, stack.token(USER), seconds))
     fixed = _fixed(size_bytes, seconds / 2)
     bare = asyncio.run(_bare_query(stack.run["database_url"], room_id, seconds / 2))
-    told = {"times, ms": times, "bytes a page": size_bytes}
+    told = {"messages": messages, "times, ms": times, "bytes a page": size_bytes}
     return [
-        Measured("newest 50 of 100,000", rate, "/s", fixed, "Litestar, fixed body", details=told),
+        Measured(
+            "newest 50 of a large room", rate, "/s", fixed, "Litestar, fixed body", details=told
+        ),
         Measured("same", rate, "/s", bare, "the query, 1 connection"),
     ]
 
 
 @click.command()
+@click.option("--messages", default=100_000, show_default=True, help="Of the room.")
 @click.option("--seconds", default=6.0, show_default=True)
 @json_option
 @click.option("--fixed", type=int, hidden=True)
-def main(*, seconds: float, json_file: Path | None, fixed: int | None) -> None:
+def main(*, messages: int, seconds: float, json_file: Path | None, fixed: int | None) -> None:
     """Measure the newest page of a large room."""
     if fixed is not None:
         serve_fixed(fixed)
         return
     with running_stack() as stack:
-        tell(measure(stack, seconds), json_file)
+        tell(measure(stack, messages, seconds), json_file)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,8 @@
 """The load's side of the WebSocket benchmarks, in a process of its own.
 
 Reads a JSON object from standard input (`Task` below) and connects everybody. Then it prints
-`begun` on a line, sends, waits until all have received what was acked, checks every delivery, and
-prints what was counted.
-
-Deliveries are checked without parsing each: whoever is in a room gets the same lines in the same
-order, so a checksum over these bytes is the same for all. Of each room one receiver, its witness,
-parses its lines: each names the one before.
+`begun` on a line, sends, waits until all have received what was acked, and prints what was counted.
+Every delivery is checked (bench.deliveries).
 """
 
 import asyncio
@@ -14,8 +10,8 @@ import json
 import resource
 import sys
 import time
-import zlib
 from array import array
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -24,9 +20,9 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from uuid_utils import uuid7
 
 from bench.bare_nats import percentiles_ms
+from bench.deliveries import Received, Witness, judge
 
 CONNECTS_AT_ONCE = 50
-DRAIN_S = 60.0
 SETTLE_S = 0.5
 _EVENT = b'{"type":"event"'
 _AT = b'"content":"at '
@@ -42,45 +38,42 @@ class Connect(msgspec.Struct):
 
 class Task(msgspec.Struct):
     """`in_flight` sends under way for each sender (a closed loop), or, with `per_second`, so many
-    sends a second of all senders together, whatever the answers."""
+    sends a second of all senders together, whatever the answers. At the end it waits `drain_s` for
+    what is still to come."""
 
     connects: list[Connect]
     content: str
     seconds: float
     in_flight: int = 1
     per_second: float = 0.0
+    drain_s: float = 60.0
 
 
-class _Line(msgspec.Struct):
-    sequence: int
-    prev_sequence: int
+class _Answer(msgspec.Struct):
+    ref: str = ""
 
 
-_decoder = msgspec.json.Decoder(_Line)
+_decoder = msgspec.json.Decoder(_Answer)
 
 
 class Client(WSListener):
     """A connection that receives, and perhaps sends."""
 
-    def __init__(self, task: Task, connect: Connect) -> None:
+    def __init__(self, task: Task, connect: Connect, received: Received) -> None:
         self.connect = connect
+        self.received = received
         self.live = asyncio.Event()
         self.idle = asyncio.Event()
         self.ack_ms = array("d")
         self.receive_ms = array("d")
         self.errors: list[str] = []
-        self.received = 0
-        self.received_bytes = 0
-        self.checksum = 0
-        self.is_witness = False
-        self.faults = 0
         self.closed = False
+        self.sent = 0
         self._task = task
         self._timed = bool(task.per_second)
         self._transport: WSTransport | None = None
         self._sent_s: dict[bytes, float] = {}
         self._end_s = 0.0
-        self._last_sequence: int | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -100,9 +93,15 @@ class Client(WSListener):
         for _ in range(self._task.in_flight):
             self.send()
 
+    @property
+    def unanswered(self) -> int:
+        """Sends without an ack or an error."""
+        return len(self._sent_s)
+
     def send(self) -> None:
         """Send one message."""
         assert self._transport is not None
+        self.sent += 1
         key = str(uuid7()).encode()
         text = self._task.content
         if self._timed:
@@ -138,6 +137,7 @@ class Client(WSListener):
                 self.live.set()
             elif line.startswith(b'{"type":"error"'):
                 self.errors.append(line.decode())
+                self._sent_s.pop(_decoder.decode(line).ref.encode(), None)
                 self._next()
         return b"\n".join(events)
 
@@ -164,21 +164,16 @@ class Client(WSListener):
                 sent_ns = int(payload[start : payload.index(b" ", start)])
                 self.receive_ms.append((now_ns - sent_ns) / 1e6)
                 at = payload.find(_AT, start)
-        self.received += payload.count(b"\n") + 1
-        self.received_bytes += len(payload)
-        self.checksum = zlib.crc32(b"\n", zlib.crc32(payload, self.checksum))
-        if self.is_witness:
-            self._witness(payload)
-
-    def _witness(self, payload: bytes) -> None:
-        for line in payload.split(b"\n"):
-            event = _decoder.decode(line)
-            self.faults += self._last_sequence not in {None, event.prev_sequence}
-            self._last_sequence = event.sequence
+        self.received.take(payload)
 
 
 async def _connect(task: Task) -> tuple[list[Client], float]:
-    clients = [Client(task, connect) for connect in task.connects]
+    # Whoever connects to a room last is its witness.
+    last = {connect.room: place for place, connect in enumerate(task.connects)}
+    clients = [
+        Client(task, connect, Witness() if last[connect.room] == place else Received())
+        for place, connect in enumerate(task.connects)
+    ]
     began_s = time.monotonic()
     for start in range(0, len(clients), CONNECTS_AT_ONCE):
         await asyncio.gather(
@@ -206,8 +201,6 @@ async def _run(task: Task) -> dict[str, Any]:
     rooms: dict[str, list[Client]] = {}
     for client in clients:
         rooms.setdefault(client.connect.room, []).append(client)
-    for members in rooms.values():
-        members[-1].is_witness = True
     # Whoever came last is told to all, and that is no part of the load.
     await asyncio.sleep(SETTLE_S)
     print("begun", flush=True)
@@ -220,27 +213,25 @@ async def _run(task: Task) -> dict[str, Any]:
             sender.begin(began_s + task.seconds)
         await asyncio.gather(*(sender.idle.wait() for sender in senders))
     took_s = time.monotonic() - began_s
-    end_s = time.monotonic() + DRAIN_S
+    end_s = time.monotonic() + task.drain_s
     while not _drained(rooms, task) and time.monotonic() < end_s:
         await asyncio.sleep(0.005)
     drained_s = time.monotonic() - began_s
     cpu_after = resource.getrusage(resource.RUSAGE_SELF)
     acked = sum(len(client.ack_ms) for client in senders)
-    deliveries = sum(client.received for client in clients)
-    due = sum(
-        len(members) * sum(len(client.ack_ms) for client in members) for members in rooms.values()
-    )
+    deliveries = sum(client.received.count for client in clients)
     result = {
         "connections": len(clients),
         "connects_per_second": len(clients) / connect_s,
         "acked": acked,
-        "sends_per_second": acked / took_s,
+        # At a pace of its own, what is sent says nothing: the answers may come much later.
+        "sends_per_second": acked / (drained_s if task.per_second else took_s),
         "ack": percentiles_ms([ms for client in senders for ms in client.ack_ms]),
         "deliveries": deliveries,
         "deliveries_per_second": deliveries / drained_s,
-        "deliveries_missing": due - deliveries,
-        "delivered_bytes": sum(client.received_bytes for client in clients),
-        "faults": _faults(rooms),
+        "delivered_bytes": sum(client.received.size_bytes for client in clients),
+        **_judged(rooms),
+        "unanswered": sum(client.unanswered for client in senders),
         "errors": sum(len(client.errors) for client in clients),
         "first_error": next((e for client in clients for e in client.errors), None),
         "closed": sum(client.closed for client in clients),
@@ -259,7 +250,7 @@ async def _run(task: Task) -> dict[str, Any]:
 def _drained(rooms: dict[str, list[Client]], task: Task) -> bool:
     for members in rooms.values():
         acked = sum(len(client.ack_ms) for client in members)
-        if any(client.received < acked for client in members):
+        if any(client.received.count < acked for client in members):
             return False
     if task.per_second:
         acked = sum(len(c.ack_ms) for members in rooms.values() for c in members)
@@ -267,14 +258,22 @@ def _drained(rooms: dict[str, list[Client]], task: Task) -> bool:
     return True
 
 
-def _faults(rooms: dict[str, list[Client]]) -> int:
-    """Receivers that did not get the room's events in order, each once."""
-    faults = 0
+def _judged(rooms: dict[str, list[Client]]) -> "Counter[str]":
+    """What is wrong with all rooms' deliveries, by kind; each kind is there."""
+    found: Counter[str] = Counter()
     for members in rooms.values():
-        witness = members[-1]
-        faults += witness.faults
-        faults += sum(client.checksum != witness.checksum for client in members)
-    return faults
+        *others, witness = (client.received for client in members)
+        assert isinstance(witness, Witness)
+        found.update(
+            judge(
+                witness,
+                others,
+                acked=sum(len(client.ack_ms) for client in members),
+                # Also those that were answered by an error: some of these are appended after all.
+                sent=sum(client.sent for client in members),
+            )
+        )
+    return found
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
 from roomlog.realtime.lanes import Lanes, Work
+from roomlog.realtime.listening import Listening
 from roomlog.realtime.outbox import Outbox, Wire
 from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.replay import replay
@@ -28,7 +29,6 @@ from roomlog_contract.errors import CloseCode, ErrorCode, RefusedError
 COMMANDS_IN_FLIGHT_MAX = 64
 SUBSCRIPTIONS_MAX = 256
 ONLINE_USERS_MAX = 1000
-_LINES_PER_TURN = 64
 _SETTLE_S = 4.0
 _EXPIRY_CHECK_MAX_S = 3600.0
 
@@ -63,10 +63,8 @@ class Connection:
         )
         self._closed = False
         self._began_s = self._loop.time()
-        self._listening = False
-        self._reading: asyncio.Task[None] | None = None
-        self._lines: list[str] = []
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
+        self._listening = Listening(wire, self._lanes, self.outbox, self)
         self._sends = Sends(self, self._commands, self._lanes, self.outbox.push)
         self._seen_marks = SeenMarks(self._mark_read)
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
@@ -93,8 +91,7 @@ class Connection:
         except BaseException:
             self.close(CloseCode.INTERNAL_ERROR)
             raise
-        self._listening = True
-        self.read()
+        self._listening.begin()
         self.outbox.flush()  # in this turn, so that it goes out with the handshake's answer
 
     def _told(self) -> dict[str, object]:
@@ -143,56 +140,8 @@ class Connection:
         )
 
     def read(self) -> None:
-        """Take what the client has said: at once, or as soon as there is room for more work."""
-        if not self._listening or self._reading is not None:
-            return
-        if not self._read():
-            self._reading = self._loop.create_task(self._read_on())
-
-    async def _read_on(self) -> None:
-        try:
-            while not self._closed:
-                await asyncio.sleep(0)
-                await self._lanes.slot()
-                if self.outbox.half_full:
-                    await self.outbox.drained()
-                if self._read():
-                    return
-        finally:
-            self._reading = None
-
-    def _read(self) -> bool:
-        """Take a turn's share of what waits; whether nothing is left."""
-        try:
-            for _ in range(_LINES_PER_TURN):
-                if not self._lines and not self._next_lines():
-                    return True
-                # Who does not take answers may not ask for more.
-                if self._lanes.full or self.outbox.half_full:
-                    return False
-                self._take(self._lines.pop())
-        except Exception:
-            _logger.exception("what a client said could not be handled")
-            self.close(CloseCode.INTERNAL_ERROR)
-        return self._closed
-
-    def _next_lines(self) -> bool:
-        """Have the lines of the next message, last first, in `_lines`; false where none waits."""
-        while not self._lines and not self._closed:
-            said = self._wire.next_message()
-            if said is None:
-                return False
-            if isinstance(said, bytes):
-                self._is_malformed(RefusedError(ErrorCode.INVALID, "text frames only"))
-            elif "\n" not in said and said and not said.isspace():
-                self._lines = [said]
-            else:
-                lines = [line for line in said.split("\n") if line and not line.isspace()]
-                if not lines:
-                    self._is_malformed(RefusedError(ErrorCode.INVALID, "the frame is empty"))
-                lines.reverse()
-                self._lines = lines
-        return not self._closed
+        """The wire has messages."""
+        self._listening.go_on()
 
     def resume(self) -> None:
         """The transport takes more."""
@@ -221,7 +170,7 @@ class Connection:
             self._expiry.cancel()
         for task in self._replays.values():
             task.cancel()
-        self._lines = []
+        self._listening.end()
         self._parts.manager.disconnect(self)
         self.subscriptions.clear()
         if not self._lanes.idle or not self._seen_marks.idle:
@@ -247,14 +196,15 @@ class Connection:
 
     # What the client says
 
-    def _take(self, line: str) -> None:
+    def take(self, line: str) -> None:
+        """See Listener."""
         try:
             frame = parse(line)
         except UnusableFrameError as error:
             if error.refusal.code is ErrorCode.UNKNOWN_TYPE:
                 self._say(error_frame(error.refusal, error.ref, error.room_id))
             else:
-                self._is_malformed(error.refusal, error.ref, error.room_id)
+                self.malformed(error.refusal, error.ref, error.room_id)
             return
         try:
             self._dispatch(frame)
@@ -262,9 +212,10 @@ class Connection:
             self._parts.denials.record(refusal, "websocket")
             self._say(error_frame(refusal, frame.ref, getattr(frame, "room_id", None)))
 
-    def _is_malformed(
+    def malformed(
         self, refusal: RefusedError, ref: str | None = None, room_id: str | None = None
     ) -> None:
+        """See Listener."""
         self._say(error_frame(refusal, ref, room_id))
         if not self._malformed.spend(self._loop.time()):
             self.close(CloseCode.MALFORMED, "too many malformed frames")
@@ -318,6 +269,11 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
             if (line := self.failed(error, ref, room_id)) is not None:
                 self.outbox.push(line)
+
+    def defect(self, error: Exception) -> None:
+        """See Listener."""
+        _logger.error("what a client said could not be handled", exc_info=error)
+        self.close(CloseCode.INTERNAL_ERROR)
 
     def failed(self, error: Exception, ref: str | None, room_id: str | None) -> bytes | None:
         """See Sender. What is no refusal ends the connection."""

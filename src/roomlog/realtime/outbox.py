@@ -151,6 +151,11 @@ class Outbox:
                 self._drained = self._loop.create_future()
             await asyncio.shield(self._drained)
 
+    async def less_than_half_full(self) -> None:
+        """Return at once where it is, else as `drained`."""
+        if self.half_full:
+            await self.drained()
+
     def _wake(self) -> None:
         if self._drained is not None:
             self._drained.set_result(None)

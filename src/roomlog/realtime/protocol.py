@@ -9,10 +9,9 @@ Written against uvicorn 0.54.0 (`websockets_sansio_impl.py`), which is pinned fo
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any, Final, Protocol, cast
+from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent, WebSocketAcceptEvent
 from uvicorn.config import Config
@@ -26,6 +25,7 @@ from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 
 from roomlog.realtime.framing import Frames
+from roomlog.realtime.hand_over import LEFT, QUIET, WARNINGS, Owner
 from roomlog.realtime.handshake import split_query
 from roomlog_contract.errors import CloseCode
 
@@ -41,51 +41,6 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: cl
 _END_OF_HEADERS = b"\r\n\r\n"
 _EXTENSION = "roomlog.protocol"
 _POLICY = 1008
-
-
-class _Quiet(logging.Logger):
-    """The library's debug lines would show requests, tokens included."""
-
-    def __init__(self) -> None:
-        super().__init__("roomlog.websockets", logging.ERROR)
-
-
-_quiet = _Quiet()
-# uvicorn says "accepted" of each; what the connection itself says is more, and costs less.
-_warnings = logging.getLogger("uvicorn.error.websocket")
-_warnings.setLevel(logging.WARNING)
-
-
-class Owner(Protocol):
-    """Whom a connection is handed over to. None of this may raise."""
-
-    def read(self) -> None:
-        """A message waits (`next_message`), or several."""
-        ...
-
-    def resume(self) -> None:
-        """The transport takes more."""
-        ...
-
-    def lost(self) -> None:
-        """The end has begun: nothing more can be sent or read."""
-        ...
-
-
-class _Left:
-    """Stands where uvicorn keeps what only ASGI needs: its queue of events, its event "writable"."""
-
-    def put_nowait(self, event: object) -> None:
-        """Nobody waits for it."""
-
-    def set(self) -> None:
-        """Nobody waits for it."""
-
-    def clear(self) -> None:
-        """Nobody waits for it."""
-
-
-_LEFT: Final[Any] = _Left()
 
 
 class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -105,8 +60,8 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # No compression: it costs the fan-out three quarters of its rate, and memory for each.
-        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=_quiet)
-        self.logger = _warnings
+        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=QUIET)
+        self.logger = WARNINGS
         self._owner: Owner | None = None
         self._context: Context | None = None
         self._telling = False
@@ -236,7 +191,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     def _leave_asgi(self) -> None:
         # A few KiB for each idle connection.
         del self.scope, self.request, self.response
-        self.queue = self.writable = _LEFT
+        self.queue = self.writable = LEFT
         self.app_state = {}
 
     def _tell(self, what: Callable[[], None]) -> None:
