@@ -62,7 +62,7 @@ class Connection:
             on_overflow=self._too_slow,
         )
         self._closed = False
-        self._began_s = self._loop.time()
+        self._made_s = self._loop.time()
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
         self._listening = Listening(wire, self._lanes, self.outbox, self)
         self._sends = Sends(self, self._commands, self._lanes, self.outbox.push)
@@ -81,6 +81,8 @@ class Connection:
     async def begin(self, first: fr.Subscribe | None) -> None:
         """Say hello, and from then on take what the client says as it comes. `first` is what
         `/ws/{room_id}` subscribes to."""
+        if self._closed:  # its client was gone before it could begin
+            return
         tell(_logger, "connected", self._told())
         try:
             self._await_expiry()
@@ -175,7 +177,7 @@ class Connection:
         self.subscriptions.clear()
         if not self._lanes.idle or not self._seen_marks.idle:
             self._wire.keep(self._loop.create_task(self._settle()))
-        lasted_s = round(self._loop.time() - self._began_s, 3)
+        lasted_s = round(self._loop.time() - self._made_s, 3)
         tell(_logger, "disconnected", {**self._told(), "lasted_s": lasted_s})
 
     async def _settle(self) -> None:

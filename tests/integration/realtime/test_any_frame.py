@@ -162,3 +162,19 @@ async def test_json_nested_beyond_measure_is_an_error(nested: str):
             assert (await client.until("error"))["code"] == "invalid"
             await client.send({"type": "ping"})
             await client.until("pong")
+
+
+async def test_a_client_that_is_gone_before_it_could_begin_leaves_nothing_behind():
+    node = Node(MemoryLog())
+    room = await node.new_room()
+    wire = FakeWire([])
+    connection = Connection(node.parts, wire, Identity(Actor(COMMANDER), 4e9), room)
+    node.manager.connect(connection)
+    connection.lost()
+    await connection.begin(None)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert wire.frames == []
+    assert connection._expiry is None
+    assert not node.manager.connections
+    assert not node.manager.channels
