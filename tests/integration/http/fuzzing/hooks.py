@@ -25,6 +25,10 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("invalid", "min_sequence"): EVERYWHERE,
     ("invalid", "as_of"): {"list_messages", "get_message"},
     ("invalid", "sequence"): {"put_read_marker"},
+    # A tree has as many leaves as its room has events, and no proof of what is not in it.
+    ("invalid", "size"): {"room_checkpoint", "inclusion"},
+    ("invalid", "from"): {"consistency"},
+    ("invalid", "to"): {"consistency"},
     # A cursor is opaque: only what a page gave is one.
     ("invalid", "cursor"): EVERYWHERE,
     # The last commander must stay one.
