@@ -14,7 +14,8 @@ from roomlog_contract import proofs as pr
 PARTITIONS_MAX = 64
 _SEQUENCES = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})*\Z")
 
-_POSITIVE = {"minimum": 1}
+# Litestar passes bounds through a float, which makes this maximum one too large.
+_POSITIVE = {"minimum": 1, "maximum": SEQUENCE_MAX}
 TreeSize = Annotated[
     int | None,
     QueryParameter(

@@ -25,6 +25,10 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("invalid", "min_sequence"): EVERYWHERE,
     ("invalid", "as_of"): {"list_messages", "get_message"},
     ("invalid", "sequence"): {"put_read_marker"},
+    # No tree has more leaves than there are, and no part of one more than the whole.
+    ("invalid", "size"): {"room_checkpoint", "inclusion"},
+    ("invalid", "from"): {"consistency"},
+    ("invalid", "to"): {"consistency"},
     # A cursor is opaque: only what a page gave is one.
     ("invalid", "cursor"): EVERYWHERE,
     # The last commander must stay one.
@@ -43,6 +47,16 @@ _WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1
 schemathesis.openapi.format("emoji", st.integers(0, len(_EMOJI) - 1).map(_EMOJI.__getitem__))
 schemathesis.openapi.format(
     "user-id", st.text(_VISIBLE, min_size=1, max_size=40) | st.emails(domains=st.just("a.example"))
+)
+# Headers are sent as Latin-1; what is no UTF-8 then counts as the UTF-8 of what it reads as.
+_LATIN = st.text(
+    st.characters(codec="latin-1", exclude_categories=("C", "Z")), min_size=1, max_size=200
+)
+schemathesis.openapi.format(
+    "idempotency-key",
+    st.just("x" * 200)
+    | st.just("\xe9" * 100)
+    | _LATIN.filter(lambda key: len(key.encode()) <= 200),
 )
 schemathesis.openapi.format("search", st.lists(_WORDS, min_size=1, max_size=4).map(" ".join))
 
