@@ -14,6 +14,7 @@ from typing import Literal, TextIO
 
 import msgspec
 
+from roomlog.core.printable import printable
 from roomlog.tracing import log_fields
 
 LogFormat = Literal["auto", "json", "human"]
@@ -92,9 +93,11 @@ class _HumanLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         told = log_fields()
         told |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        extra = "".join(f" {name}={value}" for name, value in told.items())
+        # What others chose is in it: it may neither begin a line nor move the terminal's cursor.
+        extra = "".join(f" {name}={printable(str(value))}" for name, value in told.items())
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{moment} {record.levelname.lower():7} {record.getMessage()}{extra}"
+        message = printable(record.getMessage(), indent="    ")
+        line = f"{moment} {record.levelname.lower():7} {message}{extra}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return hide_tokens(line)
