@@ -25,12 +25,13 @@ LINES_WAITING_MAX = 256
 # uvicorn logs each WebSocket's path with its query, whatever its access log is set to; the
 # other forms are where clients put tokens, and where addresses of servers carry passwords.
 _HIDDEN = "…"
+# What each may scan from one place is bounded: clients choose how long a path in a line is.
 _TOKENS = re.compile(
     r"""
       (?P<query>\b(?:token|access_token)=)[^&\s"'\#]+
     | (?P<bearer>\bbearer[ .+]|\bbearer%20)[A-Za-z0-9_\-.~+/]{16,}=*
-    | (?P<userinfo>\b[a-z][a-z0-9+.\-]*://[^\s:/@"']*:)[^\s@"']+(?=@)
-    | (?P<jwt>\beyJ[A-Za-z0-9_\-]{5,})\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*
+    | (?P<userinfo>\b[a-z][a-z0-9+.\-]{0,30}://[^\s:/@"']{0,256}:)[^\s@"']{1,1024}(?=@)
+    | (?P<jwt>\beyJ[A-Za-z0-9_\-]{5,2048})\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*
     """,
     re.VERBOSE | re.IGNORECASE,
 )
