@@ -152,12 +152,15 @@ class Cluster:
         self.tables = SimTables(chance)
         self.workers: list[Worker] = []
         self.projectors: list[Projector] = []
+        self.projectors_at_first = 1
         self._chance = chance
 
     async def start(self) -> None:
         for _ in range(2):
             self.workers.append(await self._started(Worker()))
-        self.projectors.append(await self._started(Projector()))
+        self.tables.lock_lost = self.projectors_at_first > 1
+        for _ in range(self.projectors_at_first):
+            self.projectors.append(await self._started(Projector()))
 
     async def _started(self, node: Any) -> Any:
         await node.start(self.server, self.tables)

@@ -32,12 +32,13 @@ class SimTables:
         self.failing = 0.0
         self.lock_lost = False
         self.unfenced = False
+        self.trip_s = (0.0003, 0.002)
         self._chance = chance
         self._locked = asyncio.Lock()
 
     async def trip(self) -> None:
         """A question's way there and back. Raises DatabaseUnavailableError."""
-        await asyncio.sleep(self._chance.uniform(0.0003, 0.002))
+        await asyncio.sleep(self._chance.uniform(*self.trip_s))
         if self.down:
             await asyncio.sleep(0.5)
             raise DatabaseUnavailableError("away")

@@ -71,8 +71,11 @@ def forget_ids(cluster: Cluster, patch: pytest.MonkeyPatch) -> None:
 
 
 def let_two_projectors_write(cluster: Cluster, patch: pytest.MonkeyPatch) -> None:
-    """The checkpoint is no fence."""
+    """The checkpoint is no fence, and two projectors, there from the beginning, take their time
+    between reading and writing."""
     cluster.tables.unfenced = True
+    cluster.tables.trip_s = (0.02, 0.1)
+    cluster.projectors_at_first = 2
 
 
 def deliver_over_gaps(cluster: Cluster, patch: pytest.MonkeyPatch) -> None:
