@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from roomlog.realtime.protocol import RoomlogWebSocketProtocol
@@ -96,7 +96,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes of a request, or refuse the rest of it."""
         # Not when a request begins: empty lines before one would keep a connection for ever.
-        if self._due_at_s is None and (self.cycle is None or self.cycle.response_complete):
+        if self._due_at_s is None and not self._answering:
             self._expect_head()
         self._request_bytes += len(data)
         super().data_received(data)
@@ -127,6 +127,11 @@ class PacedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._due_at_s = None
 
+    @property
+    def _answering(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
+
     def _expect_head(self) -> None:
         self._in_head = True
         self._due_at_s = self.loop.time() + HEAD_TIMEOUT_S
@@ -149,7 +154,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         """Say why where no other answer can be under way, and end the connection."""
         self._stop_waiting()
-        if self._in_head and (self.cycle is None or self.cycle.response_complete):
+        if self._in_head and not self._answering:
             self.transport.write(answer)
             self.transport.close()
         else:
