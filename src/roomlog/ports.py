@@ -417,6 +417,11 @@ class ReadModel(Protocol):
         """One room, seen by that user. `up_to`: `unread` as it was right after that sequence."""
         ...
 
+    async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
+        """The sequences, rising, of the events up to there that changed a room or its members,
+        with redactions among them."""
+        ...
+
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
         """Members in order of user id, those above `after`."""
         ...

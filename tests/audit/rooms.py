@@ -49,6 +49,10 @@ class RoomLog:
         found = (e.sequence for e in self.events if up_to is None or e.sequence <= up_to)
         return max(found, default=0)
 
+    async def sequence_at(self, room_id: str, moment: datetime) -> int:
+        by_ns = int(moment.timestamp()) * 1_000_000_000
+        return max((e.sequence for e in self.events if e.appended_ns <= by_ns), default=0)
+
     async def read(
         self, room_id: str, *, after: int, up_to: int | None = None
     ) -> AsyncIterator[Sequence[LogEvent]]:

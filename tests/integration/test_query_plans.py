@@ -27,15 +27,21 @@ MESSAGE = str(UUID(int=2007))
 NOW = datetime.now(UTC)
 
 # Tables that stay small: one row a partition, or hardly any.
-SMALL = {"projection_checkpoint"}
+SMALL = {"projection_checkpoint", "tree_checkpoint", "redactions", "findings"}
 READS = {
     "checkpoint": [0],
     "checkpoints": [],
+    "count_explained": [0],
     "find_event": [MESSAGE],
+    "find_redactions": [0, 100, 200],
+    "findings": [1],
+    "leaf_run_by_sequence": [ROOM, 30_000],
+    "leaf_runs_between": [ROOM, 3, 5],
     "live_positions": [],
     "load_messages": [[MESSAGE]],
     "load_rooms": [[ROOM]],
     "load_seen": [[MESSAGE]],
+    "load_trees": [[ROOM]],
     "members": [ROOM, "", 50],
     "message": [MESSAGE],
     "message_as_of": [MESSAGE, 30_000],
@@ -45,15 +51,25 @@ READS = {
     "messages_before": [ROOM, 30_000, -1, NOW, "text", "user1", 50],
     "messages_before_as_of": [ROOM, 30_000, -1, NOW, "text", "user1", 50, 30_000],
     "position": [0],
+    "room_changes": [ROOM, 30_000],
     "room": ["user1", ROOM, 30_000, None],
     "room_stats": [ROOM, 100],
     "rooms": ["user1", False, [ROOM], [5], 0, str(UUID(int=0)), 50],
     "search_edge": [ROOM, 2**63 - 1, -1, 100],
     "search_head": [ROOM],
     "search_hits": [[MESSAGE], "pool or leak"],
+    "tree_nodes_between": [ROOM, 8, 0, 5],
+    "tree_position": [0],
+    "tree_statuses": [],
     "versions": [MESSAGE, 0, 50],
 }
-WRITES = {"add_dead", "count_dead", "first_position", "halt", "move_position"}
+WRITES = {
+    *("add_dead", "count_dead", "first_position", "halt", "move_position"),
+    *("add_finding", "add_leaf_runs", "add_redaction", "add_tree_nodes", "forget_positions"),
+    *("forget_trees", "put_trees", "tree_first_position", "tree_forget", "tree_halt", "tree_move"),
+}
+# Of every room, and so of the whole table of their trees.
+OF_ALL_ROOMS = {"heads": [], "heads_at": [[0], [30_000]]}
 SEARCHES = {"search_window", "search_range", "search_rest"}
 
 _FILL = f"""
@@ -84,6 +100,16 @@ INSERT INTO processed_events SELECT lpad(to_hex(n + 1000000), 32, '0')::uuid,
     lpad(to_hex(n % {ROOMS}), 32, '0')::uuid, n, 'applied', lpad(to_hex(n), 32, '0')::uuid
     FROM generate_series(1, {MESSAGES}) AS n;
 INSERT INTO dead_events SELECT 0, n, 'room', lpad(to_hex(n), 32, '0')::uuid, 'e', '', now()
+    FROM generate_series(1, 5000) AS n;
+INSERT INTO roomlog_audit.tree_checkpoint VALUES (0, 'e', {MESSAGES}, NULL, now(), 0, NULL);
+INSERT INTO roomlog_audit.trees SELECT room_id, 0, 40, '', '', {MESSAGES} FROM incident_rooms;
+INSERT INTO roomlog_audit.leaf_runs SELECT room_id, n, n * 1500, '', '', ''
+    FROM incident_rooms, generate_series(0, 39) AS n;
+INSERT INTO roomlog_audit.tree_nodes SELECT room_id, 8, n, '' FROM incident_rooms,
+    generate_series(0, 39) AS n;
+INSERT INTO roomlog_audit.redactions SELECT 0, n, '{ROOM}', '', n + 1
+    FROM generate_series(1, 5000) AS n;
+INSERT INTO roomlog_audit.findings SELECT 0, n, 'erased', n, '', now()
     FROM generate_series(1, 5000) AS n;
 INSERT INTO projection_checkpoint VALUES (0, 'e', {MESSAGES}, NULL, NULL, now(), 0, NULL);
 """
@@ -133,12 +159,21 @@ def scanned(found: dict[str, Any]) -> list[str]:
 
 
 def test_every_named_query_is_tried() -> None:
-    assert {path.stem for path in SQL.glob("*.sql")} == READS.keys() | WRITES | SEARCHES
+    assert {
+        path.stem for path in SQL.glob("*.sql")
+    } == READS.keys() | WRITES | SEARCHES | OF_ALL_ROOMS.keys()
 
 
 @pytest.mark.parametrize("name", READS)
 async def test_a_named_read_uses_indexes(filled: str, name: str) -> None:
     assert scanned(await plan(filled, query(name), READS[name])) == []
+
+
+@pytest.mark.parametrize("name", OF_ALL_ROOMS)
+async def test_what_is_of_all_rooms_reads_only_their_trees_as_a_whole(
+    filled: str, name: str
+) -> None:
+    assert set(scanned(await plan(filled, query(name), OF_ALL_ROOMS[name]))) <= {"trees"}
 
 
 async def test_rooms_of_a_user_are_reached_by_their_memberships(filled: str) -> None:

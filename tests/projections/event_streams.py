@@ -202,6 +202,7 @@ def redaction_of(erased: ev.RoomEvent, event_id: str, actor: str) -> ev.MessageR
         "actor": erased.event.actor,
         "at": erased.at,
         "message_id": erased.event.message_id,
+        "expected_version": getattr(erased.event, "expected_version", None),
         "commit": "0" * 64,
     }
     return ev.MessageRedacted(
@@ -209,7 +210,9 @@ def redaction_of(erased: ev.RoomEvent, event_id: str, actor: str) -> ev.MessageR
         actor=actor,
         message_id=erased.event.message_id,
         redacted_sequence=erased.sequence,
-        redacted_envelope=msgspec.json.encode(envelope).decode(),
+        redacted_envelope=msgspec.json.encode(
+            {name: value for name, value in envelope.items() if value is not None}
+        ).decode(),
     )
 
 

@@ -125,7 +125,7 @@ async def export_room(
     last = await log.last_sequence(room_id, up_to=up_to) if up_to is not None else head
     if not last:
         raise ExportError(f"room {room_id} has no events: see whether the id is right")
-    redactions = await _redactions(log, room_id, 0, head, progress)
+    redactions = await redactions_in(log, room_id, 0, head, progress)
     _require_explained(redactions, last)
 
     writer = _Writer(out)
@@ -140,7 +140,7 @@ async def export_room(
     )
     batches = log.read(room_id, after=0, up_to=last)
     await _write_events(batches, writer, redactions, last, progress)
-    if any(one <= last for one in await _redactions(log, room_id, head, None, _unseen)):
+    if any(one <= last for one in await redactions_in(log, room_id, head, None, _unseen)):
         raise ExportError("something was redacted while the room was exported: export it again")
 
     size, root = writer.tree.size, writer.tree.root()
@@ -163,7 +163,7 @@ def time_text(ns: int) -> str:
     return f"{second:%Y-%m-%dT%H:%M:%S}.{ns % _NS:09}Z"
 
 
-async def _redactions(
+async def redactions_in(
     log: EventLog, room_id: str, after: int, up_to: int | None, progress: Progress
 ) -> dict[int, Redaction]:
     """What redactions after that sequence tell of the events that they name, by sequence."""

@@ -177,9 +177,14 @@ def _reason(event: Event) -> str:
 
 
 def _said(message: fo.MessageState, mark: str = "") -> list[str]:
-    said = printable(message.content, indent="").split("\n") if message.content else []
+    return words_of(message.content, message.metadata, mark)
+
+
+def words_of(content: str, metadata: dict[str, Any], mark: str = "") -> list[str]:
+    """What a message says as lines for a terminal, `mark` before each."""
+    said = printable(content, indent="").split("\n") if content else []
     lines = [f"{_INDENT}{mark}{line}" for line in said]
-    facts = {name: value for name, value in message.metadata.items() if name != "mentions"}
+    facts = {name: value for name, value in metadata.items() if name != "mentions"}
     if facts:
         lines.append(f"{_INDENT}{mark}{printable(_json(facts))}")
     return [line.rstrip() for line in lines]

@@ -2,7 +2,14 @@
 
 import click
 
-from roomlog.cli import audit_bundles, audit_keys, audit_proofs, audit_replay, audit_trees
+from roomlog.cli import (
+    audit_bundles,
+    audit_keys,
+    audit_proofs,
+    audit_replay,
+    audit_trees,
+    audit_visibility,
+)
 
 
 @click.group(name="audit")
@@ -10,6 +17,13 @@ def command() -> None:
     """Prove what the log says: bundles, checkpoints, proofs, and the keys that sign them."""
 
 
-for _part in (audit_bundles, audit_keys, audit_proofs, audit_replay, audit_trees):
+for _part in (
+    audit_bundles,
+    audit_keys,
+    audit_proofs,
+    audit_replay,
+    audit_trees,
+    audit_visibility,
+):
     for _command in _part.COMMANDS:
         command.add_command(_command)

@@ -74,8 +74,11 @@ class RoomsCursor(msgspec.Struct, frozen=True, array_like=True, tag="r1"):
 
 
 class MembersCursor(msgspec.Struct, frozen=True, array_like=True, tag="u1"):
+    """Members after that one; as of a sequence."""
+
     limit: _Limit
     after: _User
+    as_of: _Sequence | None = None
 
 
 AnyCursor = (

@@ -14,7 +14,7 @@ from roomlog_contract import proofs as pr
 PARTITIONS_MAX = 64
 _SEQUENCES = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})*\Z")
 
-# Litestar passes bounds through a float, which makes this maximum one too large.
+# The largest sequence as it is: where a parameter is required, Litestar makes a float of it.
 _POSITIVE = {"minimum": 1, "maximum": SEQUENCE_MAX}
 TreeSize = Annotated[
     int | None,

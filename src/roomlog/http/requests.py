@@ -65,6 +65,19 @@ AsOf = Annotated[
         },
     ),
 ]
+RoomAsOf = Annotated[
+    str | None,
+    QueryParameter(
+        description="A sequence, or an RFC 3339 time, which means the room's last event appended "
+        "by then: the room and its members as they stood.",
+        schema_extra={
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": SEQUENCE_MAX},
+                {"type": "string", "format": "date-time"},
+            ]
+        },
+    ),
+]
 Cursor = Annotated[
     str | None,
     QueryParameter(

@@ -19,8 +19,10 @@ from roomlog.http.requests import (
     IdempotencyKey,
     Limit,
     MinSequence,
+    RoomAsOf,
     RoomId,
     header_text,
+    moment_of_room,
     path_text,
     path_uuid,
 )
@@ -65,11 +67,16 @@ class RoomsController(Controller):
 
     @get("/{room_id:str}")
     async def get_room(
-        self, request: ApiRequest, room_id: RoomId, min_sequence: MinSequence = None
+        self,
+        request: ApiRequest,
+        room_id: RoomId,
+        as_of: RoomAsOf = None,
+        min_sequence: MinSequence = None,
     ) -> Response[rs.RoomResponse]:
-        """One room as it stands, with the caller's role and unread count."""
+        """One room as it stands, or as it stood then, with the caller's role and unread count."""
         room_id = path_uuid(room_id, "room")
-        return answer(await request.parts.rooms.get_room(request.user, room_id, min_sequence))
+        then = None if as_of is None else moment_of_room(as_of, "as_of")
+        return answer(await request.parts.rooms.get_room(request.user, room_id, min_sequence, then))
 
     @get("/{room_id:str}/stats")
     async def get_stats(
@@ -122,14 +129,18 @@ class MembersController(Controller):
         self,
         request: ApiRequest,
         room_id: RoomId,
+        *,
         limit: Limit = None,
+        as_of: RoomAsOf = None,
         cursor: Cursor = None,
         min_sequence: MinSequence = None,
     ) -> Response[rs.RoomPage[rs.MemberResponse]]:
-        """The room's members in order of user id."""
+        """The room's members, now or then, in order of user id."""
+        then = None if as_of is None else moment_of_room(as_of, "as_of")
         at = MembersCursor(rs.PAGE_LIMIT_DEFAULT, "")
         if cursor is not None:
             at = decode_cursor(cursor, MembersCursor)
+            then = at.as_of
         size = limit or at.limit
         page = await request.parts.rooms.list_members(
             request.user,
@@ -137,10 +148,15 @@ class MembersController(Controller):
             after=at.after,
             limit=size + 1,
             min_sequence=min_sequence,
+            as_of=then,
         )
         more = len(page.items) > size
         del page.items[size:]
-        following = MembersCursor(size, page.items[-1].user_id) if more else None
+        following = None
+        if more:
+            # A time is a sequence from here on, as of messages.
+            place = None if then is None else page.head
+            following = MembersCursor(size, page.items[-1].user_id, place)
         return page_answer(request, page, following)
 
     @put("/{user_id:path}")

@@ -203,6 +203,13 @@ class ProcessedEvent(Base):
             "ix_processed_events_message_id",
             "message_id",
         ),
+        # What changed rooms and members; about messages are all the others.
+        Index(
+            "ix_processed_events_room_id_sequence",
+            "room_id",
+            "sequence",
+            postgresql_where=text("message_id IS NULL"),
+        ),
     )
 
     event_id: Mapped[UUID] = mapped_column(_uuid, primary_key=True)

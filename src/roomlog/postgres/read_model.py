@@ -177,6 +177,13 @@ class PostgresReadModel:
         row = await self._pool.fetch_one(query("room"), user_id, room_id, marker, up_to)
         return None if row is None else _room_row(row)
 
+    async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
+        """See ReadModel."""
+        if not is_uuid(room_id):
+            return []
+        rows = await self._pool.fetch(query("room_changes"), room_id, min(up_to, SEQUENCE_MAX))
+        return [row["sequence"] for row in rows]
+
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
         """See ReadModel."""
         if not is_uuid(room_id):

@@ -17,6 +17,7 @@ from roomlog.services.aftermath import appended_already
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
+from roomlog.services.past import AsOf, place_of
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.writer import Appending, Command, Receipt, Writer
@@ -26,10 +27,6 @@ from roomlog_contract.fold import Fold, MessageState
 from roomlog_contract.types import MessageType, SearchOrder
 
 STATS_USERS_MAX = 100
-
-
-AsOf = int | datetime
-"""A moment of a room: a sequence, or a time, which means the last event appended by then."""
 
 
 class MessageFilter(msgspec.Struct, frozen=True):
@@ -351,19 +348,9 @@ class MessageService:
         return await room.feed.settled() and room.position == head
 
     async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
-        """The sequence of the room's last event up to there, once the tables have it.
-
-        Raises RefusedError: `invalid` for a sequence above the room's head.
-        """
         if as_of is None:
             return None
-        if isinstance(as_of, datetime):
-            then = await self._log.sequence_at(room_id, as_of)
-        else:
-            await self._progress.require(room_id, as_of, field="as_of")
-            then = await self._log.last_sequence(room_id, up_to=as_of)
-        await self._progress.require(room_id, then)
-        return then
+        return await place_of(self._log, self._progress, room_id, as_of)
 
 
 async def find_message(

@@ -19,8 +19,9 @@ from roomlog.services import identity
 from roomlog.services.aftermath import appended_already
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.once import Once
+from roomlog.services.past import AsOf, place_of, room_as_of
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
-from roomlog.services.room_cache import RoomCache
+from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Command, Receipt, Writer, check_key
 from roomlog_contract import resources as rs
@@ -111,8 +112,14 @@ class RoomService:
         """The room right after the event (as it stands without one), and whether the tables
         have it by now."""
         state, head, projected = await self._after(room_id, receipt)
-        answer = rs.RoomResponse(
-            room_id=room_id,
+        unread = await self._unread(actor, room_id, head) if projected else 0
+        return self._state_response(actor, state, head, unread), projected
+
+    def _state_response(
+        self, actor: Actor, state: RoomState, head: int, unread: int
+    ) -> rs.RoomResponse:
+        return rs.RoomResponse(
+            room_id=state.room_id,
             name=state.name,
             title=state.title,
             severity=state.severity,
@@ -122,9 +129,8 @@ class RoomService:
             role=policy.role_of(actor, state),
             head=head,
             epoch=self._log.epoch,
-            unread=await self._unread(actor, room_id, head) if projected else 0,
+            unread=unread,
         )
-        return answer, projected
 
     async def _unread(self, actor: Actor, room_id: str, up_to: int) -> int:
         """What the caller had not read of the room as of `up_to`; 0 where that can't be told."""
@@ -196,12 +202,24 @@ class RoomService:
         return answers, RoomPosition(rows[-1].created_sequence, rows[-1].room_id)
 
     async def get_room(
-        self, actor: Actor, room_id: str, min_sequence: int | None = None
+        self,
+        actor: Actor,
+        room_id: str,
+        min_sequence: int | None = None,
+        as_of: AsOf | None = None,
     ) -> rs.RoomResponse:
-        """One room as it stands, with the caller's role and unread count."""
+        """One room as it stands, or as it stood then, with the caller's role and unread count.
+
+        `head` of a room of the past is its last event by then.
+        """
         room = await self._rooms.open(room_id)
         await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
+        if as_of is not None:
+            then, state = await self._as_of(room, as_of)
+            if state is None:
+                raise RefusedError(ErrorCode.NOT_FOUND, "there was no such room then")
+            return await self._past_response(actor, state, then)
         markers = await self._markers.get(actor.user_id)
         head = await self._log.last_sequence(room_id)
         row = await self._read_model.room(room_id, actor.user_id, marker=markers.get(room_id, 0))
@@ -210,6 +228,19 @@ class RoomService:
                 ErrorCode.PROJECTION_BEHIND, "the room is not in the tables yet", retry_after_s=1
             )
         return self._response(row, head)
+
+    async def _as_of(self, room: LiveRoom, as_of: AsOf) -> tuple[int, RoomState | None]:
+        then = await place_of(self._log, self._progress, room.room_id, as_of)
+        if room.changed_at <= then <= room.position:
+            return then, room.state
+        return then, await room_as_of(self._log, self._read_model, room.room_id, then)
+
+    async def _past_response(self, actor: Actor, state: RoomState, then: int) -> rs.RoomResponse:
+        markers = await self._markers.get(actor.user_id)
+        row = await self._read_model.room(
+            state.room_id, actor.user_id, marker=markers.get(state.room_id, 0), up_to=then
+        )
+        return self._state_response(actor, state, then, 0 if row is None else row.unread)
 
     def _response(self, row: RoomRow, head: int) -> rs.RoomResponse:
         return rs.RoomResponse(
@@ -234,13 +265,21 @@ class RoomService:
         after: str,
         limit: int,
         min_sequence: int | None = None,
+        as_of: AsOf | None = None,
     ) -> rs.RoomPage[rs.MemberResponse]:
-        """Members in order of user id. `next` is left to the caller."""
+        """Members, now or then, in order of user id. `next` is left to the caller.
+
+        `head` of a page of the past is the room's last event by then.
+        """
         room = await self._rooms.open(room_id)
         await room.require(Act.READ, actor)
         await self._progress.require(room_id, min_sequence)
-        head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
-        members = await self._read_model.members(room_id, after=after, limit=limit)
+        if as_of is None:
+            head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
+            members = await self._read_model.members(room_id, after=after, limit=limit)
+        else:
+            head, state = await self._as_of(room, as_of)
+            members = [] if state is None else _members(state, after, limit)
         names = await self._names.of([member.user_id for member in members])
         named = [
             msgspec.structs.replace(member, name=names.get(member.user_id, member.name))
@@ -276,6 +315,16 @@ class RoomService:
         check_key(key)
         request_id = identity.keyed_marker_id(room_id, actor.user_id, key)
         return await self._once.run(request_id, ("mark_read", sequence), check=check, do=move)
+
+
+def _members(state: RoomState, after: str, limit: int) -> list[rs.MemberResponse]:
+    """As the tables list them: in order of the ids' bytes."""
+    order = sorted((user.encode(), user) for user in state.members)
+    users = [user for key, user in order if key > after.encode()][:limit]
+    return [
+        rs.MemberResponse(user, member.name, member.role, member.since)
+        for user, member in ((user, state.members[user]) for user in users)
+    ]
 
 
 def _given(command: rs.RoomUpdate) -> dict[str, object]:

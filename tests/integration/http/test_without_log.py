@@ -12,6 +12,7 @@ from tests.integration.http.conformance import operations
 from tests.integration.http.test_openapi_answers import (
     Asking,
     World,
+    asker,
     example_of,
 )
 from tests.integration.http.test_without_database import frozen
@@ -61,7 +62,8 @@ def test_every_operation_says_that_the_log_is_away(api: Api) -> None:
 
     def ask(asking: Asking) -> tuple[httpx.Response, float]:
         begun = time.monotonic()
-        answer = asking.send(BOT if asking.name == "POST /api/broadcast" else ANA)
+        user = BOT if asking.name == "POST /api/broadcast" else asker(asking.name)
+        answer = asking.send(user)
         return answer, time.monotonic() - begun
 
     with frozen(api.stack, "nats"):

@@ -15,7 +15,7 @@ _READ_BATCH = 7
 
 
 class MemoryLog:
-    """What the projector uses of EventLog; `away` makes it unavailable."""
+    """What the projector, and reads of past rooms, use of EventLog; `away` makes it unavailable."""
 
     def __init__(self, *, partitions: int = 1, epoch: str = "epoch 1") -> None:
         self.epoch = epoch
@@ -39,6 +39,11 @@ class MemoryLog:
         self.epoch = epoch
         for listener in self._resets:
             listener()
+
+    async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
+        of_partition = self.events[self.partition_of(room_id)]
+        found = (one for one in of_partition if one.sequence == sequence)
+        return next((one for one in found if one.room_id == room_id), None)
 
     async def partition_state(self, partition: int) -> PartitionState:
         self._check()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from roomlog.core.views import message_response
 from roomlog.ports import MessageQuery
 from roomlog.postgres import PostgresReadModel, open_pool
+from roomlog.services.past import room_as_of
 from roomlog_contract.events import RoomEvent
 from roomlog_contract.fold import Fold, MessageErased, MessageState
 from roomlog_contract.resources import MessageResponse
@@ -65,6 +66,23 @@ async def test_the_past_is_what_the_fold_of_the_events_up_to_there_says(database
                     then = await reads.message(message.message_id, as_of=as_of)
                     known = {m.message_id: m for m in naive(of_room, as_of)}
                     assert then == known.get(message.message_id)
+
+
+@FEW
+@given(taken=steps())
+async def test_a_room_of_the_past_is_what_the_fold_says_too(database, taken):
+    log, events = log_of(taken), stream(taken)
+    await empty(database)
+    await project(log, database)
+    async with open_pool(database, size=2) as pool:
+        reads = PostgresReadModel(pool)
+        for room_id in ROOMS[:2]:
+            fold = Fold()
+            for event in events:
+                if event.room_id == room_id:
+                    fold.apply(event)
+                    assert await room_as_of(log, reads, room_id, event.sequence) == fold.room
+            assert await room_as_of(log, reads, room_id, 0) is None
 
 
 async def test_each_event_counts_from_its_own_sequence_on(database):

@@ -25,7 +25,7 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("invalid", "min_sequence"): EVERYWHERE,
     ("invalid", "as_of"): {"list_messages", "get_message"},
     ("invalid", "sequence"): {"put_read_marker"},
-    # No tree has more leaves than there are, and no part of one more than the whole.
+    # A tree has as many leaves as its room has events, and no proof of what is not in it.
     ("invalid", "size"): {"room_checkpoint", "inclusion"},
     ("invalid", "from"): {"consistency"},
     ("invalid", "to"): {"consistency"},

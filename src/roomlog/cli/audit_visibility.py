@@ -1,0 +1,70 @@
+"""`roomlog audit visibility`: what somebody could see of a room, and by which events."""
+
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from roomlog.audit.visibility import Visibility, in_words, visibility
+from roomlog.cli.audit_proofs import room_id
+from roomlog.cli.errors import CliError
+from roomlog.cli.moments import Moment, moment
+from roomlog.cli.options import data_option, json_option
+from roomlog.cli.progress import progress_of
+from roomlog.core import decide
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.settings import Settings, load_settings, required
+from roomlog_contract.errors import RefusedError
+
+
+def _user(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        return decide.user_id(value, "user")
+    except RefusedError as error:
+        raise click.BadParameter(f"{error}.", ctx, param) from error
+
+
+@click.command(name="visibility")
+@click.argument("room", callback=room_id)
+@click.option("--user", required=True, callback=_user, metavar="USER", help="Whose view.")
+@click.option(
+    "--at",
+    "at",
+    callback=moment,
+    metavar="SEQUENCE|TIME",
+    help="The moment, a place in the log; without it, now.",
+)
+@json_option
+@data_option
+def visibility_(*, room: str, user: str, at: Moment | None, as_json: bool, data: Path) -> None:
+    """Show which messages of ROOM the user could see at a moment, and the membership events that
+    say so.
+
+    Members see the whole room, also what was said before they joined. Deleted messages, readable
+    in views of the past only, and redacted ones are named as such.
+    """
+    seen = uvloop.run(_seen(load_settings(data), room, user, at))
+    if as_json:
+        click.echo(msgspec.json.encode(seen).decode())
+    else:
+        click.echo("\n".join(in_words(seen)))
+
+
+async def _seen(settings: Settings, room: str, user: str, at: Moment | None) -> Visibility:
+    log = await JetStreamLog.connect(
+        required(settings.nats_url, "NATS_URL"),
+        partitions=settings.partitions,
+        name="roomlog audit visibility",
+    )
+    try:
+        head = await log.last_sequence(room)
+        if not head:
+            raise CliError(f"room {room} has no events: see whether the id is right")
+        with progress_of("visibility", 2 * head) as advance:
+            return await visibility(log, room, user, at, advance)
+    finally:
+        await log.close()
+
+
+COMMANDS = (visibility_,)
