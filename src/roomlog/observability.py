@@ -14,6 +14,7 @@ from typing import Literal, TextIO
 
 import msgspec
 
+from roomlog.core.printable import printable
 from roomlog.tracing import log_fields
 
 LogFormat = Literal["auto", "json", "human"]
@@ -24,12 +25,13 @@ LINES_WAITING_MAX = 256
 # uvicorn logs each WebSocket's path with its query, whatever its access log is set to; the
 # other forms are where clients put tokens, and where addresses of servers carry passwords.
 _HIDDEN = "…"
+# What each may scan from one place is bounded: clients choose how long a path in a line is.
 _TOKENS = re.compile(
     r"""
       (?P<query>\b(?:token|access_token)=)[^&\s"'\#]+
     | (?P<bearer>\bbearer[ .+]|\bbearer%20)[A-Za-z0-9_\-.~+/]{16,}=*
-    | (?P<userinfo>\b[a-z][a-z0-9+.\-]*://[^\s:/@"']*:)[^\s@"']+(?=@)
-    | (?P<jwt>\beyJ[A-Za-z0-9_\-]{5,})\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*
+    | (?P<userinfo>\b[a-z][a-z0-9+.\-]{0,30}://[^\s:/@"']{0,256}:)[^\s@"']{1,1024}(?=@)
+    | (?P<jwt>\beyJ[A-Za-z0-9_\-]{5,2048})\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -92,9 +94,11 @@ class _HumanLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         told = log_fields()
         told |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        extra = "".join(f" {name}={value}" for name, value in told.items())
+        # What others chose is in it: it may neither begin a line nor move the terminal's cursor.
+        extra = "".join(f" {name}={printable(str(value))}" for name, value in told.items())
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{moment} {record.levelname.lower():7} {record.getMessage()}{extra}"
+        message = printable(record.getMessage(), indent="    ")
+        line = f"{moment} {record.levelname.lower():7} {message}{extra}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return hide_tokens(line)

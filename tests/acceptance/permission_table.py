@@ -157,7 +157,19 @@ ROUTES = (
     Row("POST /api/broadcast", "broadcast to all", lambda _: {"content": "a notice"}),
 )
 
-WITHOUT_TOKEN = {"GET /livez", "GET /readyz", "GET /metrics"}
+NOT_YET = {f"POST {_MESSAGE}/redact"}
+"""Rows of the contract whose routes this version does not have."""
+
+WITHOUT_TOKEN = {
+    *("GET /livez", "GET /readyz", "GET /metrics"),
+    *("GET /", "GET /favicon.svg", "GET /assets/{name}"),
+    *("GET /schema", "GET /schema/openapi.json", "GET /schema/asyncapi.json"),
+    *("GET /schema/{path}", "GET /schema/assets/{name}"),
+}
+"""Routes that say nothing of any room: health and counts, the console's files, descriptions."""
+
+SOCKETS = {"/ws", "/ws/{room_id}"}
+"""WebSocket routes: whoever comes shows a token, and each frame has a row below."""
 
 FRAMES = (
     Row("subscribe", "read"),

@@ -1,4 +1,5 @@
-"""No token is ever printed: each way of passing one is used, also those that are refused."""
+"""No token or other secret is ever printed: each way of passing a token is used, also those that
+are refused."""
 
 import asyncio
 import json
@@ -92,16 +93,17 @@ async def _use_every_way(base_url: str, ws_url: str, room: str, token: str) -> N
         await asyncio.to_thread(_raw, base_url, request)
 
 
-async def test_no_token_is_ever_printed_by_any_process():
+async def test_no_token_or_secret_is_ever_printed_by_any_process():
     folder = data_directory()
     keys = folder / "jwks.json"
     keys.write_bytes(key_set(*(jwk(algorithm) for algorithm in ALGORITHMS)))
     marks: list[str] = []
+    environment_secret = secrets.token_hex(32)
     with running_stack(
         ("--workers", str(WORKERS)),
         data=folder,
         JWT_JWKS=str(keys),
-        JWT_SECRET=secrets.token_hex(32),
+        JWT_SECRET=environment_secret,
         LOG_LEVEL="debug",
     ) as stack:
         made = httpx.post(
@@ -125,6 +127,9 @@ async def test_no_token_is_ever_printed_by_any_process():
             # What only this token has, in pieces that a shortened line would still show.
             longest = max(token.split("."), key=len) if token in malformed else token.split(".")[2]
             marks += [longest[:16], quote(longest)[:16]]
+        kept = [path.read_text().strip() for path in (folder / "secrets").iterdir()]
+        assert len(kept) >= 3
+        marks += [*kept, environment_secret]
         stack.process.terminate()
         assert stack.process.wait(60) == 0
         assert stack.process.stdout is not None

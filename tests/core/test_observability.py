@@ -128,6 +128,23 @@ def test_lines_below_the_level_are_left_out(lines):
     assert stream.getvalue() == ""
 
 
+@pytest.mark.parametrize("log_format", ["json", "human"])
+def test_what_others_chose_begins_no_line_and_moves_no_cursor(lines, log_format):
+    stream = lines(log_format)
+    chosen = "a\r\n12:00:00 error   forged\x1b[2J\x85\u2028\u202e"
+    logging.getLogger("roomlog.test").info("said %s", chosen, extra={"user_id": chosen})
+    written(stream)
+    text = stream.getvalue().removesuffix("\n")
+    if log_format == "json":
+        assert json.loads(text)["user_id"] == chosen
+        assert text.count("\n") == 0
+    else:
+        first, *others = text.split("\n")
+        assert "user_id=a\\x0d\\x0a12:00:00 error   forged\\x1b[2J\\x85\\u2028\\u202e" in text
+        assert all(line.startswith("    ") for line in others), first
+        assert not set("\r\x1b\x85\u2028\u202e") & set(text)
+
+
 def test_what_is_told_often_becomes_the_same_line(lines):
     stream = lines("json")
     logger = logging.getLogger("roomlog.test")

@@ -40,7 +40,8 @@ SIGNED_TEXT = "roomlog bundle 1\n{origin}\nevents {events}\nerased {erased}\nsha
 
 _TO_BODY = re.compile(rb'\{.*?,"commit":"[0-9a-f]*"(,"body":)', re.DOTALL)
 _NOT_TEXT = re.compile(rb"[\x00-\x1f]")
-_STRINGS = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*"')
+# One without an end goes to the end: else each quote in it would be a beginning to try again.
+_STRINGS = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?\Z)')
 _PICTURES = {n: chr(0x2400 + n) for n in range(0x20)} | {9: "\t", 10: "&#10;", 127: "\u2421"}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 

@@ -13,8 +13,10 @@ import base64
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import secrets
+import stat
 from collections.abc import Generator
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from roomlog.embedded.errors import EmbeddedError
 from roomlog.settings import audit_key_file
 
 SECRET_BYTES = 48
+
+_log = logging.getLogger(__name__)
 
 
 class Pids(msgspec.Struct, frozen=True):
@@ -65,11 +69,27 @@ class DataDirectory:
                 f"the data directory {self.path} is not writable for this user: "
                 "give another one with --data, or run as its owner"
             )
+        status = self.path.stat()
+        self._trusted = {os.geteuid(), status.st_uid}
+        if status.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            raise EmbeddedError(
+                f"anybody may exchange what lies in the data directory {self.path}: "
+                f"chmod o-w {self.path}, or give another one with --data"
+            )
 
     def private_folder(self, name: str) -> Path:
-        """`DIR/name`, created with access for the owner only."""
+        """`DIR/name`, with access for the owner only, also where a copy of it was opened to all.
+
+        Raises EmbeddedError when somebody else made it, who could read what is put there.
+        """
         folder = self.path / name
         folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid not in self._trusted:
+            raise EmbeddedError(
+                f"{folder} belongs to another user than {self.path}: "
+                "find out who made it and remove it, or give another directory with --data"
+            )
+        _close_to_others(folder)
         return folder
 
     def log_path(self, name: str) -> Path:
@@ -90,7 +110,7 @@ class DataDirectory:
         """The secret of that name: 48 random bytes in URL-safe base64, made when missing."""
         path = self.private_folder("secrets") / name
         with contextlib.suppress(FileNotFoundError):
-            return path.read_text().strip()
+            return _read_private(path)
         value = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         write_private(path, value + "\n")
         return value
@@ -101,7 +121,7 @@ class DataDirectory:
         path = audit_key_file(self.path)
         self.private_folder(path.parent.name)
         with contextlib.suppress(FileNotFoundError):
-            return path.read_text().strip()
+            return _read_private(path)
         # Imported once in a directory's life: it is large.
         from roomlog.core.signed_note import SigningKey  # noqa: PLC0415
 
@@ -153,6 +173,25 @@ class DataDirectory:
             yield
         finally:
             os.close(descriptor)
+
+
+def _close_to_others(path: Path) -> bool:
+    """Leave what is ours to ourselves; return whether others had any access to it until now."""
+    status = path.stat()
+    if status.st_mode & 0o077 == 0 or os.geteuid() not in {0, status.st_uid}:
+        return False
+    path.chmod(stat.S_IMODE(status.st_mode) & 0o700)
+    return True
+
+
+def _read_private(path: Path) -> str:
+    text = path.read_text().strip()
+    if _close_to_others(path):
+        _log.warning(
+            "others could read %s until now: if that matters, replace it (see docs/security.md)",
+            path,
+        )
+    return text
 
 
 def write_private(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import quote
 
-from roomlog.embedded.data_directory import DataDirectory
+from roomlog.embedded.data_directory import DataDirectory, write_private
 from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.postgres_placement import ELSEWHERE, Placement, place
 from roomlog.embedded.processes import (
@@ -94,9 +94,7 @@ class PostgresServer:
             self._create(placement, folder)
         _check_version(folder)
         _clear_leftovers(folder)
-        (folder / "roomlog.conf").write_text(_CONFIGURATION.format(port=self._port))
-        if placement.account:
-            os.chown(folder / "roomlog.conf", placement.account.uid, placement.account.gid)
+        self._configure(placement, folder)
         return ProcessSpec(
             name=self.name,
             argv=(placement.binary(_EXECUTABLE), "-D", str(folder)),
@@ -136,13 +134,19 @@ class PostgresServer:
             password_file.unlink(missing_ok=True)
         with (new / "postgresql.conf").open("a") as file:
             file.write("include 'roomlog.conf'\n")
-        (new / "roomlog.conf").write_text(_CONFIGURATION.format(port=self._port))
+        self._configure(placement, new)
         _run(
             placement,
             (placement.binary(_EXECUTABLE), "--single", "-F", "-D", str(new), "postgres"),
             f"CREATE DATABASE {DATABASE} STRATEGY wal_log\n",
         )
         new.rename(folder)
+
+    def _configure(self, placement: Placement, folder: Path) -> None:
+        path = folder / "roomlog.conf"
+        write_private(path, _CONFIGURATION.format(port=self._port))
+        if placement.account:
+            os.chown(path, placement.account.uid, placement.account.gid)
 
     def _initialise(self, placement: Placement, new: Path, password_file: Path) -> None:
         """Run initdb. Character classes come from C.UTF-8 where the system has it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
 TAIL_BYTES = 4096
+OWNER_ONLY_UMASK = 0o077
 _POLL_S = 0.01
 _PR_SET_PDEATHSIG = 1
 _PROC = Path("/proc")
@@ -49,7 +50,7 @@ class Process:
     def __init__(self, spec: ProcessSpec) -> None:
         self.spec = spec
         shorten_log(spec.log)
-        with spec.log.open("ab") as log:
+        with open(spec.log, "ab", opener=_open_private) as log:
             self._log_from = log.tell()
             self._popen = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 spec.argv,
@@ -65,6 +66,8 @@ class Process:
                 user=spec.account.uid if spec.account else None,
                 group=spec.account.gid if spec.account else None,
                 extra_groups=[] if spec.account else None,
+                # What it writes is for nobody else, also when it is moved out of our folders.
+                umask=OWNER_ONLY_UMASK,
             )
         self.started_at_s = time.monotonic()
 
@@ -125,6 +128,10 @@ def death_signal_setter(death_signal: signal.Signals) -> Callable[[], None] | No
     return set_death_signal
 
 
+def _open_private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
+
+
 def shorten_log(path: Path) -> None:
     """Keep a log bounded: beyond the limit, what is there moves to `<name>.1`."""
     try:
@@ -134,7 +141,7 @@ def shorten_log(path: Path) -> None:
         return
     # On a full disk the copy fails, and making room matters more.
     with contextlib.suppress(OSError):
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        shutil.copy(path, path.with_name(path.name + ".1"))
     os.truncate(path, 0)
 
 

@@ -97,8 +97,14 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         description="The same key from the same user in the same room gives the same answer "
-        f"again. 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes.",
-        schema_extra={"minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX},
+        f"again. 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes as UTF-8; bytes that are not UTF-8 are "
+        "read as Latin-1.",
+        schema_extra={
+            "minLength": 1,
+            "maxLength": IDEMPOTENCY_KEY_BYTES_MAX,
+            # Of our own: a schema's lengths are characters, and the limit is in bytes.
+            "format": "idempotency-key",
+        },
     ),
 ]
 LastEventId = Annotated[
@@ -139,6 +145,7 @@ class ApiRequest(Request[Actor, Identity, State]):
         Raises RefusedError `unsupported_media_type` and `invalid`.
         """
         _require_json(self.headers.get("content-type"))
+        _require_plain(self.headers.get("content-encoding"))
         field = self.scope["route_handler"].parsed_data_field
         assert field is not None
         return decode_body(await self.body(), field.annotation)
@@ -193,6 +200,12 @@ def _require_json(content_type: str | None) -> None:
     charset = parameters.lower().replace('"', "").replace(" ", "")
     if media_type.strip().lower() != _JSON or charset not in {"", "charset=utf-8"}:
         raise RefusedError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"bodies are {_JSON} in UTF-8")
+
+
+def _require_plain(content_encoding: str | None) -> None:
+    # Nothing is ever unpacked: a small body that becomes a large one does not exist here.
+    if content_encoding is not None and content_encoding.strip().lower() not in {"", "identity"}:
+        raise RefusedError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "bodies must not be compressed")
 
 
 def parameter_name(request: ApiRequest, key: str) -> str:

@@ -3,6 +3,9 @@
 What a new WebSocket asks for (handshake, token, room, what it missed) takes about a millisecond.
 When many come back at once, everybody who is connected would wait until all of that is done: so a
 few handshakes begin in each turn of the event loop, and what is said meanwhile comes in between.
+
+And who begins a request and never ends it, or sends a head without end, is not waited for: uvicorn
+itself knows neither a time nor a size for that.
 """
 
 import asyncio
@@ -11,7 +14,7 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from roomlog.realtime.protocol import RoomlogWebSocketProtocol
@@ -19,7 +22,15 @@ from roomlog.realtime.protocol import RoomlogWebSocketProtocol
 HANDSHAKES_PER_TURN_MAX = 4
 SHUTDOWN_TIMEOUT_S = 5
 KEEP_ALIVE_S = 75
+HEAD_TIMEOUT_S = 15.0
+BODY_TIMEOUT_S = 60.0
+HEAD_BYTES_MAX = 64 * 1024
+# A chunked body of single bytes takes six bytes for each: more than that is not the body's.
+_SENT_PER_BODY_BYTE_MAX = 6
 _BACKLOG = 2048
+_CLOSING = b"content-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\n" + _CLOSING
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _CLOSING
 
 
 class Turnstile:
@@ -46,7 +57,10 @@ class Turnstile:
 
 
 class PacedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, except that a WebSocket waits at a turnstile before it begins.
+    """uvicorn's HTTP, except that a WebSocket waits at a turnstile before it begins, and that a
+    request must have come within HEAD_TIMEOUT_S and BODY_TIMEOUT_S, in some HEAD_BYTES_MAX bytes
+    beside its body (and what one read brings). Late or too large a head gets 408 or 431; then the
+    connection is closed.
 
     Written against uvicorn 0.54.0 (`httptools_impl.py`).
     """
@@ -62,9 +76,93 @@ class PacedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._turnstile = turnstile
+        self._due_at_s: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._request_bytes = 0
+        self._body_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._due_at_s = self.loop.time() + HEAD_TIMEOUT_S
+        self._look_at_the_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a request, or refuse the rest of it."""
+        # Not when a request begins: empty lines before one would keep a connection for ever.
+        if self._due_at_s is None and not self._answering:
+            self._expect_head()
+        self._request_bytes += len(data)
+        super().data_received(data)
+        rest = self._request_bytes - _SENT_PER_BODY_BYTE_MAX * self._body_bytes
+        if self._due_at_s is not None and rest > HEAD_BYTES_MAX:
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin to count what a request brings."""
+        super().on_message_begin()
+        self._request_bytes = self._body_bytes = 0
+        if self._due_at_s is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Begin to wait for the body."""
+        super().on_headers_complete()
+        self._in_head = False
+        self._due_at_s = self.loop.time() + BODY_TIMEOUT_S
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is the body's."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there: answering may take its time."""
+        super().on_message_complete()
+        self._due_at_s = None
+
+    @property
+    def _answering(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._in_head = True
+        self._due_at_s = self.loop.time() + HEAD_TIMEOUT_S
+
+    def _look_at_the_clock(self) -> None:
+        # One timer for a connection, which looks again later, and not two for each request.
+        now_s = self.loop.time()
+        if self._due_at_s is not None and self._due_at_s <= now_s:
+            self._refuse(_TOO_LATE)
+            return
+        wait_s = HEAD_TIMEOUT_S if self._due_at_s is None else self._due_at_s - now_s
+        self._timer = self.loop.call_later(min(wait_s, HEAD_TIMEOUT_S), self._look_at_the_clock)
+
+    def _stop_waiting(self) -> None:
+        self._due_at_s = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, answer: bytes) -> None:
+        """Say why where no other answer can be under way, and end the connection."""
+        self._stop_waiting()
+        if self._in_head and not self._answering:
+            self.transport.write(answer)
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def handle_websocket_upgrade(self) -> None:
         """Wait, without reading on."""
+        self._stop_waiting()
         self.transport.pause_reading()
         self._turnstile.enter(self)
 

@@ -1,6 +1,7 @@
 """The same key gives the same answer again, whatever happened in between."""
 
 import asyncio
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +19,7 @@ from tests.integration.http.api import (
     new_key,
     problem,
 )
+from tests.integration.http.conformance import operations, resolve
 
 KEYS = pytest.mark.parametrize("make_key", [new_key, lambda: str(uuid7())], ids=["any", "uuid7"])
 
@@ -238,6 +240,13 @@ def test_a_notice_to_all_is_sent_once(api: Api, make_key: object) -> None:
     problem(api.call(ANA, "POST", "/api/broadcast", json=body, key=key), 403, "forbidden")
 
 
+def test_the_length_of_a_key_is_said_to_be_in_bytes_which_a_schema_cannot_count() -> None:
+    parameters = operations()["POST", "/api/messages/{message_id}/reactions"]["parameters"]
+    keys = [p for p in map(resolve, parameters) if p["name"] == "Idempotency-Key"]
+
+    assert [key["schema"]["format"] for key in keys] == ["idempotency-key"]
+
+
 def test_keys_are_any_text_to_200_bytes(api: Api) -> None:
     room = api.room()
     path = f"{room.path}/messages"
@@ -264,3 +273,14 @@ def test_keys_are_any_text_to_200_bytes(api: Api) -> None:
                 headers={"Idempotency-Key": key.encode()},  # type: ignore[dict-item]
             )
             problem(answer, 422, "invalid", "Idempotency-Key")
+
+
+def test_bytes_that_are_no_utf_8_are_read_as_latin_1_and_count_as_what_they_read_as(
+    api: Api,
+) -> None:
+    room = api.room()
+    path = f"/api/messages/{room.send(ANA, 'a')['message_id']}/reactions"
+    for key, status in ((b"\xe9" * 100, 200), (b"\xe9" * 101, 422)):
+        headers: dict[str, Any] = {"Idempotency-Key": key}
+        answer = api.call(ANA, "POST", path, json={"emoji": "👀"}, headers=headers)
+        assert answer.status_code == status, answer.text

@@ -14,6 +14,7 @@ from roomlog.core.content import clean_text
 from roomlog.http.cross_origin import cross_origin
 from roomlog.http.openapi.operations import OPERATIONS
 from roomlog.http.openapi.shapes import NOT_BLANK
+from roomlog.http.requests import SEQUENCE_MAX
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode
 from tests.house.repository import ROOT
 from tests.integration.http.api import Api
@@ -213,7 +214,8 @@ def test_every_request_header_that_the_code_reads_is_in_it() -> None:
         and node.func.value.attr == "headers"
         and isinstance(node.args[0], ast.Constant)
     }
-    assert read == OF_HTTP
+    # That one is only ever refused.
+    assert read == OF_HTTP | {"content-encoding"}
 
 
 def test_pages_of_other_origins_may_use_exactly_the_headers_that_it_names() -> None:
@@ -236,3 +238,12 @@ def test_what_is_not_blank_is_the_same_in_the_document_and_in_the_code() -> None
         and bool(pattern.search(chr(point))) != bool(clean_text(chr(point)).strip())
     ]
     assert others == []
+
+
+def test_no_number_may_be_larger_than_the_log_can_count() -> None:
+    """A bound that passed through a float is one too large, and what it allows is refused."""
+    parameters = [resolve(p) for o in operations().values() for p in o.get("parameters", [])]
+    bounds = {p["name"]: p["schema"]["maximum"] for p in parameters if "maximum" in p["schema"]}
+
+    assert {"after", "sequence", "from", "to", "size"} <= bounds.keys()
+    assert {name: most for name, most in bounds.items() if most > SEQUENCE_MAX} == {}

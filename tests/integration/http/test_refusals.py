@@ -1,5 +1,7 @@
 """What is refused before any service is asked, and the doors without a token."""
 
+import gzip
+
 import httpx
 import jwt
 import pytest
@@ -107,6 +109,17 @@ def test_bodies_are_json(api: Api, content_type: str) -> None:
         headers={"Content-Type": content_type},
     )
     problem(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
+def test_nothing_that_is_packed_is_unpacked(api: Api, coding: str) -> None:
+    for content in (gzip.compress(b'{"name":"a"}'), b'{"name":"a"}'):
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        answer = api.call(ANA, "POST", "/api/rooms", content=content, headers=headers)
+        problem(answer, 415, "unsupported_media_type")
+    plain = {"Content-Type": "application/json", "Content-Encoding": "identity"}
+    answer = api.call(ANA, "POST", "/api/rooms", content=b'{"name":"a"}', headers=plain)
+    assert answer.status_code == 201
 
 
 def test_a_body_in_utf8_is_taken_however_that_is_said(api: Api) -> None:

@@ -48,6 +48,16 @@ schemathesis.openapi.format("emoji", st.integers(0, len(_EMOJI) - 1).map(_EMOJI.
 schemathesis.openapi.format(
     "user-id", st.text(_VISIBLE, min_size=1, max_size=40) | st.emails(domains=st.just("a.example"))
 )
+# Headers are sent as Latin-1; what is no UTF-8 then counts as the UTF-8 of what it reads as.
+_LATIN = st.text(
+    st.characters(codec="latin-1", exclude_categories=("C", "Z")), min_size=1, max_size=200
+)
+schemathesis.openapi.format(
+    "idempotency-key",
+    st.just("x" * 200)
+    | st.just("\xe9" * 100)
+    | _LATIN.filter(lambda key: len(key.encode()) <= 200),
+)
 schemathesis.openapi.format("search", st.lists(_WORDS, min_size=1, max_size=4).map(" ".join))
 
 
