@@ -6,8 +6,6 @@ into tables with the same indexes, made at the same time as there.
 """
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +18,9 @@ import psutil
 import uvloop
 
 from bench.measured import Measured, cpu_seconds, json_option, tell
+from bench.served import stores
 from roomlog.collector import spare_what_stays
 from roomlog.core.decide import Fact, Stamp, stamp
-from roomlog.embedded.nats import run_nats
-from roomlog.embedded.postgres import run_postgres
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import NewEvent
 from roomlog.postgres.migrate import migrate
@@ -226,15 +223,8 @@ async def measure(nats_url: str, database_url: str, count: int) -> list[Measured
 @json_option
 def main(*, events: int, json_file: Path | None) -> None:
     """Measure projecting and rebuilding."""
-    folder = Path(tempfile.mkdtemp(prefix="roomlog-bench-"))
-    folder.chmod(0o755)
-    for name in ("nats", "postgres"):
-        (folder / name).mkdir(mode=0o755)
-    try:
-        with run_nats(folder / "nats") as nats, run_postgres(folder / "postgres") as postgres:
-            results = uvloop.run(measure(nats.url, postgres.url, events))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with stores() as made:
+        results = uvloop.run(measure(made.nats_url, made.database_url, events))
     tell(results, json_file)
 
 

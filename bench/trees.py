@@ -5,9 +5,7 @@ turn. Processor time is this process's own, PostgreSQL's is not in it.
 """
 
 import asyncio
-import shutil
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from random import Random
@@ -18,11 +16,10 @@ import uvloop
 
 from bench.measured import Measured, json_option, tell
 from bench.rebuild import fill
+from bench.served import stores
 from roomlog.audit.tree_keeper import TreeKeeper
 from roomlog.audit.tree_runner import BATCH_EVENTS_MAX
 from roomlog.core.signed_note import SigningKey
-from roomlog.embedded.nats import run_nats
-from roomlog.embedded.postgres import run_postgres
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.postgres.migrate import migrate
@@ -141,15 +138,8 @@ async def measure(nats_url: str, url: str, count: int) -> list[Measured]:
 @json_option
 def main(*, events: int, json_file: Path | None) -> None:
     """Measure keeping trees and proving."""
-    folder = Path(tempfile.mkdtemp(prefix="roomlog-bench-"))
-    folder.chmod(0o755)
-    for name in ("nats", "postgres"):
-        (folder / name).mkdir(mode=0o755)
-    try:
-        with run_nats(folder / "nats") as nats, run_postgres(folder / "postgres") as postgres:
-            results = uvloop.run(measure(nats.url, postgres.url, events))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with stores() as made:
+        results = uvloop.run(measure(made.nats_url, made.database_url, events))
     tell(results, json_file)
 
 
