@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from projections import (
+    dead_events,
     edit_history,
     members,
     message_counts,
@@ -150,6 +151,7 @@ def project(
         *edit_history.project(event, effect, partition),
         *reactions.project(event, effect, partition),
         *processed_events.project(event, effect),
+        *dead_events.project(event, partition),
     ]
 
 

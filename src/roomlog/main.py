@@ -22,6 +22,7 @@ from roomlog.jetstream.buckets import (
     JetStreamRequestMemory,
     JetStreamSnapshots,
 )
+from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
@@ -45,6 +46,7 @@ from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
 from roomlog.services.proof_service import ProofService
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.redaction_service import RedactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
@@ -71,6 +73,7 @@ class Services(msgspec.Struct, frozen=True):
     clock: SystemClock
     messages: MessageService
     reactions: ReactionService
+    redactions: RedactionService
     rooms: RoomService
     events: EventService
     notices: NoticeService
@@ -182,6 +185,15 @@ async def _wire(
         reactions=ReactionService(
             read_model=read_model, rooms=cache, writer=writer, effects=effects, progress=progress
         ),
+        redactions=RedactionService(
+            log=log,
+            eraser=eraser_of(settings, log),
+            read_model=read_model,
+            rooms=cache,
+            writer=writer,
+            progress=progress,
+            clock=clock,
+        ),
         rooms=RoomService(
             log=log,
             read_model=read_model,
@@ -201,6 +213,12 @@ async def _wire(
         trees=trees,
         proofs=ProofService(log=log, trees=trees, keys=key_ring(settings)),
     )
+
+
+def eraser_of(settings: Settings, log: JetStreamLog) -> JetStreamEraser:
+    """What erases events of that log. Raises SettingsError."""
+    url = settings.nats_erase_url or required(settings.nats_url, "NATS_URL")
+    return JetStreamEraser(url, log.partitions)
 
 
 def _rates(settings: Settings) -> Rates:
@@ -286,6 +304,7 @@ async def _serve(settings: Settings) -> None:
             HttpParts(
                 messages=parts.messages,
                 reactions=parts.reactions,
+                redactions=parts.redactions,
                 rooms=parts.rooms,
                 events=parts.events,
                 presence=presence,

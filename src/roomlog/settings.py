@@ -39,6 +39,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra=_SECRET,
         ),
     ] = None
+    nats_erase_url: Annotated[
+        str | None,
+        Meta(
+            description="The same server as NATS_URL, with the one user who may delete messages "
+            "of streams: only redactions use it. Default: in the data directory as NATS_URL is, "
+            "else NATS_URL.",
+            extra=_SECRET,
+        ),
+    ] = None
     database_url: Annotated[
         str | None,
         Meta(
@@ -259,7 +268,10 @@ def load_settings(
     """
     said = _from_env_file(env_file) | dict(environ)
     has_key_set = bool(said.get(PREFIX + "JWT_JWKS", "").strip())
-    given = _from_data_directory(data or DEFAULT_DATA_DIRECTORY, key=not has_key_set) | said
+    found = _from_data_directory(data or DEFAULT_DATA_DIRECTORY, key=not has_key_set)
+    if said.get(PREFIX + "NATS_URL", "").strip():
+        found.pop(PREFIX + "NATS_ERASE_URL", None)  # of another server
+    given = found | said
     hints = get_type_hints(Settings, include_extras=True)
     values: dict[str, object] = {}
     for field in Settings.__struct_fields__:
@@ -299,6 +311,7 @@ class _Servers(msgspec.Struct):
 
     nats_url: str
     database_url: str
+    nats_erase_url: str = ""
 
 
 def _from_data_directory(data: Path, *, key: bool) -> dict[str, str]:
@@ -315,6 +328,7 @@ def _from_data_directory(data: Path, *, key: bool) -> dict[str, str]:
         found |= {
             PREFIX + "NATS_URL": servers.nats_url,
             PREFIX + "DATABASE_URL": servers.database_url,
+            PREFIX + "NATS_ERASE_URL": servers.nats_erase_url,
         }
     if key and (secret := _read(jwt_secret_file(data))):
         found[PREFIX + "JWT_SECRET"] = secret

@@ -107,6 +107,13 @@ class MessageDelete(msgspec.Struct, frozen=True):
     reason: Reason | None = None
 
 
+class MessageRedact(msgspec.Struct, frozen=True):
+    """Why what a message said is removed for good. The reason stays on record: it must not repeat
+    what is to be removed."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+
+
 class ReactionRequest(msgspec.Struct, frozen=True):
     """One emoji of Unicode's list, as a character and not as a name."""
 

@@ -157,9 +157,6 @@ ROUTES = (
     Row("POST /api/broadcast", "broadcast to all", lambda _: {"content": "a notice"}),
 )
 
-NOT_YET = {f"POST {_MESSAGE}/redact"}
-"""Rows of the contract whose routes this version does not have."""
-
 WITHOUT_TOKEN = {
     *("GET /livez", "GET /readyz", "GET /metrics"),
     *("GET /", "GET /favicon.svg", "GET /assets/{name}"),

@@ -30,7 +30,6 @@ from tests.acceptance.permission_table import (
     FRAMES,
     MAY,
     MEMBERS,
-    NOT_YET,
     OBSERVER,
     PEOPLE,
     ROUTES,
@@ -45,7 +44,6 @@ from tests.stack import Stack
 
 WAIT_S = 30.0
 AUTHOR = "author@example.org"
-SERVED = [row for row in ROUTES if row.what not in NOT_YET]
 _GLOBAL = {ADMIN: ("admin",), AUDITOR: ("auditor",), SERVICE: ("service",)}
 
 
@@ -151,7 +149,7 @@ def _routes() -> dict[str, BaseRouteHandler]:
 def test_every_route_has_a_row_and_every_row_a_route():
     rows = {row.what for row in ROUTES}
 
-    assert _routes().keys() == (rows - NOT_YET) | WITHOUT_TOKEN | SOCKETS
+    assert _routes().keys() == rows | WITHOUT_TOKEN | SOCKETS
     assert rows & WITHOUT_TOKEN == set()
 
 
@@ -168,7 +166,7 @@ def test_the_description_leaves_out_no_route_that_has_a_row(stack: Stack):
     methods = {"get", "put", "post", "patch", "delete"}
     told = {f"{m.upper()} {path}" for path in paths for m in methods & paths[path].keys()}
 
-    assert {row.what for row in ROUTES} - NOT_YET - told == set()
+    assert {row.what for row in ROUTES} - told == set()
 
 
 def test_every_client_frame_has_a_row():
@@ -182,7 +180,7 @@ def test_every_act_of_the_table_is_asked_for_somewhere():
 
 
 @pytest.mark.parametrize("person", PEOPLE)
-@pytest.mark.parametrize("row", SERVED, ids=str)
+@pytest.mark.parametrize("row", ROUTES, ids=str)
 def test_over_rest(place: Place, row: Row, person: str):
     cell = place.cell(person)
     method, path = row.what.split()
@@ -196,7 +194,7 @@ def test_over_rest(place: Place, row: Row, person: str):
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), answer.text
 
 
-@pytest.mark.parametrize("row", SERVED, ids=str)
+@pytest.mark.parametrize("row", ROUTES, ids=str)
 def test_over_rest_nobody_without_a_token(place: Place, row: Row):
     cell = place.cell(COMMANDER)
     method, path = row.what.split()

@@ -286,6 +286,13 @@ def _line(value: str | None, field: str, *, empty: bool = False) -> str | None:
     return text
 
 
+def clean_reason(value: str) -> str:
+    """A reason that has to be given. Raises RefusedError."""
+    text = _line(value, "reason")
+    assert text is not None
+    return text
+
+
 def _clean(value: str, field: str) -> str:
     try:
         return clean_text(value)

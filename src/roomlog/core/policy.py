@@ -22,6 +22,7 @@ class Act(StrEnum):
     DELETE = "delete"
     MANAGE = "manage members and status"
     READ_DELETED = "read versions of deleted messages"
+    REDACT = "redact messages"
 
 
 class DeniedError(RefusedError):
@@ -120,5 +121,7 @@ def allows(  # noqa: PLR0911 - one return for each row of the contract's table
             return role is RoomRole.COMMANDER or actor.has(GlobalRole.ADMIN)
         case Act.READ_DELETED:
             return actor.has(GlobalRole.ADMIN, GlobalRole.AUDITOR)
+        case Act.REDACT:
+            return actor.has(GlobalRole.ADMIN)
         case _:
             assert_never(act)

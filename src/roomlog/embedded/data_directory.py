@@ -47,6 +47,7 @@ class RunFile(msgspec.Struct, frozen=True):
     nats_url: str
     database_url: str
     pids: Pids
+    nats_erase_url: str = ""
 
 
 class DataDirectory:

@@ -19,6 +19,7 @@ from roomlog.embedded.servers import running
 from roomlog.embedded.tcp_ports import free_port
 
 USER = "roomlog"
+ERASING_USER = "roomlog-erasing"
 _EXECUTABLE = "nats-server"
 _CONNECT_TIMEOUT_S = 1.0
 _INFO_BYTES_MAX = 8192
@@ -29,6 +30,7 @@ _TAKES_NOTHING = ("critical write error", "JetStream failed to store a msg")
 
 # The top-level nats.conf is included as it is, under a link: include paths are relative to
 # the including file. Passwords stand here and not in argv, where every user could read them.
+# Nothing takes an event away but a redaction, and that has a user of its own, who may do only this.
 _CONFIGURATION = """\
 include 'nats.conf'
 listen: "127.0.0.1:{port}"
@@ -40,6 +42,14 @@ authorization {{
       user: "{user}"
       password: "{password}"
       permissions: {{ publish: {{ deny: ["$JS.API.STREAM.MSG.DELETE.>"] }} }}
+    }}
+    {{
+      user: "{erasing_user}"
+      password: "{erasing_password}"
+      permissions: {{
+        publish: {{ allow: ["$JS.API.STREAM.MSG.DELETE.>"] }}
+        subscribe: {{ allow: ["_INBOX.>"] }}
+      }}
     }}
   ]
 }}
@@ -55,6 +65,7 @@ class NatsServer:
         self._data = data
         self._folder = data.path / "nats"
         self._password = data.secret("nats_password")
+        self._erasing_password = data.secret("nats_erasing_password")
         self._port = free_port()
         # Of this one's own, so that a stranger's greeting on the port is not taken for ours.
         self._server_name = f"roomlog-{secrets.token_hex(4)}"
@@ -63,6 +74,12 @@ class NatsServer:
     def url(self) -> str:
         """Where clients reach it: `nats://roomlog:PASSWORD@127.0.0.1:PORT`."""
         return f"nats://{USER}:{quote(self._password, safe='')}@127.0.0.1:{self._port}"
+
+    @property
+    def erase_url(self) -> str:
+        """The same for the user who may erase events, and nothing else."""
+        password = quote(self._erasing_password, safe="")
+        return f"nats://{ERASING_USER}:{password}@127.0.0.1:{self._port}"
 
     def choose_port(self) -> None:
         """Take another free port."""
@@ -84,6 +101,8 @@ class NatsServer:
                 store=_quoted(folder / "store"),
                 user=USER,
                 password=self._password,
+                erasing_user=ERASING_USER,
+                erasing_password=self._erasing_password,
             ),
         )
         return ProcessSpec(

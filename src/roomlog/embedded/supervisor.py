@@ -45,8 +45,8 @@ _log = logging.getLogger(__name__)
 class Plan:
     """What `roomlog up` runs. The commands are argument vectors.
 
-    They find the servers, the address and the key in ROOMLOG_NATS_URL, _DATABASE_URL, _HOST,
-    _PORT and _JWT_SECRET. The API's command is run `workers` times and must bind HOST:PORT
+    They find the servers, the address and the key in ROOMLOG_NATS_URL, _NATS_ERASE_URL,
+    _DATABASE_URL, _HOST, _PORT and _JWT_SECRET. The API's command is run `workers` times and must bind HOST:PORT
     with SO_REUSEPORT and SO_REUSEADDR (without the latter, connections that it has closed keep
     the port from the next start for a minute). Without `jwt_secret`, the directory's development
     key is used, made at the first start; with `has_key_set`, there is no secret then. Without
@@ -162,6 +162,7 @@ class Supervisor:
                 projector=self._projector.pid,
                 api=[worker.pid for worker in self._api],
             ),
+            nats_erase_url=self._nats.erase_url,
         )
 
     def start(self) -> None:
@@ -272,6 +273,7 @@ class Supervisor:
         data = self._plan.data
         given = {
             "ROOMLOG_NATS_URL": self._nats.url,
+            "ROOMLOG_NATS_ERASE_URL": self._nats.erase_url,
             "ROOMLOG_DATABASE_URL": self._postgres.url,
             "ROOMLOG_HOST": self._plan.host,
             "ROOMLOG_PORT": str(self._port),

@@ -271,6 +271,25 @@ class MessageController(Controller):
         )
         return await _changed(request, effect)
 
+    @post("/redact", status_code=HTTP_200_OK)
+    async def redact_message(
+        self,
+        request: ApiRequest,
+        message_id: MessageId,
+        data: JSONBody[rs.MessageRedact],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[rs.MessageResponse]:
+        """Remove what a message said, from the log's files too. Answers its tombstone."""
+        done = await request.parts.redactions.redact_message(
+            request.user,
+            path_uuid(message_id, "message"),
+            data,
+            header_text(idempotency_key),
+        )
+        headers = written(request, done.receipt, projected=done.projected)
+        headers["ETag"] = etag(done.message)
+        return answer(done.message, headers)
+
 
 def _keep(
     request: ApiRequest,

@@ -17,6 +17,7 @@ from roomlog.services.presence_service import PresenceService
 from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.proof_service import ProofService
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.redaction_service import RedactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
 from roomlog.services.tree_lag import TreeLag
@@ -64,6 +65,7 @@ class HttpParts:
 
     messages: MessageService
     reactions: ReactionService
+    redactions: RedactionService
     rooms: RoomService
     events: EventService
     presence: PresenceService

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 
+from projections import dead_events
 from projections.batch import SeenId, Touched, Wanted
 from projections.row_changes import RowChange
 from roomlog.postgres.connection import Connection, translated
@@ -46,7 +47,7 @@ class PostgresBatch:
     async def write(self, changes: Sequence[RowChange], dead: Sequence[SetAside]) -> None:
         """See Batch."""
         with translated():
-            await self._writer.apply(changes)
+            # Before the changes: a redaction removes what was set aside, of its own batch too.
             for event in dead:
                 await self._connection.execute(
                     query("add_dead"),
@@ -57,7 +58,8 @@ class PostgresBatch:
                     storable(event.error)[:ERROR_CHARS_MAX],
                     event.data,
                 )
-            if dead:
+            await self._writer.apply(changes)
+            if dead or any(change.table == dead_events.TABLE for change in changes):
                 await self._connection.execute(query("count_dead"), self._partition)
 
 

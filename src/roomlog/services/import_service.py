@@ -30,7 +30,7 @@ from roomlog.ports import EVENT_BYTES_MAX, EventLog, NewEvent, RoomNotEmptyError
 from roomlog.services import identity
 from roomlog.services.import_ledger import ImportLedger
 from roomlog_contract.fold import RoomState
-from roomlog_contract.stored import MemberBody
+from roomlog_contract.stored import MemberBody, MessageRedactedBody, decode_envelope
 from roomlog_contract.types import RoomStatus
 
 IMPORTING_USER = "import@roomlog"
@@ -41,6 +41,7 @@ _APPENDS_IN_FLIGHT_MAX = 8
 _PENDING_EVENTS_MAX = 8192
 _PENDING_BYTES_MAX = 16 * 1024 * 1024
 _ENTRIES_PER_TURN = 64
+_REDACTED = b""  # in place of the digest of what is gone
 
 OnBadEntry = Callable[[str, str], None]
 OnProgress = Callable[["ImportReport"], None]
@@ -194,7 +195,10 @@ class _Run:
         try:
             stored = decode_event(data)
             body = decode_body(stored)
-        except UnreadableEventError:
+            if isinstance(body, MessageRedactedBody):
+                # What was redacted is not brought in again, whatever the file has of it.
+                self._ledger.note(decode_envelope(body.redacted_envelope).id, _REDACTED)
+        except (UnreadableEventError, msgspec.DecodeError):
             return
         self._ledger.note(stored.id, bytes.fromhex(body.digest or ""))
         if isinstance(body, MemberBody) and stored.type == "member.added":
@@ -209,7 +213,8 @@ class _Run:
             key = f"id:{message.source_id}"
         known = self._ledger.digest_of(_event_id(room.room_id, key))
         if known is not None:
-            if known != short and not isinstance(message, ExportedMessage):
+            same = known in {short, _REDACTED} or isinstance(message, ExportedMessage)
+            if not same:
                 raise BadEntryError(
                     f"id: {message.source_id!r} was used for another message before"
                 )

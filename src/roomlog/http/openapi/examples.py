@@ -242,6 +242,7 @@ REQUESTS: dict[str, Examples] = {
         "with a reason": rs.MessageDelete("sent to the wrong room"),
         "without": {},
     },
+    "redact_message": {"a password": rs.MessageRedact("a production password was pasted")},
     "add_reaction": {"eyes": rs.ReactionRequest("👀")},
     "broadcast": {"notice": rs.BroadcastRequest("Maintenance begins in ten minutes")},
 }
@@ -286,6 +287,7 @@ JSON_ANSWERS: dict[str, Examples] = {
     },
     "edit_message": {"message": _CHANGED},
     "delete_message": {"tombstone": _TOMBSTONE},
+    "redact_message": {"tombstone": _TOMBSTONE},
     "add_reaction": {"reactions": rs.ReactionResponse(_REACTIONS)},
     "remove_reaction": {"none left": rs.ReactionResponse([])},
     "list_reactions": {"reactions": rs.ReactionResponse(_REACTIONS)},

@@ -8,7 +8,7 @@ from roomlog_contract.errors import ErrorCode
 
 TAGS = {
     "rooms": "Incident rooms, who is in them, and how far the caller has read.",
-    "messages": "What is said: sending, reading, searching, editing, deleting.",
+    "messages": "What is said: sending, reading, searching, editing, deleting, redacting.",
     "reactions": "Emoji on messages.",
     "events": "What happened in a room, as the log has it: in pages, as lines, or as a feed.",
     "proofs": "Signed checkpoints of the log, and what proves that it is what they hold it to.",
@@ -109,6 +109,7 @@ OPERATIONS: dict[str, Told] = {
             "get_history": {**_NEW_ROOM, **_NEW_MESSAGE},
             "edit_message": _VERSIONED,
             "delete_message": _VERSIONED,
+            "redact_message": _NEW_MESSAGE,
             "add_reaction": _NEW_MESSAGE,
             "list_reactions": _NEW_MESSAGE,
         },
@@ -150,6 +151,13 @@ OPERATIONS: dict[str, Told] = {
         "The message's tombstone.",
         (*_WRITE, *_BODY, *_LIMITED, ErrorCode.VERSION_MISMATCH),
         (*_COUNTED, "ETag"),
+    ),
+    "redact_message": Told(
+        "messages",
+        "`admin`",
+        "What is left of the message: its tombstone.",
+        (*_WRITE, *_BODY),
+        (*_APPENDED, "ETag"),
     ),
     "add_reaction": Told(
         "reactions",

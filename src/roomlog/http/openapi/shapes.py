@@ -22,6 +22,7 @@ _SHAPES = (
     rs.MessageCreate,
     rs.MessageEdit,
     rs.MessageDelete,
+    rs.MessageRedact,
     rs.ReactionRequest,
     rs.Page[rs.RoomResponse],
     rs.RoomPage[rs.MemberResponse],
@@ -56,6 +57,7 @@ without white space at its ends."""
 _ADDED: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("RoomCreate", "name", {"pattern": NOT_BLANK}),
     ("BroadcastRequest", "content", {"pattern": NOT_BLANK}),
+    ("MessageRedact", "reason", {"pattern": NOT_BLANK}),
     ("ReactionRequest", "emoji", EMOJI),
     ("NewMember", "user_id", USER_ID),
 )
