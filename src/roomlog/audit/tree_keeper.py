@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from roomlog import metrics
+from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
 from roomlog.ports import EventLog, LogEvent, PartitionState
@@ -27,6 +28,7 @@ from roomlog.tree_ports import (
 )
 
 ROOMS_CACHED_MAX = 4096
+SEQUENCE_MAX = 2**63 - 1
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +40,18 @@ class TreesHaltedError(Exception):
 class TreeKeeper:
     """Grows one partition's trees. Not for concurrent use."""
 
-    def __init__(self, log: EventLog, trees: PartitionTrees, *, batch_events_max: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        trees: PartitionTrees,
+        *,
+        batch_events_max: int,
+        finisher: Finisher | None = None,
+    ) -> None:
+        """`finisher` is shown each batch before the trees move on, and what redactions explain."""
         self._log = log
         self._trees = trees
+        self._finisher = finisher
         self._batch_events_max = batch_events_max
         self._rows: OrderedDict[str, TreeRow] = OrderedDict()
         self._position = TreePosition("", 0)
@@ -72,6 +83,8 @@ class TreeKeeper:
             position = await self._trees.begin_anew(state.epoch)
         self._position = position
         self._looked_to = position.sequence
+        if self._finisher is not None:
+            self._finisher.begin((await self._trees.redactions(1, SEQUENCE_MAX)).values())
         if state.last_sequence < position.sequence:
             raise TreesHaltedError(
                 f"partition {partition}: the log ends at sequence {state.last_sequence}, and the "
@@ -139,6 +152,9 @@ class TreeKeeper:
             growing.add(event)
             place = event.sequence
         await self._compare_redactions(growing)
+        if self._finisher is not None:
+            # Before the trees are beyond them, so that a crash leaves none of them out.
+            await self._finisher.take(events, growing.redactions)
         last = events[-1]
         new = TreePosition(self._position.epoch, last.sequence, sha256(last.data).digest())
         appended_at = datetime.fromtimestamp(last.appended_ns / 1e9, UTC)

@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from random import random
 from typing import Any
 
+from roomlog.audit.finishing import Finisher
 from roomlog.audit.tree_keeper import TreeKeeper, TreesHaltedError
-from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError
+from roomlog.ports import DatabaseUnavailableError, Eraser, EventLog, LogUnavailableError
 from roomlog.projection_ports import FenceLostError, RowsRefusedError
+from roomlog.services.identity import SystemClock
 from roomlog.signal_ports import Signals
 from roomlog.tree_ports import PartitionTrees, TreeTables
 
@@ -31,12 +33,14 @@ async def keep_trees(
     batch_events_max: int = BATCH_EVENTS_MAX,
     check_every_s: float = CHECK_EVERY_S,
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    eraser: Eraser | None = None,
 ) -> None:
     """Keep the trees at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
     Where the log is not what the trees were made of, they stay as they are, with the reason where
     status shows it, and the log is looked at again: what others made of it must go on. `beside`
     is what only one process may do, and runs while this one keeps the first partition's trees.
+    With an `eraser`, redactions that somebody left unfinished are finished.
     """
     async with asyncio.TaskGroup() as group:
         for partition in range(log.partitions):
@@ -47,6 +51,7 @@ async def keep_trees(
                 batch_events_max=batch_events_max,
                 check_every_s=check_every_s,
                 beside=None if partition else beside,
+                finisher=None if eraser is None else Finisher(log, eraser, SystemClock()),
             )
             group.create_task(runner.run(signals))
 
@@ -61,8 +66,10 @@ class _Runner:
         batch_events_max: int,
         check_every_s: float,
         beside: Callable[[], Coroutine[Any, Any, None]] | None,
+        finisher: Finisher | None,
     ) -> None:
         self._partition = partition
+        self._finisher = finisher
         self._log = log
         self._tables = tables
         self._batch_events_max = batch_events_max
@@ -105,7 +112,9 @@ class _Runner:
         self._wake.set()
 
     async def _keep(self, trees: PartitionTrees) -> None:
-        keeper = TreeKeeper(self._log, trees, batch_events_max=self._batch_events_max)
+        keeper = TreeKeeper(
+            self._log, trees, batch_events_max=self._batch_events_max, finisher=self._finisher
+        )
         try:
             await keeper.begin()
             await trees.halt(None)
@@ -125,6 +134,8 @@ class _Runner:
                 self._reset = False
                 await keeper.begin()
             await keeper.catch_up()
+            if self._finisher is not None:
+                await self._finisher.finish()
             if loop.time() >= check_at_s:
                 await keeper.check()
                 check_at_s = loop.time() + self._check_every_s

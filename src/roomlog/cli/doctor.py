@@ -17,6 +17,7 @@ from roomlog.jetstream.stream import check_log, find_partitions, partition_state
 from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.projection_ports import TablesMissingError
+from roomlog.projector.decoding import erased_event
 from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
 from roomlog.services.signing_keys import key_source
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
@@ -141,7 +142,8 @@ def _never_projected(state: PartitionState) -> Finding:
 async def stored_hash(
     reader: Reader | EventLog, position: TablesPosition, state: PartitionState
 ) -> bytes | None:
-    """The hash of the log's event at the checkpoint; None where there is none."""
+    """The hash of the log's event at the checkpoint, as the tables have it where a redaction tells
+    of it, empty where it is gone unexplained; None where the log has no such place."""
     if not 0 < position.sequence <= state.last_sequence:
         return None
     batches = reader.read_partition(
@@ -150,7 +152,14 @@ async def stored_hash(
     async for batch in batches:
         for event in batch:
             return sha256(event.data).digest()
-    return None
+    async for batch in reader.read_partition(
+        position.partition, after=position.sequence, up_to=state.last_sequence
+    ):
+        for event in batch:
+            erased = erased_event(event)
+            if erased is not None and erased.sequence == position.sequence:
+                return position.event_hash
+    return b""
 
 
 def check_directory(data: Path) -> Iterator[Finding]:
@@ -244,7 +253,7 @@ def check_checkpoint(
 ) -> Finding:
     """Whether the log still is the one that the tables were made from.
 
-    `stored_hash` is that of the log's event at the checkpoint, None where there is none.
+    `stored_hash` is that of the log's event at the checkpoint, as `stored_hash` gives it.
     """
     wrong = ""
     if position.epoch != state.epoch:
@@ -256,7 +265,9 @@ def check_checkpoint(
         and position.event_hash is not None
         and stored_hash != position.event_hash
     ):
-        wrong = f"the log's event {position.sequence} is not the one that was projected"
+        gone = "is gone, and no redaction tells of it"
+        other = "is not the one that was projected"
+        wrong = f"the log's event {position.sequence} {other if stored_hash else gone}"
     return Finding(
         "checkpoint",
         ok=not wrong,

@@ -18,6 +18,7 @@ from roomlog.cli.options import data_option
 from roomlog.collector import spare_what_stays
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.stream import LogMismatchError
+from roomlog.main import eraser_of
 from roomlog.observability import set_up_logging
 from roomlog.ports import LogUnavailableError
 from roomlog.postgres import PostgresTreeReader, open_pool
@@ -73,6 +74,7 @@ async def _project(settings: Settings) -> None:
                     log.signals,
                     PostgresTrees(database_url),
                     beside=_delivery(proofs, settings),
+                    eraser=eraser_of(settings, log),
                 )
             )
             try:

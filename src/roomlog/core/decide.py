@@ -47,12 +47,17 @@ class Stamp(msgspec.Struct, frozen=True):
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """An event as decided. `fields` are those of the body's struct, all but salt and digest."""
+    """An event as decided. `fields` are those of the body's struct, all but salt and digest.
+
+    `key`: what its id is made of, with room and actor, where it is not the first of its command;
+    without one the id is made of the first one's.
+    """
 
     type: str
     fields: dict[str, Any]
     message_id: str | None = None
     expected_version: int | None = None
+    key: str | None = None
 
 
 def stamp(fact: Fact, room_id: str, actor: str, at: str, mark: Stamp) -> bytes:

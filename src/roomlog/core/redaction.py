@@ -109,4 +109,10 @@ def redaction(message_id: str, said: Said, reason: str | None) -> Fact:
             "reason": reason,
         },
         message_id,
+        key=redaction_key(said.sequence),
     )
+
+
+def redaction_key(sequence: int) -> str:
+    """What the id of an event's redaction is made of: done again, it is the same redaction."""
+    return f"redact:{sequence}"

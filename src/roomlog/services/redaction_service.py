@@ -4,7 +4,7 @@
 
 The log itself says which events said it, from the message's own on; so nothing is left to tables
 that may be behind. Each step may be the last before a crash. Until the append nothing has
-happened; after it `RedactionFinisher` erases what is left, whoever began.
+happened; after it the finisher (`audit/finishing.py`) goes on, whoever began.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import msgspec
 
 from roomlog.core.policy import Act, Actor
 from roomlog.core.policy import require as require_act
-from roomlog.core.redaction import SaidSoFar, redact
+from roomlog.core.redaction import SaidSoFar, redact, redaction_key
 from roomlog.core.upcasters import UnreadableEventError, decode_event
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, Eraser, EventLog, LogUnavailableError, ReadModel
@@ -153,7 +153,7 @@ class RedactionService:
             request: tuple[object, ...] = ("redact", message_id, command)
             if key is None:
                 # Made of what is redacted: whoever is asked again after a crash adds nothing.
-                key, request = f"redact:{chunk[0].sequence}", ("redact", message_id)
+                key, request = redaction_key(chunk[0].sequence), ("redact", message_id)
             receipt = await self._writer.write(
                 Command(room.room_id, actor, key, request),
                 lambda chunk=chunk: redact(room.state, message_id, actor, command, chunk),

@@ -280,11 +280,15 @@ def _identify(command: Command) -> tuple[str, str | None]:
 def _events(
     command: Command, facts: Sequence[Fact], event_id: str, digest: str | None, at: str
 ) -> list[NewEvent]:
-    ids = [event_id]
-    for n in range(1, len(facts)):
-        keyed = command.key is not None
-        ids.append(str(uuid5(UUID(event_id), str(n))) if keyed else identity.new_id())
     room_id, actor, trace = command.room_id, command.actor.user_id, tracing.event_headers()
+    ids = [event_id]
+    for n, fact in enumerate(facts[1:], 1):
+        if fact.key is not None:
+            ids.append(identity.keyed_event_id(room_id, actor, fact.key))
+        elif command.key is not None:
+            ids.append(str(uuid5(UUID(event_id), str(n))))
+        else:
+            ids.append(identity.new_id())
     events = [
         NewEvent(i, stamp(f, room_id, actor, at, identity.new_stamp(i, digest)), trace)
         for i, f in zip(ids, facts, strict=True)
