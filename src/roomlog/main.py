@@ -57,7 +57,7 @@ from roomlog.services.tree_lag import tree_lag
 from roomlog.services.used_ids import UsedIds
 from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
-from roomlog.settings import Settings, SettingsError, required
+from roomlog.settings import Settings, SettingsError, erase_url, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
 
 _log = logging.getLogger(__name__)
@@ -168,6 +168,7 @@ async def _wire(
     names = UserNames(JetStreamNames(log.connection))
     tokens.on_verified(names.note)
     once = Once(JetStreamRequestMemory(log.connection))
+    trail = Trail(JetStreamTrail(log.connection), clock, span_s=settings.trail_span_seconds)
     notices = NoticeService(JetStreamNotices(log.connection), limits, once)
     return Services(
         log=log,
@@ -190,11 +191,12 @@ async def _wire(
         ),
         redactions=RedactionService(
             log=log,
-            eraser=eraser_of(settings, log),
+            eraser=JetStreamEraser(erase_url(settings), log.partitions),
             read_model=read_model,
             rooms=cache,
             writer=writer,
             progress=progress,
+            trail=trail,
             clock=clock,
         ),
         rooms=RoomService(
@@ -215,14 +217,8 @@ async def _wire(
         limiter=limiter,
         trees=trees,
         proofs=ProofService(log=log, trees=trees, keys=key_ring(settings)),
-        trail=Trail(JetStreamTrail(log.connection), clock, span_s=settings.trail_span_seconds),
+        trail=trail,
     )
-
-
-def eraser_of(settings: Settings, log: JetStreamLog) -> JetStreamEraser:
-    """What erases events of that log. Raises SettingsError."""
-    url = settings.nats_erase_url or required(settings.nats_url, "NATS_URL")
-    return JetStreamEraser(url, log.partitions)
 
 
 def _rates(settings: Settings) -> Rates:

@@ -300,6 +300,11 @@ def required(value: str | None, name: str) -> str:
     return value
 
 
+def erase_url(settings: Settings) -> str:
+    """Where NATS is for who erases. Raises SettingsError."""
+    return settings.nats_erase_url or required(settings.nats_url, "NATS_URL")
+
+
 def jwt_secret_file(data: Path | None) -> Path:
     """Where the development key lies."""
     return (data or DEFAULT_DATA_DIRECTORY) / "secrets" / "jwt_secret"

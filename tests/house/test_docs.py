@@ -169,7 +169,7 @@ def _routes() -> list[str]:
         **dict.fromkeys(
             (
                 *("messages", "reactions", "rooms", "events", "presence", "notices"),
-                *("names", "tokens", "proofs", "health"),
+                *("names", "tokens", "proofs", "health", "redactions"),
             ),
             nothing,
         )

@@ -60,6 +60,10 @@ class Finisher:
         self._pending.clear()
         self._messages.clear()
         self._retry_at_s = 0.0
+        self.know(redactions)
+
+    def know(self, redactions: Iterable[Redaction]) -> None:
+        """Some more that are known."""
         for one in redactions:
             self._note(one)
 
@@ -69,8 +73,7 @@ class Finisher:
         When this returns, all that said it is on record as redacted. Raises LogUnavailableError;
         then the same events are to be shown again.
         """
-        for one in redactions:
-            self._note(one)
+        self.know(redactions)
         for one in redactions:
             if _message_sent(one) is not None:
                 await self._look_back(one)
@@ -93,7 +96,7 @@ class Finisher:
             self._retry_at_s = loop.time() + RETRY_S
 
     def _note(self, one: Redaction) -> None:
-        self._pending[one.sequence] = one
+        self._pending.setdefault(one.sequence, one)
         message_id = _message_sent(one)
         if message_id is not None:
             self._messages.setdefault(one.room_id, {}).setdefault(message_id, one)

@@ -28,7 +28,7 @@ from roomlog.tree_ports import (
 )
 
 ROOMS_CACHED_MAX = 4096
-SEQUENCE_MAX = 2**63 - 1
+_ANY_SEQUENCE = 2**63 - 1
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class TreeKeeper:
         self._position = position
         self._looked_to = position.sequence
         if self._finisher is not None:
-            self._finisher.begin((await self._trees.redactions(1, SEQUENCE_MAX)).values())
+            self._finisher.begin((await self._trees.redactions(1, _ANY_SEQUENCE)).values())
         if state.last_sequence < position.sequence:
             raise TreesHaltedError(
                 f"partition {partition}: the log ends at sequence {state.last_sequence}, and the "

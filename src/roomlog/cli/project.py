@@ -16,9 +16,9 @@ from roomlog.audit.tree_runner import keep_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option
 from roomlog.collector import spare_what_stays
+from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.stream import LogMismatchError
-from roomlog.main import eraser_of
 from roomlog.observability import set_up_logging
 from roomlog.ports import LogUnavailableError
 from roomlog.postgres import PostgresTreeReader, open_pool
@@ -28,7 +28,7 @@ from roomlog.projection_ports import TablesMissingError
 from roomlog.projector import ProjectorHaltedError, run_projector
 from roomlog.services.audit_keys import key_ring
 from roomlog.services.proof_service import ProofService
-from roomlog.settings import Settings, load_settings, required
+from roomlog.settings import Settings, erase_url, load_settings, required
 
 _CONNECT_PAUSE_S = 1.0
 _PROOF_CONNECTIONS = 2
@@ -74,7 +74,7 @@ async def _project(settings: Settings) -> None:
                     log.signals,
                     PostgresTrees(database_url),
                     beside=_delivery(proofs, settings),
-                    eraser=eraser_of(settings, log),
+                    eraser=JetStreamEraser(erase_url(settings), log.partitions),
                 )
             )
             try:

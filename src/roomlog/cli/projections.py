@@ -22,7 +22,7 @@ from roomlog.projection_ports import Difference
 from roomlog.projector import Rebuilt, rebuild, verify
 from roomlog.settings import Settings, load_settings, required
 
-_PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
+PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
@@ -180,8 +180,8 @@ async def _rebuild(settings: Settings, *, new_epoch: bool) -> Rebuilt:
         click.echo(f"the log has a new epoch, {epoch}: clients begin anew", err=True)
     async with _log(settings) as log:
         spare_what_stays()
-        with progress_of("rebuild", _PARTS) as advance:
-            return await rebuild(log, tables, _scaled(advance))
+        with progress_of("rebuild", PARTS) as advance:
+            return await rebuild(log, tables, scaled(advance))
 
 
 async def _is_continued(settings: Settings, database_url: str) -> bool:
@@ -200,13 +200,15 @@ async def _verify(settings: Settings) -> Sequence[Difference]:
     tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
     async with _log(settings) as log:
         spare_what_stays()
-        with progress_of("verify", _PARTS) as advance:
-            return await verify(log, tables, _scaled(advance))
+        with progress_of("verify", PARTS) as advance:
+            return await verify(log, tables, scaled(advance))
 
 
-def _scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:
+def scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:
+    """Progress of folding, shown in PARTS."""
+
     def progress(done: int, total: int) -> None:
-        advance(done * _PARTS // max(total, 1), f"{done} of {total} events")
+        advance(done * PARTS // max(total, 1), f"{done} of {total} events")
 
     return progress
 

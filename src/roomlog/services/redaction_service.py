@@ -1,6 +1,7 @@
 """Redaction: what a message said is removed, and what remains proves that it was said.
 
-    find what said it -> append a `message.redacted` for each -> erase their bytes -> look again
+    find what said it -> record who does it on the audit trail -> append a `message.redacted` for
+    each -> erase their bytes -> look again
 
 The log itself says which events said it, from the message's own on; so nothing is left to tables
 that may be behind. Each step may be the last before a crash. Until the append nothing has
@@ -13,19 +14,21 @@ import msgspec
 
 from roomlog.core.policy import Act, Actor
 from roomlog.core.policy import require as require_act
-from roomlog.core.redaction import SaidSoFar, redact, redaction_key
+from roomlog.core.redaction import Said, SaidSoFar, redact, redaction_key
 from roomlog.core.upcasters import UnreadableEventError, decode_event
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, Eraser, EventLog, LogUnavailableError, ReadModel
 from roomlog.services.aftermath import appended_already
-from roomlog.services.identity import rfc3339
+from roomlog.services.identity import keyed_event_id, rfc3339
 from roomlog.services.message_service import find_message
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
+from roomlog.services.trail import Trail
 from roomlog.services.writer import Command, Receipt, Writer
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import MessageState
+from roomlog_contract.trail import RecordKind
 
 APPENDED_AT_ONCE_MAX = 256
 _RETRY_AFTER_S = 1.0
@@ -53,6 +56,7 @@ class RedactionService:
         rooms: RoomCache,
         writer: Writer,
         progress: ProjectionProgress,
+        trail: Trail,
         clock: Clock,
     ) -> None:
         self._log = log
@@ -61,6 +65,7 @@ class RedactionService:
         self._rooms = rooms
         self._writer = writer
         self._progress = progress
+        self._trail = trail
         self._clock = clock
 
     async def redact_message(
@@ -154,6 +159,8 @@ class RedactionService:
             if key is None:
                 # Made of what is redacted: whoever is asked again after a crash adds nothing.
                 key, request = redaction_key(chunk[0].sequence), ("redact", message_id)
+            if chunk:
+                await self._record(room.room_id, message_id, actor, chunk)
             receipt = await self._writer.write(
                 Command(room.room_id, actor, key, request),
                 lambda chunk=chunk: redact(room.state, message_id, actor, command, chunk),
@@ -163,6 +170,19 @@ class RedactionService:
             if receipt is not None:
                 receipts.append(receipt)
         return receipts
+
+    async def _record(
+        self, room_id: str, message_id: str, actor: Actor, chunk: Sequence[Said]
+    ) -> None:
+        key = f"record of {redaction_key(chunk[0].sequence)}"
+        await self._trail.record(
+            RecordKind.REDACTED,
+            actor,
+            room_id=room_id,
+            message_id=message_id,
+            detail=f"{len(chunk)} events, from {chunk[0].sequence} on",
+            record_id=keyed_event_id(room_id, actor.user_id, key),
+        )
 
     async def _erase(self, room_id: str, sequences: Sequence[int]) -> None:
         try:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from roomlog.core.policy import Actor
-from roomlog.main import eraser_of, open_services
+from roomlog.jetstream.erasing import JetStreamEraser
+from roomlog.main import open_services
 from roomlog.ports import Appended, Eraser, NewEvent
 from roomlog.services.redaction_service import RedactionService
-from roomlog.settings import load_settings
+from roomlog.settings import erase_url, load_settings
 from roomlog_contract.resources import MessageRedact
 from roomlog_contract.types import GlobalRole
 
@@ -75,16 +76,18 @@ class MortalEraser:
 async def main(data: Path, message_id: str, touches: int) -> None:
     settings, life = load_settings(data), Life(touches)
     async with open_services(settings) as services:
+        eraser = JetStreamEraser(erase_url(settings), services.log.partitions)
         whole: Any = services.redactions
         log = MortalLog(services.log, life)
         whole._writer._log = log
         redactions = RedactionService(
             log=log,  # type: ignore[arg-type]
-            eraser=MortalEraser(eraser_of(settings, services.log), life),
+            eraser=MortalEraser(eraser, life),
             read_model=services.read_model,
             rooms=services.cache,
             writer=whole._writer,
             progress=whole._progress,
+            trail=services.trail,
             clock=services.clock,
         )
         admin = Actor(ADMIN, roles=frozenset({GlobalRole.ADMIN}))

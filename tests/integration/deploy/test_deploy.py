@@ -267,7 +267,11 @@ def test_the_log_servers_file_is_right_in_its_own_eyes(tmp_path: Path) -> None:
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "NATS_PASSWORD": "not-so-secret"},
+        env={
+            **os.environ,
+            "NATS_PASSWORD": "not-so-secret",
+            "NATS_ERASING_PASSWORD": "not-so-secret-either",
+        },
     )
     assert told.returncode == 0, told.stderr
 

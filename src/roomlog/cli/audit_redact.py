@@ -1,0 +1,158 @@
+"""`roomlog audit redact`: remove what a message said, and what is left of it in files."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from roomlog.audit.finishing import Finisher
+from roomlog.audit.growing import redaction_of
+from roomlog.cli.errors import CliError
+from roomlog.cli.options import data_option, json_option
+from roomlog.cli.progress import progress_of
+from roomlog.cli.projections import PARTS, scaled
+from roomlog.core.policy import Actor
+from roomlog.jetstream.erasing import JetStreamEraser
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.ports import LogUnavailableError
+from roomlog.postgres.scrub import Step, scrub_database
+from roomlog.postgres.tables import PostgresTables
+from roomlog.projector import rebuild
+from roomlog.services.identity import SystemClock
+from roomlog.services.trail import operator
+from roomlog.settings import Settings, erase_url, load_settings, required
+from roomlog_contract.errors import RefusedError
+from roomlog_contract.resources import REASON_CHARS_MAX, MessageRedact
+from roomlog_contract.types import GlobalRole
+
+
+class _Redacted(msgspec.Struct, frozen=True):
+    """One message, as `--json` prints it. `erased` are the sequences of its events whose bytes
+    this run erased: none where an earlier one had."""
+
+    message_id: str
+    room_id: str
+    erased: Sequence[int]
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What `--json` prints. `steps` are those of `--scrub`; a `problem` is what is left to do."""
+
+    redacted: Sequence[_Redacted]
+    steps: Sequence[Step]
+
+
+@click.command(name="redact")
+@click.argument("messages", nargs=-1, type=click.UUID, metavar="[MESSAGE_ID]...")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    help="Why. It stays on record for good and must not repeat what is to be removed.",
+)
+@click.option(
+    "--scrub",
+    is_flag=True,
+    help="Then rid the tables' files of what they held before; alone, of all redacted so far.",
+)
+@json_option
+@data_option
+def redact(
+    *, messages: tuple[object, ...], reason: str | None, scrub: bool, as_json: bool, data: Path
+) -> int:
+    """Remove for good what messages said: from the log's files, and from all that reads of them.
+
+    What remains proves that something was said, by whom and when. Who redacts is on record under
+    the login name. With --scrub the tables are made anew, while the service goes on, and what
+    PostgreSQL keeps of the old ones is removed; exit 1 where something of it could not be done.
+    """
+    ids = [str(one) for one in messages]
+    _check_use(ids, reason, scrub=scrub)
+    settings = load_settings(data)
+    try:
+        asked = MessageRedact(reason or "")
+        redacted = uvloop.run(_redact(settings, ids, asked)) if ids else []
+        if not as_json:
+            _show(redacted)
+        steps = uvloop.run(_scrub(settings)) if scrub else ()
+    except RefusedError as error:
+        raise CliError(str(error)) from error
+    if as_json:
+        click.echo(msgspec.json.encode(_Told(redacted, steps)).decode())
+    else:
+        for step in steps:
+            click.echo(f"{step.name}: {step.problem or 'clean'}")
+    return 1 if any(step.problem for step in steps) else 0
+
+
+def _check_use(messages: Sequence[str], reason: str | None, *, scrub: bool) -> None:
+    if messages and not (reason and reason.strip()):
+        raise click.UsageError("--reason is needed: it stays on record.")
+    if reason is not None and len(reason) > REASON_CHARS_MAX:
+        raise click.UsageError(f"--reason is longer than {REASON_CHARS_MAX} characters.")
+    if not messages and not scrub:
+        raise click.UsageError("name a message, or say --scrub.")
+
+
+def _show(redacted: Sequence[_Redacted]) -> None:
+    for one in redacted:
+        erased = f"{len(one.erased)} events erased" if one.erased else "was redacted before"
+        click.echo(f"message {one.message_id}: {erased}")
+
+
+async def _redact(
+    settings: Settings, messages: Sequence[str], asked: MessageRedact
+) -> list[_Redacted]:
+    # Imported where needed: it brings all that serves REST.
+    from roomlog.main import open_services  # noqa: PLC0415
+
+    admin = Actor(operator().user_id, roles=frozenset({GlobalRole.ADMIN}))
+    done: list[_Redacted] = []
+    async with open_services(settings) as services:
+        for message_id in messages:
+            one = await services.redactions.redact_message(admin, message_id, asked)
+            done.append(_Redacted(message_id, one.message.room_id, one.erased))
+    return done
+
+
+async def _scrub(settings: Settings) -> Sequence[Step]:
+    database_url = required(settings.database_url, "DATABASE_URL")
+    async with _log(settings) as log:
+        await _erase_all(settings, log)
+        with progress_of("rebuild", PARTS) as advance:
+            await rebuild(log, PostgresTables(database_url), scaled(advance))
+    return [Step("log"), Step("tables"), *await scrub_database(database_url)]
+
+
+async def _erase_all(settings: Settings, log: JetStreamLog) -> None:
+    """Tables made from a log that still says it would hold it again."""
+    for partition in range(log.partitions):
+        eraser = JetStreamEraser(erase_url(settings), log.partitions)
+        finisher = Finisher(log, eraser, SystemClock())
+        head = (await log.partition_state(partition)).last_sequence
+        with progress_of("redactions", head) as advance:
+            async for batch in log.read_partition(partition, after=0):
+                found = [one for event in batch if (one := redaction_of(event)) is not None]
+                finisher.know(found)
+                advance(batch[-1].sequence, f"{batch[-1].sequence} of {head} events")
+        await finisher.finish()
+        if finisher.pending:
+            raise LogUnavailableError(f"{finisher.pending} redactions can't be finished now")
+
+
+@asynccontextmanager
+async def _log(settings: Settings) -> AsyncGenerator[JetStreamLog]:
+    log = await JetStreamLog.connect(
+        required(settings.nats_url, "NATS_URL"),
+        partitions=settings.partitions,
+        name="roomlog audit redact",
+    )
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+COMMANDS = (redact,)
