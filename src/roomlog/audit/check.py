@@ -8,7 +8,7 @@ from roomlog.audit.growing import hole, is_room, redaction_of
 from roomlog.core.leaves import commit_holds, event_leaf_hash, parts_of
 from roomlog.core.room_tree import TILE_WIDTH, RoomHead, RoomTree, Span
 from roomlog.ports import EventLog
-from roomlog.tree_ports import Heads, Redaction, TreeReader
+from roomlog.tree_ports import Redaction, TreeReader
 
 Progress = Callable[[int, int], None]
 """Called with how many events are read, and how many there are to be read."""

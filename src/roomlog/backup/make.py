@@ -68,9 +68,8 @@ async def make_backup(
     described; `keys` is the folder of secrets, if it is there.
 
     Raises ForkedLogError, DamagedBackupError, LogUnavailableError, OSError; the backup is what it
-    was then. The caller sees to it that nobody else writes into the folder.
+    was then. The caller makes the folder, and sees to it that nobody else writes into it.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if before is not None:
         tidy(folder, before)
     run = _Run(source, folder, before, advance)

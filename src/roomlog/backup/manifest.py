@@ -104,7 +104,6 @@ class Manifest(msgspec.Struct, frozen=True):
         return next((one for one in self.streams if one.stream == name), None)
 
 
-
 class _Written(msgspec.Struct, frozen=True):
     sha256: str
     manifest: msgspec.Raw

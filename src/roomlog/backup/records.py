@@ -31,9 +31,7 @@ class DamagedBackupError(Exception):
 
 def record_of(message: StoredMessage) -> bytes:
     """A message as a record."""
-    length = (
-        _AFTER_LENGTH + len(message.subject) + len(message.headers) + len(message.data)
-    )
+    length = _AFTER_LENGTH + len(message.subject) + len(message.headers) + len(message.data)
     head = _HEAD.pack(
         length,
         message.sequence,

@@ -140,9 +140,7 @@ def _trees(settings: Settings, found: Heads) -> mf.Trees:
     if keys.signing is not None:
         origin = rt.heads_origin(keys.signing.name, found.epoch, found.sequences)
         note = keys.signed(TreeHead(origin, len(heads), root))
-    return mf.Trees(
-        found.epoch, list(found.sequences), len(heads), b64encode(root).decode(), note
-    )
+    return mf.Trees(found.epoch, list(found.sequences), len(heads), b64encode(root).decode(), note)
 
 
 def _new(streams: Sequence[StreamDescription], before: mf.Manifest | None) -> int:

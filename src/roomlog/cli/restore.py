@@ -98,9 +98,7 @@ def command(
         _print(told, manifest)
 
 
-def _restore(
-    folder: Path, manifest: mf.Manifest, place: RestorePlace, *, new_epoch: bool
-) -> Told:
+def _restore(folder: Path, manifest: mf.Manifest, place: RestorePlace, *, new_epoch: bool) -> Told:
     epoch = str(uuid.uuid4()) if new_epoch else manifest.epoch
     total = sum(stream.messages for stream in manifest.streams)
     filling = RefillServer(place.work)
@@ -110,7 +108,9 @@ def _restore(
     # Started anew, so that what is compared is what it finds in its files.
     filled = NatsServer(place.work)
     with running(filled), progress_of("compare", _PARTS) as show:
-        compared = uvloop.run(_compare(folder, manifest, filled.url, _counted(show, total, "events")))
+        compared = uvloop.run(
+            _compare(folder, manifest, filled.url, _counted(show, total, "events"))
+        )
     keys_kept = _restore_keys(folder, manifest, place.data)
     aside = place.move_in(tables_too=new_epoch)
     log = [stream for stream in manifest.streams if stream.epoch]

@@ -1,8 +1,8 @@
 """Where a restored log is made, and how it comes into its data directory.
 
-    DIR/restoring/            while it is made: `roomlog up` refuses to start
-    DIR/nats                  the restored log, moved here when it is whole
-    DIR/nats.before-<time>    the log that was there before, kept
+DIR/restoring/            while it is made: `roomlog up` refuses to start
+DIR/nats                  the restored log, moved here when it is whole
+DIR/nats.before-<time>    the log that was there before, kept
 """
 
 import contextlib

@@ -28,6 +28,7 @@ from roomlog.jetstream.wire import ApiError
 CHUNK_MESSAGES: Final = 2000
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 STALLED_S: Final = 30.0
+_LOGIN_S: Final = 10.0
 _POLL_S: Final = 0.005
 _LINE_BYTES_MAX: Final = 1024 * 1024
 # What a mirror must have from the start; all else comes with the update that ends it.
@@ -79,20 +80,29 @@ class _Leaf:
     """A leaf node's connection, which answers for origins that are not there."""
 
     def __init__(self, prefix: str) -> None:
-        self.consumers: dict[str, _Consumer] = {}
         self._prefix = prefix
+        self._consumers: dict[str, _Consumer] = {}
+        self._interest: set[bytes] = set()
+        self._heard = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self, port: int, user: str, password: str) -> None:
-        """Connect and log in. Raises OSError."""
+        """Connect and log in. Raises OSError, RefillError where the server refuses."""
         reader, self._writer = await asyncio.open_connection(
             "127.0.0.1", port, limit=_LINE_BYTES_MAX
         )
         login = {"user": user, "pass": password, "name": self._prefix, "headers": True}
         encoded = msgspec.json.encode({**login, "compression": "off"})
-        self._writer.write(b"CONNECT %b\r\nLS+ %b.>\r\n" % (encoded, self._prefix.encode()))
+        prefix = self._prefix.encode()
+        self._writer.write(b"CONNECT %b\r\nLS+ %b.>\r\nPING\r\n" % (encoded, prefix))
         self._reading = asyncio.create_task(self._read(reader))
+        # What a mirror asks for before the server knows of the interest is asked again only later.
+        heard = asyncio.create_task(self._heard.wait())
+        await asyncio.wait({heard, self._reading}, timeout=_LOGIN_S, return_when="FIRST_COMPLETED")
+        heard.cancel()
+        if not self._heard.is_set():
+            raise RefillError("the server does not take a leaf node")
 
     async def close(self) -> None:
         """Disconnect."""
@@ -102,6 +112,12 @@ class _Leaf:
                 await self._reading
         if self._writer is not None:
             self._writer.close()
+
+    def consumer(self, origin: str) -> _Consumer | None:
+        """The consumer that a mirror has asked for last, once it listens to what comes of it."""
+        consumer = self._consumers.get(origin)
+        listens = consumer is not None and consumer.deliver.encode() in self._interest
+        return consumer if listens else None
 
     async def deliver(self, consumer: _Consumer, messages: Sequence[StoredMessage]) -> None:
         """Send messages to a mirror. Raises RefillError where the server has hung up."""
@@ -118,6 +134,12 @@ class _Leaf:
             word, *rest = line.split()
             if word == b"PING":
                 self._writer.write(b"PONG\r\n")
+            elif word == b"LS+":
+                self._interest.add(rest[0])
+            elif word == b"LS-":
+                self._interest.discard(rest[0])
+            elif word == b"PONG":
+                self._heard.set()
             elif word == b"LMSG":
                 data = await reader.readexactly(int(rest[-1]) + 2)
                 self._answer(rest[0], rest[1], data[:-2])
@@ -144,7 +166,7 @@ class _Leaf:
             }
         )
         self._writer.write(b"LMSG %b %d\r\n%b\r\n" % (reply, len(promise), promise))
-        self.consumers[asked.stream_name] = _Consumer(
+        self._consumers[asked.stream_name] = _Consumer(
             asked.stream_name, config.name, config.deliver_subject, config.opt_start_seq
         )
 
@@ -158,7 +180,7 @@ class Refill:
         self._leaf = _Leaf(self._prefix)
 
     async def open(self, leaf_port: int, user: str, password: str) -> None:
-        """Connect to where the server takes leaf nodes. Raises OSError."""
+        """Connect to where the server takes leaf nodes. Raises OSError, RefillError."""
         await self._leaf.open(leaf_port, user, password)
 
     async def close(self) -> None:
@@ -203,8 +225,8 @@ class Refill:
         asked: _Consumer | None = None
         reached, deadline_s = -1, loop.time() + STALLED_S
         while reached < chunk[-1].sequence:
-            consumer = self._leaf.consumers.get(origin)
-            if consumer is not None and (consumer is not asked):
+            consumer = self._leaf.consumer(origin)
+            if consumer is not None and consumer is not asked:
                 asked = consumer
                 wanted = [one for one in chunk if one.sequence >= consumer.first]
                 await self._leaf.deliver(consumer, wanted)
