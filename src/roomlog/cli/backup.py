@@ -23,6 +23,7 @@ from roomlog.core.merkle import tree_root
 from roomlog.core.tree_head import TreeHead
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.raw_streams import JetStreamStreams
+from roomlog.jetstream.subjects import is_log
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.postgres.diagnosis import examine
@@ -86,7 +87,7 @@ async def _back_up(settings: Settings, folder: Path, keys: Path) -> Made:
     try:
         source = JetStreamStreams(connection)
         streams = await source.describe()
-        if not any(stream.epoch for stream in streams):
+        if not any(is_log(stream.name) for stream in streams):
             raise CliError("there is no log at that NATS server: nothing to back up")
         done, total = 0, _new(streams, before)
         with progress_of("backup", total) as show:
@@ -154,7 +155,7 @@ def _new(streams: Sequence[StreamDescription], before: mf.Manifest | None) -> in
 
 def _told(folder: Path, made: Made) -> Told:
     manifest = made.manifest
-    log = [stream for stream in manifest.streams if stream.epoch]
+    log = [stream for stream in manifest.streams if is_log(stream.stream)]
     return Told(
         str(folder),
         manifest.epoch,

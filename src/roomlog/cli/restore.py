@@ -33,6 +33,7 @@ from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.raw_streams import JetStreamStreams
 from roomlog.jetstream.refill import Refill, RefillError
 from roomlog.jetstream.stream import with_epoch
+from roomlog.jetstream.subjects import is_log
 
 _PARTS = 10_000
 
@@ -113,7 +114,7 @@ def _restore(folder: Path, manifest: mf.Manifest, place: RestorePlace, *, new_ep
         )
     keys_kept = _restore_keys(folder, manifest, place.data)
     aside = place.move_in(tables_too=new_epoch)
-    log = [stream for stream in manifest.streams if stream.epoch]
+    log = [stream for stream in manifest.streams if is_log(stream.stream)]
     return Told(
         str(place.data.path),
         epoch,

@@ -58,6 +58,13 @@ class Backups:
     async def close(self) -> None:
         await self.log.close()
 
+    async def begin_anew(self, **options: object) -> None:
+        """Put another log in place of the one there."""
+        for stream in ("ROOMLOG", "ROOMLOG_AUDIT"):
+            await self.log.connection.request(f"$JS.API.STREAM.DELETE.{stream}")
+        await self.close()
+        await self.open(**options)
+
     async def say(self, *contents: str, room: str = ROOM) -> list[int]:
         """Append messages, several at once; return their sequences."""
         events = [message(content, room) for content in contents]

@@ -51,10 +51,7 @@ async def test_every_message_stands_where_it_stood(
     backups: Backups, tmp_path: Path, partitions: int
 ):
     if partitions > 1:
-        for name in ("ROOMLOG",):
-            await backups.log.connection.request(f"$JS.API.STREAM.DELETE.{name}")
-        await backups.close()
-        await backups.open(partitions=partitions)
+        await backups.begin_anew(partitions=partitions)
     stream = "ROOMLOG" if partitions == 1 else f"ROOMLOG_{backups.log.partition_of(ROOM)}"
     sequences = await backups.say(*(f"one of many {n}" for n in range(60)))
     await backups.say(*(f"elsewhere {n}" for n in range(60)), room=OTHER_ROOM)
