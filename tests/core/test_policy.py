@@ -37,6 +37,7 @@ _MAY: dict[Act, set[str]] = {
     Act.READ_DELETED: {"admin", "auditor"},
     Act.EDIT: set(),
     Act.DELETE: {"commander", "admin"},
+    Act.REDACT: {"admin"},
 }
 _SOMEBODY = "somebody@example.org"
 

@@ -14,7 +14,7 @@ import pytest
 
 from roomlog.http.parts import BODY_BYTES_MAX
 from roomlog_contract.errors import HTTP_STATUS, ErrorCode
-from tests.integration.http.api import ANA, AUDITOR, BOT, DOT, NOWHERE, Api, new_key, problem
+from tests.integration.http.api import ADMIN, ANA, AUDITOR, BOT, DOT, NOWHERE, Api, new_key, problem
 from tests.integration.http.conformance import Operation, operations, resolve
 
 EVERY = [(f"{method} {path}", operation) for (method, path), operation in operations().items()]
@@ -42,6 +42,8 @@ _ELSEWHERE = {("GET /api/checkpoint", ErrorCode.NOT_FOUND)}
 
 def asker(name: str) -> str:
     """Somebody who may."""
+    if name == "POST /api/messages/{message_id}/redact":
+        return ADMIN
     return AUDITOR if name in _OF_AUDITORS else ANA
 
 
