@@ -10,6 +10,7 @@ from roomlog.settings import (
     PREFIX,
     Settings,
     SettingsError,
+    erase_url,
     list_settings,
     load_settings,
     required,
@@ -135,6 +136,17 @@ def test_beside_a_key_set_the_development_key_is_out_of_use(load, tmp_path):
     assert load().jwt_secret is None
 
 
+def test_who_erases_is_found_where_the_log_is(load, tmp_path):
+    servers = {"nats_url": "nats://a", "database_url": "postgresql://a"}
+    run_file = tmp_path / "run.json"
+    run_file.write_text(json.dumps(servers | {"nats_erase_url": "nats://erasing@a"}))
+    assert erase_url(load()) == "nats://erasing@a"
+    assert erase_url(load(NATS_URL="nats://b")) == "nats://b"
+    assert erase_url(load(NATS_URL="nats://b", NATS_ERASE_URL="nats://c")) == "nats://c"
+    run_file.write_text(json.dumps(servers))  # of an earlier version
+    assert erase_url(load()) == "nats://a"
+
+
 def test_a_damaged_run_file_is_named(load, tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(SettingsError, match=r"run\.json is damaged"):
@@ -152,5 +164,5 @@ def test_settings_are_listed_for_machines():
     assert all(re.fullmatch(r"ROOMLOG_[A-Z_]+", row["name"]) for row in decoded)
     assert {row["name"] for row in decoded if row["secret"]} == {
         "ROOMLOG_NATS_URL", "ROOMLOG_DATABASE_URL", "ROOMLOG_JWT_SECRET", "ROOMLOG_AUDIT_KEY",
-        "ROOMLOG_CHECKPOINT_WEBHOOK",
+        "ROOMLOG_CHECKPOINT_WEBHOOK", "ROOMLOG_NATS_ERASE_URL",
     }  # fmt: skip
