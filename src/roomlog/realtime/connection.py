@@ -65,11 +65,14 @@ class Connection:
         self._made_s = self._loop.time()
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
         self._listening = Listening(
-            wire, self._lanes, self.outbox, self, parts.line_turns, room_id or self.connection_id
+            wire,
+            self._lanes,
+            self.outbox,
+            self,
+            turns=parts.line_turns,
+            room=room_id or self.connection_id,
         )
-        self._sends = Sends(
-            self, self._commands, self._lanes, self.outbox.push, parts.ack_turns
-        )
+        self._sends = Sends(self, self._commands, self._lanes, self.outbox.push, parts.ack_turns)
         self._seen_marks = SeenMarks(self._mark_read)
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
         self._malformed = MalformedBudget()

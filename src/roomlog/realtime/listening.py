@@ -37,6 +37,7 @@ class Listening:
         lanes: Lanes,
         outbox: Outbox,
         listener: Listener,
+        *,
         turns: Turns,
         room: str,
     ) -> None:

@@ -64,7 +64,7 @@ def _listening(client: _Client, turns: Turns, room: str) -> Listening:
     loop = asyncio.get_running_loop()
     wire = cast("Any", client)
     outbox = Outbox(wire, loop, lines_max=9, bytes_max=999, on_overflow=lambda: None)
-    listening = Listening(wire, Lanes(10_000), outbox, cast("Any", client), turns, room)
+    listening = Listening(wire, Lanes(10_000), outbox, cast("Any", client), turns=turns, room=room)
     listening.begin()
     return listening
 
