@@ -11,6 +11,7 @@ import msgspec
 from roomlog_client.core import effects as ef
 from roomlog_client.core import inputs as inp
 from roomlog_client.errors import ClosedError, RoomEndedError, RoomlogError
+from roomlog_client.keys import new_key
 from roomlog_client.rest import Reload, Rest
 from roomlog_client.waiters import Sent
 from roomlog_contract import frames as fr
@@ -194,6 +195,16 @@ class Room:
             ref="", message_id=message_id, reason=reason, expected_version=expected_version
         )
         return await self._client.command(self.room_id, idempotency_key, command)
+
+    async def redact(
+        self, message_id: str, *, reason: str, idempotency_key: str | None = None
+    ) -> rs.MessageResponse:
+        """Remove for good what a message said, as `admin`; what is left, a tombstone. The reason
+        stays on record. Raises RefusedError, UnavailableError when the time is over."""
+        key = new_key() if idempotency_key is None else idempotency_key
+        path = f"/api/messages/{message_id}/redact"
+        body = rs.MessageRedact(reason)
+        return await self._client.rest.post(path, rs.MessageResponse, body, key)
 
     async def react(
         self, message_id: str, emoji: str, *, idempotency_key: str | None = None

@@ -88,6 +88,28 @@ def test_a_second_run_adds_nothing_and_equal_lines_stay_apart(stack: Stack, tmp_
     assert [e["event"]["content"] for e in messages(stack, room)] == ["same"] * 3 + ["else"]
 
 
+def test_what_was_redacted_is_not_brought_in_again(stack: Stack, tmp_path: Path) -> None:
+    room = new_room()
+    content = lines(room, {"text": "a password"}, {"text": "another", "id": "17"}, {"text": "else"})
+    file = write(tmp_path / "chat.jsonl", content)
+    imported(stack, file)
+    for message in messages(stack, room)[:2]:
+        answer = httpx.post(
+            f"{stack.base_url}/api/messages/{message['event']['message_id']}/redact",
+            json={"reason": "a password"},
+            headers=stack.headers("admin@example.org", "admin"),
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+    before = logged_events(stack, named_room_id(room), _IMPORTER)
+
+    again = imported(stack, file)
+
+    assert (again["events_added"], again["already_there"]) == (0, 3)
+    assert logged_events(stack, named_room_id(room), _IMPORTER) == before
+    assert [e["event"]["content"] for e in messages(stack, room)] == ["else"]
+
+
 def test_a_longer_file_adds_only_what_is_new(stack: Stack, tmp_path: Path) -> None:
     room = new_room()
     content = lines(room, {}, {}, {"sender": "cleo"}, {})

@@ -641,6 +641,14 @@ export interface MessageDelete {
   reason?: string | null;
 }
 
+/**
+ * Why what a message said is removed for good. The reason stays on record: it must not repeat what
+ * is to be removed.
+ */
+export interface MessageRedact {
+  reason: string;
+}
+
 /** One emoji of Unicode's list, as a character and not as a name. */
 export interface ReactionRequest {
   emoji: string;

@@ -3,6 +3,7 @@ import type {
   MemberResponse,
   MessageCreate,
   MessageDelete,
+  MessageRedact,
   MessageEdit,
   MessageResponse,
   MessageType,
@@ -172,6 +173,15 @@ export class Rest {
     options: VersionedWriteOptions = {},
   ): Promise<MessageResponse> {
     return this.#write("DELETE", messagePath(message_id), deletion, options);
+  }
+
+  /** Remove for good what a message said. For `admin` only; the answer is its tombstone. */
+  redactMessage(
+    message_id: string,
+    redaction: MessageRedact,
+    options: WriteOptions = {},
+  ): Promise<MessageResponse> {
+    return this.#write("POST", `${messagePath(message_id)}/redact`, redaction, options);
   }
 
   // Reactions
