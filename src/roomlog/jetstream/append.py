@@ -108,12 +108,7 @@ class Committer:
         entry = Entry(
             room_id, subject, events, loop.create_future(), first=first, deadline=deadline
         )
-        if (
-            self._queue_events + len(events) > self._queue_events_max
-            or self._queue_bytes + entry.size_bytes > QUEUE_BYTES_MAX
-        ):
-            metrics.APPENDS_SHED.inc()
-            raise LogUnavailableError("too much waits to be appended, and nothing of this was")
+        self.require_place(len(events), entry.size_bytes)
         self._queue_events += len(events)
         self._queue_bytes += entry.size_bytes
         if self._express.follows(entry):
@@ -128,6 +123,15 @@ class Committer:
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
         return entry.future
+
+    def require_place(self, events: int, size_bytes: int) -> None:
+        """Raise LogUnavailableError where too much waits for so many more events."""
+        if (
+            self._queue_events + events > self._queue_events_max
+            or self._queue_bytes + size_bytes > QUEUE_BYTES_MAX
+        ):
+            metrics.APPENDS_SHED.inc()
+            raise LogUnavailableError("too much waits to be appended, and nothing of this was")
 
     @property
     def trouble(self) -> str:

@@ -141,6 +141,10 @@ class JetStreamLog:
         subject = subjects.append_subject(room_id, self._partitions)
         return committer.begin(room_id, subject, events, first=first)
 
+    def require_place(self, room_id: str) -> None:
+        """See EventLog.require_place."""
+        self._committers[self.partition_of(room_id)].require_place(1, 0)
+
     async def append(
         self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
     ) -> list[Appended]:

@@ -64,7 +64,7 @@ class Connection:
         self._closed = False
         self._made_s = self._loop.time()
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
-        self._listening = Listening(wire, self._lanes, self.outbox, self)
+        self._listening = Listening(wire, self._lanes, self.outbox, parts.turns, self)
         self._sends = Sends(self, self._commands, self._lanes, self.outbox.push)
         self._seen_marks = SeenMarks(self._mark_read)
         self._replays: dict[Subscription, asyncio.Task[None]] = {}

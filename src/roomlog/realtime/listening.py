@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from roomlog.realtime.lanes import Lanes
 from roomlog.realtime.outbox import Outbox, Wire
+from roomlog.realtime.turns import Turns
 from roomlog_contract.errors import ErrorCode, RefusedError
 
 LINES_PER_TURN: Final = 64
@@ -27,14 +28,18 @@ class Listener(Protocol):
 
 
 class Listening:
-    """Takes messages from the wire at once. Where too much is under way, or answers are not taken
-    (who does not take answers may not ask for more), a task goes on when that is over; the wire
-    reads no more than its own limits meanwhile."""
+    """Takes messages from the wire at once. Where too much is under way, answers are not taken
+    (who does not take answers may not ask for more), or all connections together say too much for
+    one turn, a task goes on when that is over; the wire reads no more than its own limits
+    meanwhile."""
 
-    def __init__(self, wire: Wire, lanes: Lanes, outbox: Outbox, listener: Listener) -> None:
+    def __init__(
+        self, wire: Wire, lanes: Lanes, outbox: Outbox, turns: Turns, listener: Listener
+    ) -> None:
         self._wire = wire
         self._lanes = lanes
         self._outbox = outbox
+        self._turns = turns
         self._listener = listener
         self._on = False
         self._lines: list[str] = []
@@ -58,7 +63,7 @@ class Listening:
     async def _take_later(self) -> None:
         try:
             while self._on:
-                await asyncio.sleep(0)
+                await self._turns.next()
                 await self._lanes.slot()
                 await self._outbox.less_than_half_full()
                 if self._take_some():
@@ -72,7 +77,7 @@ class Listening:
             for _ in range(LINES_PER_TURN):
                 if not self._lines and not self._next_lines():
                     return True
-                if self._lanes.full or self._outbox.half_full:
+                if self._lanes.full or self._outbox.half_full or not self._turns.take():
                     return False
                 self._listener.take(self._lines.pop())
         except Exception as error:  # noqa: BLE001 - the listener tells of it

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from roomlog.ports import Clock
+from roomlog.realtime.turns import Turns
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
@@ -48,3 +49,4 @@ class RealtimeParts:
     outbox_lines: int = 4096
     outbox_bytes: int = 8 * 1024 * 1024
     denials: DenialLog = field(default_factory=DenialLog)
+    turns: Turns = field(default_factory=Turns)
