@@ -137,7 +137,7 @@ async def test_what_a_newer_version_can_read_is_taken_in_and_the_rest_stays(
     assert [m for m in after["messages"] if m["message_type"] == "text"] == whole["messages"]
     assert after["message_edit_history"] == whole["message_edit_history"]
     assert [row["sequence"] for row in after["dead_events"]] == [9]
-    assert [row["user_id"] for row in after["room_members"]][-1] == "bob@example.org"
+    assert "bob@example.org" in {row["user_id"] for row in after["room_members"]}
     kept = decode_snapshot(snapshots.kept[ROOM].state)
     assert kept is not None
     assert "bob@example.org" in kept.members
