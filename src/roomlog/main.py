@@ -24,6 +24,7 @@ from roomlog.jetstream.buckets import (
 )
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
+from roomlog.jetstream.trail import JetStreamTrail
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
 from roomlog.postgres import PostgresReadModel, PostgresTreeReader, open_pool
 from roomlog.realtime.handlers import websocket_handlers
@@ -49,6 +50,7 @@ from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.trail import Trail
 from roomlog.services.tree_lag import tree_lag
 from roomlog.services.used_ids import UsedIds
 from roomlog.services.user_names import UserNames
@@ -81,6 +83,7 @@ class Services(msgspec.Struct, frozen=True):
     limiter: Limiter
     trees: PostgresTreeReader
     proofs: ProofService
+    trail: Trail
 
 
 async def connect_log(settings: Settings) -> JetStreamLog:
@@ -204,6 +207,7 @@ async def _wire(
         limiter=limiter,
         trees=trees,
         proofs=ProofService(log=log, trees=trees, keys=key_ring(settings)),
+        trail=Trail(JetStreamTrail(log.connection), clock, span_s=settings.trail_span_seconds),
     )
 
 

@@ -213,6 +213,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="URL to which checkpoints of all rooms are posted as text.", extra=_SECRET
         ),
     ] = None
+    trail_span_seconds: Annotated[
+        int,
+        Meta(
+            description="How long one record on the audit trail stands for further reads of the "
+            "same by the same user; 0: each read has its own.",
+            ge=0,
+            le=86_400,
+        ),
+    ] = 600
     log_format: Annotated[
         Literal["auto", "json", "human"],
         Meta(description="Form of log lines; auto: human on a terminal, json elsewhere."),

@@ -14,6 +14,7 @@ from roomlog.jetstream import subjects
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.wire import ApiError, status
 from roomlog.ports import LogUnavailableError, PartitionState
+from roomlog.trail_ports import TRAIL_PARTITION
 
 DUPLICATE_WINDOW_S: Final = 120
 
@@ -98,6 +99,36 @@ def stream_config(partition: int, partitions: int, epoch: str) -> dict[str, Any]
     return config
 
 
+def trail_config(epoch: str) -> dict[str, Any]:
+    """The exact configuration of the audit trail's stream. What it denies cannot be allowed later:
+    NATS refuses to."""
+    return {
+        "name": subjects.TRAIL_STREAM,
+        "subjects": [subjects.all_records()],
+        "storage": "file",
+        "num_replicas": 1,
+        "retention": "limits",
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+        "max_msgs_per_subject": -1,
+        "max_msg_size": -1,
+        "discard": "new",
+        "duplicate_window": DUPLICATE_WINDOW_S * 1_000_000_000,
+        "allow_direct": True,
+        "deny_purge": True,
+        "deny_delete": True,
+        "metadata": {_EPOCH: epoch},
+    }
+
+
+def streams_of_truth(partitions: int) -> list[str]:
+    """All streams that nothing else can be made from again: the log's and the audit trail's. This
+    is what a backup must hold; everything else in NATS and PostgreSQL is a view, or a memory that
+    may be lost."""
+    return [*_names(partitions), subjects.TRAIL_STREAM]
+
+
 async def find_partitions(connection: Connection) -> int | None:
     """How many partitions the log there has; None where there is none.
 
@@ -126,10 +157,15 @@ async def ensure_log(connection: Connection, partitions: int) -> str:
     if len(existing) < partitions and all(info.state.last_seq == 0 for info in existing):
         await _refuse_other_layouts(connection, partitions)
         await _create_missing(connection, partitions, infos)
+    if await stream_info(connection, subjects.TRAIL_STREAM) is None and await _log_epoch(
+        connection, partitions
+    ):
+        # A log from before there was a trail. One that was removed comes back empty, with the
+        # epoch of the trees that remember it: these say so.
+        await create_stream(connection, trail_config(await _log_epoch(connection, partitions)))
     if problems := await check_log(connection, partitions):
         raise LogMismatchError(problems)
-    first = await stream_info(connection, subjects.stream_name(0, partitions))
-    return first.epoch if first is not None else ""
+    return await _log_epoch(connection, partitions)
 
 
 async def begin_epoch(connection: Connection, partitions: int) -> str:
@@ -139,7 +175,10 @@ async def begin_epoch(connection: Connection, partitions: int) -> str:
     which check_log says, until this is done again. Raises LogUnavailableError.
     """
     epoch = str(uuid.uuid4())
-    for name in _names(partitions):
+    if await stream_info(connection, subjects.TRAIL_STREAM) is None:
+        # Of a log from before there was a trail; where it was lost, the new epoch accepts that.
+        await create_stream(connection, trail_config(epoch))
+    for name in streams_of_truth(partitions):
         info = await stream_info(connection, name)
         if info is None:
             raise LogUnavailableError(f"stream {name} is missing")
@@ -168,6 +207,12 @@ async def check_log(connection: Connection, partitions: int) -> list[str]:
         problems += _differences(name, expected, info.config)
         if not info.epoch:
             problems.append(f"stream {name} has no {_EPOCH} in its metadata: it is not roomlog's")
+    trail = await stream_info(connection, subjects.TRAIL_STREAM)
+    if trail is None:
+        problems.append(f"stream {subjects.TRAIL_STREAM} is missing: restore it from a backup")
+    else:
+        epochs.add(trail.epoch)
+        problems += _differences(subjects.TRAIL_STREAM, trail_config(trail.epoch), trail.config)
     if len(epochs) > 1:
         problems.append(
             f"the streams are of different epochs ({', '.join(sorted(epochs))}): run "
@@ -190,7 +235,15 @@ async def partition_state(
     connection: Connection, partition: int, partitions: int
 ) -> PartitionState:
     """The port's view of a partition. Raises LogUnavailableError, also where it is missing."""
-    name = subjects.stream_name(partition, partitions)
+    return await _state(connection, subjects.stream_name(partition, partitions), partition)
+
+
+async def trail_state(connection: Connection) -> PartitionState:
+    """The same of the audit trail, which stands beside the partitions as TRAIL_PARTITION."""
+    return await _state(connection, subjects.TRAIL_STREAM, TRAIL_PARTITION)
+
+
+async def _state(connection: Connection, name: str, partition: int) -> PartitionState:
     info = await stream_info(connection, name)
     if info is None:
         raise LogUnavailableError(f"stream {name} is missing")
@@ -216,6 +269,11 @@ async def create_stream(connection: Connection, config: dict[str, Any]) -> None:
     made = await _call(connection, f"$JS.API.STREAM.CREATE.{name}", msgspec.json.encode(config))
     if made.error is not None and made.error.err_code != _NAME_IN_USE:
         raise LogUnavailableError(f"stream {name} cannot be made: {made.error.description}")
+
+
+async def _log_epoch(connection: Connection, partitions: int) -> str:
+    first = await stream_info(connection, subjects.stream_name(0, partitions))
+    return first.epoch if first is not None else ""
 
 
 async def _create_missing(

@@ -1,8 +1,10 @@
 """The names of everything roomlog keeps or says in NATS; nobody else spells them out."""
 
+from hashlib import sha256
 from zlib import crc32
 
 STREAM = "ROOMLOG"
+TRAIL_STREAM = "ROOMLOG_AUDIT"
 SNAPSHOTS_BUCKET = "ROOMLOG_SNAPSHOTS"
 MARKERS_BUCKET = "ROOMLOG_MARKERS"
 MEMORY_BUCKET = "ROOMLOG_MEMORY"
@@ -17,6 +19,7 @@ _APPEND = "append."
 _APPENDED = "signal.appended."
 _PROJECTED = "signal.projected."
 _WANTED = "signal.wanted."
+_RECORDS = "audit."
 USAGE = "signal.usage"
 EPOCH = "signal.epoch"
 
@@ -96,3 +99,24 @@ def projected_signal(partition: int) -> str:
 def wanted_signal(partition: int) -> str:
     """Tells up to where somebody waits for a partition's projection."""
     return f"{_WANTED}{partition}"
+
+
+def all_records() -> str:
+    """Matches every record of the audit trail."""
+    return _RECORDS + ">"
+
+
+def record_subject(room_id: str | None, actor: str, kind: str) -> str:
+    """The subject of a record. A kind is two tokens; the actor's id goes in by its digest, since
+    it may be any text."""
+    return f"{_RECORDS}{room_id or '-'}.{_digest(actor)}.{kind}"
+
+
+def records_matching(room_id: str | None, actor: str | None, kind: str | None) -> str:
+    """Matches the records of a room, of an actor, of a kind; None: of any."""
+    by = "*" if actor is None else _digest(actor)
+    return f"{_RECORDS}{room_id or '*'}.{by}.{kind or '*.*'}"
+
+
+def _digest(actor: str) -> str:
+    return sha256(actor.encode()).hexdigest()
