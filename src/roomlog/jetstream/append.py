@@ -131,7 +131,7 @@ class Committer:
             or self._queue_bytes + size_bytes > QUEUE_BYTES_MAX
         ):
             metrics.APPENDS_SHED.inc()
-            raise LogUnavailableError("too much waits to be appended, and nothing of this was")
+            raise LogUnavailableError("too much waits for the log, and nothing of this was taken")
 
     @property
     def trouble(self) -> str:
