@@ -101,6 +101,15 @@ function OpenRoom(props: {
     setDraft(writing.kind === "edit" ? (drafts.get(room.id) ?? "") : draft);
     setWriting(NEW);
   };
+  const about = aboutOf(writing);
+  const isGone = messages.some((one) => one.message_id === about && one.deleted_at !== null);
+  useEffect(() => {
+    if (isGone) {
+      // What was said there is not shown any longer, nor kept in the field to be said again.
+      setDraft((before) => (writing.kind === "edit" ? (drafts.get(room.id) ?? "") : before));
+      setWriting(NEW);
+    }
+  }, [isGone, writing, room.id]);
   const onSend = (content: string): void => {
     if (writing.kind === "edit") {
       const { message_id, version } = writing.of;
@@ -197,6 +206,14 @@ function OpenRoom(props: {
       </div>
     </RoomContext>
   );
+}
+
+/** The id of the message that is edited or replied to. */
+function aboutOf(writing: Writing): string | null {
+  if (writing.kind === "new") {
+    return null;
+  }
+  return (writing.kind === "edit" ? writing.of : writing.to).message_id;
 }
 
 function isSame(one: SeenMessages, other: SeenMessages): boolean {

@@ -1,5 +1,6 @@
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import type { Room, SearchHit, SearchOrder } from "roomlog-js";
+import { useMessages } from "roomlog-js/react";
 import { exactTime, nameOf, timeOf } from "../format";
 import { useRoomView } from "../room-context";
 import { stretches } from "./highlight";
@@ -28,7 +29,13 @@ export function Search(props: {
   const [text, setText] = useState("");
   const [order, setOrder] = useState<SearchOrder>("newest");
   const { outcome, more } = useSearch(room, text.trim(), order);
+  const { messages } = useMessages(room.id);
   const found = outcome.state === "found" ? outcome.found : null;
+  // What was deleted or redacted since is not shown any longer.
+  const gone = useMemo(
+    () => new Set(messages.filter((one) => one.deleted_at !== null).map((one) => one.message_id)),
+    [messages],
+  );
   return (
     <Panel title="Search" onClose={onClose}>
       <form role="search" className="search" onSubmit={(form) => form.preventDefault()}>
@@ -51,7 +58,7 @@ export function Search(props: {
         {told(outcome, text)}
       </p>
       <ol className="hits">
-        {found?.hits.map((hit) => (
+        {found?.hits.filter((hit) => !gone.has(hit.message.message_id)).map((hit) => (
           <li key={hit.message.message_id}>
             <Hit hit={hit} onHit={onHit} />
           </li>
