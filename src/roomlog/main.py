@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -32,6 +32,7 @@ from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.audit_keys import key_ring
+from roomlog.services.continuity import discontinuity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.fresh_keys import FreshKeys
@@ -57,6 +58,7 @@ from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
+from roomlog.tree_ports import TreeStatus
 
 _log = logging.getLogger(__name__)
 
@@ -150,6 +152,7 @@ async def _wire(
     progress = ProjectionProgress(log, read_model, log.signals, clock)
     await progress.start()
     log.on_reset(progress.reset)
+    await log.guard_with(lambda: discontinuity(log, read_model))
     cache = RoomCache(log, snapshots)
     limiter = Limiter(_rates(settings), clock, log.signals)
     await limiter.start()
@@ -218,7 +221,7 @@ def _rates(settings: Settings) -> Rates:
 
 async def health(parts: Services) -> Mapping[str, PartStatus]:
     """What log, tables and projection say of themselves. Without the tables, sends go on."""
-    log = PartStatus(ok=parts.log.connected, detail="" if parts.log.connected else "no connection")
+    log = _log_status(parts.log)
     behind: list[str] = []
     try:
         for partition in range(parts.log.partitions):
@@ -229,13 +232,43 @@ async def health(parts: Services) -> Mapping[str, PartStatus]:
                 behind.append(f"partition {partition} shows another epoch of the log")
             elif (age := parts.clock.now() - checkpoint.current_at) > _STALE:
                 behind.append(f"partition {partition} is {age.total_seconds():.0f} s behind")
+        found = await parts.trees.statuses()
     except DatabaseUnavailableError as error:
         away = PartStatus(ok=False, required=False, detail=str(error))
         unknown = PartStatus(ok=False, required=False, detail="unknown without the database")
-        return {"log": log, "database": away, "projection": unknown, **_keys(parts.tokens)}
+        return {
+            "log": log,
+            "database": away,
+            "projection": unknown,
+            "integrity": unknown,
+            **_keys(parts.tokens),
+        }
     projection = PartStatus(ok=not behind, required=False, detail="; ".join(behind))
     database = PartStatus(ok=True, required=False)
-    return {"log": log, "database": database, "projection": projection, **_keys(parts.tokens)}
+    return {
+        "log": log,
+        "database": database,
+        "projection": projection,
+        "integrity": _integrity(found),
+        **_keys(parts.tokens),
+    }
+
+
+def _integrity(trees: Sequence[TreeStatus]) -> PartStatus:
+    """What the trees' keeper found wrong with what is in the log. Sends don't depend on it."""
+    wrong = [
+        one.halted or f"{one.findings} things are wrong with the log, {one.unexplained} events gone"
+        for one in trees
+        if one.halted or one.findings
+    ]
+    detail = "; ".join(wrong) + ": run `roomlog doctor`" if wrong else ""
+    return PartStatus(ok=not wrong, required=False, detail=detail)
+
+
+def _log_status(log: JetStreamLog) -> PartStatus:
+    if not log.connected:
+        return PartStatus(ok=False, detail="no connection")
+    return PartStatus(ok=log.damage is None, detail=log.damage or "")
 
 
 def _keys(tokens: TokenVerifier) -> dict[str, PartStatus]:
