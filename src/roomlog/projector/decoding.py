@@ -2,13 +2,11 @@
 
 import re
 from datetime import datetime
-from typing import NamedTuple
 
 from roomlog.core.upcasters import UnreadableEventError, decode_event, room_event
 from roomlog.ports import LogEvent
 from roomlog.projection_ports import SetAside
 from roomlog_contract import events as ev
-from roomlog_contract.stored import decode_envelope
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -27,29 +25,6 @@ def decode(logged: LogEvent) -> ev.RoomEvent | SetAside:
 def set_aside(logged: LogEvent, reason: str) -> SetAside:
     """The event as it is kept when it can't be projected for `reason`."""
     return SetAside(logged.sequence, logged.room_id, event_id(logged.data), reason, logged.data)
-
-
-class ErasedEvent(NamedTuple):
-    """What a redaction tells of the event that it erased."""
-
-    sequence: int
-    event_id: str
-
-
-_REDACTED = b'"type":"message.redacted"'
-
-
-def erased_event(logged: LogEvent) -> ErasedEvent | None:
-    """What the event tells of one that was erased; None where it is no redaction."""
-    if _REDACTED not in logged.data:
-        return None
-    try:
-        event = room_event(logged.sequence, logged.prev_sequence, logged.data).event
-    except UnreadableEventError:
-        return None
-    if not isinstance(event, ev.MessageRedacted):
-        return None
-    return ErasedEvent(event.redacted_sequence, decode_envelope(event.redacted_envelope).id)
 
 
 def event_id(data: bytes) -> str | None:

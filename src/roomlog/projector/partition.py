@@ -18,7 +18,8 @@ from roomlog import metrics
 from roomlog.core.content import render_html
 from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
-from roomlog.projector.decoding import decode, erased_event, event_id, set_aside
+from roomlog.projector.decoding import decode, event_id, set_aside
+from roomlog.services.continuity import event_hash_at
 from roomlog.together import one_ahead
 from roomlog_contract import events as ev
 from roomlog_contract.fold import RoomState
@@ -96,38 +97,18 @@ class PartitionProjector:
                 f"tables have seen sequence {position.sequence}: the log has lost events. Restore "
                 f"it from a backup, or accept the loss and run {repair}"
             )
-        if not position.sequence:
+        if not position.sequence or position.event_hash is None:
             return
         there = await self._event_at(position.sequence)
-        if there is None:
-            await self._require_redacted(position)
-        elif sha256(there.data).digest() != position.event_hash:
+        if there is None and await event_hash_at(self._log, partition, position.sequence) is None:
+            return  # erased by a redaction
+        if there is None or sha256(there.data).digest() != position.event_hash:
+            found = "no event" if there is None else f"event {event_id(there.data)}"
             raise ProjectorHaltedError(
-                f"partition {partition}: at sequence {position.sequence} the log holds event "
-                f"{event_id(there.data)}, and the tables have seen {position.event_id} there: the "
-                f"log was cut and written anew. Restore it from a backup, or accept the loss and "
-                f"run {repair}"
+                f"partition {partition}: at sequence {position.sequence} the log holds {found}, "
+                f"and the tables have seen {position.event_id} there: the log was cut, or written "
+                f"anew. Restore it from a backup, or accept the loss and run {repair}"
             )
-
-    async def _require_redacted(self, position: Position) -> None:
-        """Whoever erased the event at the tables' place has appended before why, and behind it."""
-        partition = self._tables.partition
-        batches = self._log.read_partition(partition, after=position.sequence)
-        async for batch in batches:
-            for event in batch:
-                erased = erased_event(event)
-                if (
-                    erased is not None
-                    and erased.sequence == position.sequence
-                    and position.event_id in {None, erased.event_id}
-                ):
-                    return
-        raise ProjectorHaltedError(
-            f"partition {partition}: the event at sequence {position.sequence}, which the tables "
-            f"have seen ({position.event_id}), is gone from the log, and no redaction tells of "
-            "it: the log has lost it. Restore it from a backup, or accept the loss and run "
-            "`roomlog projections rebuild`"
-        )
 
     async def _event_at(self, sequence: int) -> LogEvent | None:
         batches = self._log.read_partition(
