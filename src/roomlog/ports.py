@@ -114,6 +114,42 @@ class Feed(Protocol):
 FeedListener = Callable[[Sequence[LogEvent]], None]
 
 
+class LeafLog(Protocol):
+    """What trees are grown from, and proofs are made for: a part of EventLog, which see."""
+
+    @property
+    def epoch(self) -> str:
+        """The identity of the log."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the epoch has."""
+        ...
+
+    def partition_of(self, room_id: str) -> int:
+        """Which partition a room is in."""
+        ...
+
+    def read(self, room_id: str, *, after: int) -> AsyncIterator[Sequence[LogEvent]]:
+        """A room's events after a sequence."""
+        ...
+
+    def read_partition(
+        self, partition: int, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """All events of a partition after a sequence."""
+        ...
+
+    async def last_sequence(self, room_id: str) -> int:
+        """The sequence of a room's newest event, 0 where there is none."""
+        ...
+
+    async def partition_state(self, partition: int) -> PartitionState:
+        """What the stream says of itself now."""
+        ...
+
+
 class EventLog(Protocol):
     """The log: truth of everything. Every method raises LogUnavailableError when it is away."""
 

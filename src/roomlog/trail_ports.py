@@ -63,9 +63,11 @@ class AuditTrail(Protocol):
         """
         ...
 
-    def read(self, asked: RecordFilter, *, after: int = 0) -> AsyncIterator[Sequence[LogEvent]]:
-        """Records after a sequence of the trail, oldest first, in batches, to its end; each as
-        its stored bytes, under `TRAIL_ID` for a room."""
+    def read(
+        self, asked: RecordFilter, *, after: int = 0, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """Records after a sequence of the trail (up to another), oldest first, in batches, to its
+        end; each as its stored bytes, under `TRAIL_ID` for a room."""
         ...
 
     async def last(self, asked: RecordFilter) -> LogEvent | None:

@@ -8,14 +8,14 @@ the trees go on without it.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from roomlog import metrics
 from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
-from roomlog.ports import EventLog, LogEvent, PartitionState
+from roomlog.ports import LeafLog, LogEvent, PartitionState
 from roomlog.tree_ports import (
     Finding,
     FindingKind,
@@ -38,8 +38,17 @@ class TreesHaltedError(Exception):
 class TreeKeeper:
     """Grows one partition's trees. Not for concurrent use."""
 
-    def __init__(self, log: EventLog, trees: PartitionTrees, *, batch_events_max: int) -> None:
+    def __init__(
+        self,
+        log: LeafLog,
+        trees: PartitionTrees,
+        *,
+        batch_events_max: int,
+        tell: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`tell` is called with what is found wrong, before that is kept."""
         self._log = log
+        self._tell = tell
         self._trees = trees
         self._batch_events_max = batch_events_max
         self._rows: OrderedDict[str, TreeRow] = OrderedDict()
@@ -147,6 +156,9 @@ class TreeKeeper:
         metrics.TREE_SECONDS.observe(time.perf_counter() - began_s)
 
     async def _commit(self, new: TreePosition, growth: Growth, current_at: datetime) -> None:
+        if self._tell is not None:
+            for finding in growth.findings:
+                await self._tell(self._in_words(finding))
         await self._trees.commit(self._position, new, growth, current_at)
         self._position = new
         for row in growth.trees:
@@ -155,10 +167,12 @@ class TreeKeeper:
         while len(self._rows) > ROOMS_CACHED_MAX:
             self._rows.popitem(last=False)
         for finding in growth.findings:
-            _log.error(
-                "partition %s, sequence %s to %s: %s",
-                *(self._trees.partition, finding.sequence, finding.last, finding.detail),
-            )
+            _log.error("%s", self._in_words(finding))
+
+    def _in_words(self, finding: Finding) -> str:
+        partition = self._trees.partition
+        where = "the audit trail" if partition < 0 else f"partition {partition}"
+        return f"{where}, sequence {finding.sequence} to {finding.last}: {finding.detail}"
 
     async def _load(self, room_ids: set[str]) -> None:
         unknown = [one for one in room_ids if one not in self._rows and is_room(one)]

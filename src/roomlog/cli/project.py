@@ -15,6 +15,7 @@ from roomlog.audit.delivery import Folder, Place, Webhook, deliver_checkpoints
 from roomlog.audit.tree_runner import keep_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option
+from roomlog.cli.trail import record_failure, trail_log
 from roomlog.collector import spare_what_stays
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.stream import LogMismatchError
@@ -66,17 +67,24 @@ async def _project(settings: Settings) -> None:
     spare_what_stays()
     try:
         async with open_pool(database_url, size=_PROOF_CONNECTIONS) as pool:
-            proofs = ProofService(log=log, trees=PostgresTreeReader(pool), keys=keys)
+            reader, trail = PostgresTreeReader(pool), trail_log(log)
+            proofs = ProofService(log=log, trees=reader, keys=keys)
+            of_trail = ProofService(log=trail, trees=reader, keys=keys)
             trees = asyncio.create_task(
                 keep_trees(
                     log,
                     log.signals,
                     PostgresTrees(database_url),
-                    beside=_delivery(proofs, settings),
+                    trail=trail,
+                    tell=lambda detail: record_failure(log, detail),
+                    beside=_delivery(proofs, of_trail, settings),
                 )
             )
             try:
                 await run_projector(log, log.signals, log.snapshots, tables)
+            except ProjectorHaltedError as error:
+                await record_failure(log, f"the projector stops: {error}")
+                raise
             finally:
                 trees.cancel()
                 await asyncio.wait([trees])
@@ -85,7 +93,7 @@ async def _project(settings: Settings) -> None:
 
 
 def _delivery(
-    proofs: ProofService, settings: Settings
+    proofs: ProofService, of_trail: ProofService, settings: Settings
 ) -> Callable[[], Coroutine[Any, Any, None]] | None:
     """What gives checkpoints to places elsewhere, where there are any."""
     places: list[Place] = []
@@ -95,7 +103,9 @@ def _delivery(
         places.append(Webhook(settings.checkpoint_webhook))
     if not places or not settings.checkpoint_seconds:
         return None
-    return lambda: deliver_checkpoints(proofs, places, every_s=settings.checkpoint_seconds)
+    return lambda: deliver_checkpoints(
+        proofs, of_trail, places, every_s=settings.checkpoint_seconds
+    )
 
 
 async def _connected(nats_url: str, partitions: int | None) -> JetStreamLog:

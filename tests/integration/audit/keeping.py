@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from roomlog.audit.tree_keeper import TreeKeeper
-from roomlog.ports import EventLog
+from roomlog.ports import EventLog, LeafLog
 from roomlog.postgres.audit_models import AuditBase
 from roomlog.postgres.tree_tables import PostgresTrees
 
@@ -16,7 +16,7 @@ AUDIT_TABLES = [table.name for table in AuditBase.metadata.sorted_tables]
 
 @asynccontextmanager
 async def keeper_of(
-    log: EventLog, database: str, *, batch_events_max: int = 100, partition: int = 0
+    log: LeafLog, database: str, *, batch_events_max: int = 100, partition: int = 0
 ) -> AsyncGenerator[TreeKeeper]:
     """A keeper that has begun."""
     claimed = await PostgresTrees(database).claim(partition)
