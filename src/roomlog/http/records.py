@@ -20,7 +20,6 @@ from roomlog_contract.trail import TRAIL_ID, AuditRecord, RecordKind
 _Room = Annotated[
     str | None,
     QueryParameter(
-        name="room_id",
         description="Records about this room only.",
         schema_extra={"format": "uuid"},
     ),
@@ -58,7 +57,7 @@ class RecordsController(Controller):
         request: ApiRequest,
         *,
         limit: Limit = None,
-        in_room: _Room = None,
+        room_id: _Room = None,
         actor: _Actor = None,
         kind: _Kind = None,
         since: _Since = None,
@@ -69,10 +68,10 @@ class RecordsController(Controller):
         oldest first."""
         policy.require_records(request.user)
         if cursor is None:
-            room_id = None if in_room is None else _room(in_room)
+            room = None if room_id is None else _room(room_id)
             if actor is not None:
                 user_id(actor, "actor")
-            at = RecordsCursor(rs.PAGE_LIMIT_DEFAULT, 0, room_id, actor, kind, since, until)
+            at = RecordsCursor(rs.PAGE_LIMIT_DEFAULT, 0, room, actor, kind, since, until)
         else:
             at = decode_cursor(cursor, RecordsCursor)
         size = limit or at.limit
