@@ -55,6 +55,7 @@ class SearchCursor(msgspec.Struct, frozen=True, array_like=True, tag="s1"):
     before_timestamp: _Time | None
     message_type: MessageType | None
     sender: _User | None
+    as_of: _Sequence | None = None
 
 
 class EventsCursor(msgspec.Struct, frozen=True, array_like=True, tag="e1"):

@@ -265,17 +265,20 @@ class MessageService:
         min_sequence: int | None = None,
     ) -> tuple[rs.RoomPage[rs.SearchHit], SearchPlace | None]:
         """A page of messages that match `text` (see `core.search_query`), and where the next one
-        begins. `next` of the page is left to the caller."""
+        begins. `next` of the page is left to the caller; its `head` as in `get_messages`."""
         sought = parse_search(text)
-        room = await self._readers.open(actor, room_id, RecordKind.SEARCHED)
+        kind, past = RecordKind.SEARCHED, asked.as_of is not None
+        room = await self._readers.open(actor, room_id, kind, past=past)
         await self._progress.require(room_id, min_sequence)
+        then = await self._moment(room_id, asked.as_of)
+        asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         found = await self._read_model.search(query, sought, order, at)
         hits = [
             rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
             for hit in found.hits
         ]
-        head = max(room.position, min_sequence or 0)
+        head = max(room.position, min_sequence or 0) if then is None else then
         return rs.RoomPage(hits, None, head, self._log.epoch), found.following
 
     async def get_stats(
