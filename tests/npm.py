@@ -1,5 +1,6 @@
 """Packages of npm that tests need: each in a folder of its own, with a lock."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,19 +21,26 @@ def node_with_packages(folder: Path) -> str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         _give_up("node and npm are not installed")
-    if not _is_installed(folder):
-        done = subprocess.run(
-            [npm, "ci"],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-            check=False,
-        )
-        if done.returncode != 0:
-            _give_up(f"npm ci in {folder.name} failed: {done.stderr[-2000:]}")
+    # Tests run in several processes, and `npm ci` begins by taking away what is there.
+    with (folder / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_installed(folder):
+            _install(npm, folder)
     return node
+
+
+def _install(npm: str, folder: Path) -> None:
+    done = subprocess.run(
+        [npm, "ci"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        _give_up(f"npm ci in {folder.name} failed: {done.stderr[-2000:]}")
 
 
 def npm_run(

@@ -302,7 +302,7 @@ def _command_under(heading: str) -> str:
     ("heading", "last"),
     [
         ("## Run it", ".venv/bin/roomlog up --demo"),
-        ("## Test it", ".venv/bin/python -m pytest"),
+        ("## Test it", ".venv/bin/python -m pytest -n 2 --dist loadfile"),
     ],
 )
 def test_one_line_of_the_readme_does_everything(heading: str, last: str):

@@ -9,7 +9,7 @@ from roomlog.core.leaves import commit_holds, event_leaf_hash, parts_of
 from roomlog.core.room_tree import TILE_WIDTH, RoomHead, RoomTree, Span
 from roomlog.ports import EventLog, LeafLog
 from roomlog.trail_ports import TRAIL_PARTITION
-from roomlog.tree_ports import Heads, Redaction, TreeReader
+from roomlog.tree_ports import Redaction, TreeReader
 from roomlog_contract.trail import TRAIL_ID
 
 Progress = Callable[[int, int], None]
@@ -47,7 +47,7 @@ async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> Che
     for partition, sequence in enumerate(heads.sequences):
         if not sequence and (await log.partition_state(partition)).last_sequence:
             raise NoTreesError("the trees are being made: see `roomlog audit status`")
-    checking = _Checking(log, heads, progress)
+    checking = _Checking(log, heads.sequences, progress)
     for partition in range(log.partitions):
         await checking.fold(partition)
     found = list(checking.found)
@@ -81,12 +81,21 @@ async def check_trail(trail: LeafLog, trees: TreeReader) -> Mismatch | None:
     return await _first_difference(_leaves(trail, TRAIL_ID, ()), trees, head)
 
 
+async def heads_at(log: EventLog, sequences: Sequence[int]) -> list[RoomHead]:
+    """The heads of all rooms' trees as the log itself gives them, up to these sequences, one for
+    each partition. Reads all of it twice. Raises LogUnavailableError."""
+    folding = _Checking(log, sequences, lambda _done, _total: None)
+    for partition in range(log.partitions):
+        await folding.fold(partition)
+    return [RoomHead(room_id, tree.size, tree.root()) for room_id, tree in folding.rooms.items()]
+
+
 class _Checking:
-    def __init__(self, log: EventLog, heads: Heads, progress: Progress) -> None:
+    def __init__(self, log: EventLog, sequences: Sequence[int], progress: Progress) -> None:
         self._log = log
-        self._heads = heads
+        self._sequences = sequences
         self._progress = progress
-        self._done, self._total = 0, 2 * sum(heads.sequences)
+        self._done, self._total = 0, 2 * sum(sequences)
         self.rooms: dict[str, RoomTree] = {}
         self.found: list[Mismatch] = []
         self.redactions: dict[str, list[Redaction]] = {}
@@ -94,7 +103,7 @@ class _Checking:
     async def fold(self, partition: int) -> None:
         """Read a partition up to where its trees are: what was erased first, for it is told of
         later than where it was."""
-        up_to = self._heads.sequences[partition]
+        up_to = self._sequences[partition]
         erased: dict[int, Redaction] = {}
         async for batch in self._log.read_partition(partition, after=0, up_to=None):
             for event in batch:

@@ -20,6 +20,8 @@ COMMANDS = MappingProxyType(
         "migrate": "migrate",
         "token": "token",
         "import": "import_chat",
+        "backup": "backup",
+        "restore": "restore",
         "projections": "projections",
         "audit": "audit",
         "doctor": "doctor",

@@ -45,6 +45,18 @@ authorization {{
 }}
 """
 
+_REFILL_CONFIGURATION = """\
+listen: "127.0.0.1:{port}"
+server_name: "{name}"
+max_payload: 1MB
+jetstream {{ store_dir: {store} }}
+authorization {{ user: "{user}", password: "{password}" }}
+leafnodes {{
+  listen: "127.0.0.1:{leaf_port}"
+  authorization {{ user: "{user}", password: "{password}" }}
+}}
+"""
+
 
 class NatsServer:
     """The log's server in `DIR/nats`. `url` is valid from the start and stays the same."""
@@ -76,16 +88,7 @@ class NatsServer:
         link = folder / "nats.conf"
         link.unlink(missing_ok=True)
         link.symlink_to(data_file("nats.conf"))
-        write_private(
-            folder / "embedded.conf",
-            _CONFIGURATION.format(
-                port=self._port,
-                name=self._server_name,
-                store=_quoted(folder / "store"),
-                user=USER,
-                password=self._password,
-            ),
-        )
+        write_private(folder / "embedded.conf", self._configuration(folder))
         return ProcessSpec(
             name=self.name,
             argv=(str(binary), "-c", str(folder / "embedded.conf")),
@@ -94,6 +97,15 @@ class NatsServer:
             log=self._data.log_path(self.name),
             stop_signal=signal.SIGTERM,
             death_signal=signal.SIGTERM,
+        )
+
+    def _configuration(self, folder: Path) -> str:
+        return _CONFIGURATION.format(
+            port=self._port,
+            name=self._server_name,
+            store=_quoted(folder / "store"),
+            user=USER,
+            password=self._password,
         )
 
     def is_ready(self, process: Process) -> bool:
@@ -115,6 +127,36 @@ class NatsServer:
     def has_room(self) -> bool:
         """Whether it makes sense to start it again after its disk was full."""
         return shutil.disk_usage(self._folder).free >= _ROOM_BYTES_MIN
+
+
+class RefillServer(NatsServer):
+    """The same server while a restore fills it. Nobody is promised anything yet, so it does not
+    write each message through to the disk: the caller does that for all of them at the end. It
+    takes the restore's leaf node at `leaf_port`."""
+
+    def __init__(self, data: DataDirectory) -> None:
+        super().__init__(data)
+        self.leaf_port = free_port()
+
+    @property
+    def password(self) -> str:
+        """What USER logs in with."""
+        return self._password
+
+    def choose_port(self) -> None:
+        """Take other free ports."""
+        super().choose_port()
+        self.leaf_port = free_port()
+
+    def _configuration(self, folder: Path) -> str:
+        return _REFILL_CONFIGURATION.format(
+            port=self._port,
+            leaf_port=self.leaf_port,
+            name=self._server_name,
+            store=_quoted(folder / "store"),
+            user=USER,
+            password=self._password,
+        )
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.nats import NatsServer
 from roomlog.embedded.postgres import PostgresServer
 from roomlog.embedded.processes import Process, ProcessSpec, shorten_log
+from roomlog.embedded.restore_place import refuse_half_restored
 from roomlog.embedded.servers import EmbeddedServer, await_ready, describe_exit
 from roomlog.embedded.stop_signals import StopRequested, StopSignals, stop_signals
 from roomlog.embedded.tcp_ports import reserve_port
@@ -300,6 +301,7 @@ def run(plan: Plan, on_ready: Callable[[RunFile], None]) -> None:
             reserve_port(plan.host, plan.port) as reservation,
             stop_signals() as stop,
         ):
+            refuse_half_restored(plan.data)
             _refuse_survivors(plan.data)
             _run_locked(Supervisor(plan, stop, reservation), on_ready)
     except BrokenPipeError:

@@ -24,6 +24,8 @@ SWEEP_INTERVAL_S: Final = 15.0
 RETRY_S: Final = 0.2
 CHECK_TIMEOUT_S: Final = 10.0
 HELD_EVENTS_MAX: Final = 4096
+# Whoever else waits for the event loop waits for these.
+DELIVERED_AT_ONCE_MAX: Final = 16
 
 _log = logging.getLogger(__name__)
 
@@ -124,20 +126,26 @@ class RoomFeed:
         # What arrives together is delivered together.
         if not self._flush_due and self._catchup is not None:
             self._flush_due = True
-            self._hub.loop.call_soon(self._flush)
+            self._hub.loop.call_soon(self._flush_some)
 
-    def _flush(self) -> None:
+    def _flush_some(self) -> None:
         self._flush_due = False
+        self._flush(DELIVERED_AT_ONCE_MAX)
+        if self._arrived:
+            self._flush_soon()
+
+    def _flush(self, events_max: int = HELD_EVENTS_MAX) -> None:
         if self._closed or self._catchup is None:
             return
-        arrived, self._arrived = self._arrived, []
+        arrived, self._arrived = self._arrived[:events_max], self._arrived[events_max:]
         if not arrived:
             return
         self.heard_at = self._hub.now()
         new: list[LogEvent] = []
         for event in arrived:
             new += self._catchup.live(event)
-        self._catchup.head(self._overflowed_to)
+        if not self._arrived:
+            self._catchup.head(self._overflowed_to)
         self._deliver(new)
         self._fill_if_needed()
 

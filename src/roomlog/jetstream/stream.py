@@ -182,12 +182,16 @@ async def begin_epoch(connection: Connection, partitions: int) -> str:
         info = await stream_info(connection, name)
         if info is None:
             raise LogUnavailableError(f"stream {name} is missing")
-        metadata: dict[str, str] = {**(info.config.get("metadata") or {}), _EPOCH: epoch}
-        config = msgspec.json.encode({**info.config, "metadata": metadata})
+        config = msgspec.json.encode(with_epoch(info.config, epoch))
         changed = await _call(connection, f"$JS.API.STREAM.UPDATE.{name}", config)
         if changed.error is not None:
             raise LogUnavailableError(f"stream {name}: {changed.error.description}")
     return epoch
+
+
+def with_epoch(config: dict[str, Any], epoch: str) -> dict[str, Any]:
+    """A partition's configuration in another epoch."""
+    return {**config, "metadata": {**(config.get("metadata") or {}), _EPOCH: epoch}}
 
 
 async def check_log(connection: Connection, partitions: int) -> list[str]:

@@ -40,6 +40,11 @@ def is_partition(stream: str) -> bool:
     return prefix == STREAM and number.isdigit()
 
 
+def is_log(stream: str) -> bool:
+    """Whether that is the name of a stream that holds rooms' events."""
+    return stream == STREAM or is_partition(stream)
+
+
 def all_appends() -> str:
     """Matches what the streams of a log of several partitions take."""
     return f"{_APPEND}*.*"

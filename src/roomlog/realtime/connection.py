@@ -64,8 +64,15 @@ class Connection:
         self._closed = False
         self._made_s = self._loop.time()
         self._lanes = Lanes(COMMANDS_IN_FLIGHT_MAX)
-        self._listening = Listening(wire, self._lanes, self.outbox, self)
-        self._sends = Sends(self, self._commands, self._lanes, self.outbox.push)
+        self._listening = Listening(
+            wire,
+            self._lanes,
+            self.outbox,
+            self,
+            turns=parts.line_turns,
+            room=room_id or self.connection_id,
+        )
+        self._sends = Sends(self, self._commands, self._lanes, self.outbox.push, parts.ack_turns)
         self._seen_marks = SeenMarks(self._mark_read)
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
         self._malformed = MalformedBudget()
@@ -143,7 +150,7 @@ class Connection:
 
     def read(self) -> None:
         """The wire has messages."""
-        self._listening.go_on()
+        self._listening.read()
 
     def resume(self) -> None:
         """The transport takes more."""

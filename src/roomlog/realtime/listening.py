@@ -1,13 +1,12 @@
 """Takes what a client says, line by line, as fast as it may be taken."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Protocol
 
 from roomlog.realtime.lanes import Lanes
 from roomlog.realtime.outbox import Outbox, Wire
+from roomlog.realtime.turns import Turns
 from roomlog_contract.errors import ErrorCode, RefusedError
-
-LINES_PER_TURN: Final = 64
 
 
 class Listener(Protocol):
@@ -27,57 +26,74 @@ class Listener(Protocol):
 
 
 class Listening:
-    """Takes messages from the wire at once. Where too much is under way, or answers are not taken
-    (who does not take answers may not ask for more), a task goes on when that is over; the wire
-    reads no more than its own limits meanwhile."""
+    """Takes messages from the wire at once, as far as the room's share of the turn goes. Where
+    too much is under way, or answers are not taken (who does not take answers may not ask for
+    more), a task goes on when that is over; the wire reads no more than its own limits meanwhile.
+    """
 
-    def __init__(self, wire: Wire, lanes: Lanes, outbox: Outbox, listener: Listener) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        lanes: Lanes,
+        outbox: Outbox,
+        listener: Listener,
+        *,
+        turns: Turns,
+        room: str,
+    ) -> None:
+        """`turns` are for the lines of all connections; `room`: see Turns."""
         self._wire = wire
         self._lanes = lanes
         self._outbox = outbox
         self._listener = listener
+        self._turns = turns
+        self._room = room
         self._on = False
+        self._waits = False
         self._lines: list[str] = []
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Listen from now on, to what came before first."""
         self._on = True
-        self.go_on()
+        self.read()
 
     def end(self) -> None:
         """Listen no more."""
         self._on = False
         self._lines = []
 
-    def go_on(self) -> None:
+    def read(self) -> None:
         """The wire has messages."""
-        if self._on and self._task is None and not self._take_some():
-            self._task = asyncio.get_running_loop().create_task(self._take_later())
+        if self._on and self._task is None and not self._waits:
+            self._take_some()
+
+    def _go_on(self) -> None:
+        self._waits = False
+        self.read()
 
     async def _take_later(self) -> None:
         try:
-            while self._on:
-                await asyncio.sleep(0)
-                await self._lanes.slot()
-                await self._outbox.less_than_half_full()
-                if self._take_some():
-                    return
+            await self._lanes.slot()
+            await self._outbox.less_than_half_full()
         finally:
             self._task = None
+        self.read()
 
-    def _take_some(self) -> bool:
-        """Take a turn's share of what waits; whether nothing is left."""
+    def _take_some(self) -> None:
+        """Take what waits, until something else must come first."""
         try:
-            for _ in range(LINES_PER_TURN):
-                if not self._lines and not self._next_lines():
-                    return True
+            while self._lines or self._next_lines():
                 if self._lanes.full or self._outbox.half_full:
-                    return False
+                    self._task = asyncio.get_running_loop().create_task(self._take_later())
+                    return
+                if not self._turns.take(self._room):
+                    self._waits = True
+                    self._turns.wait(self._room, self._go_on)
+                    return
                 self._listener.take(self._lines.pop())
         except Exception as error:  # noqa: BLE001 - the listener tells of it
             self._listener.defect(error)
-        return not self._on
 
     def _next_lines(self) -> bool:
         """Have the next message's lines in `_lines`, last first; false where none waits."""

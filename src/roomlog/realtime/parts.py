@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from roomlog.ports import Clock
+from roomlog.realtime.turns import Turns
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
@@ -13,6 +15,9 @@ from roomlog.services.message_service import MessageService
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+
+LINES_PER_TURN: Final = 8
+ACKS_PER_TURN: Final = 16
 
 
 def _no_limiter() -> Limiter:
@@ -48,3 +53,5 @@ class RealtimeParts:
     outbox_lines: int = 4096
     outbox_bytes: int = 8 * 1024 * 1024
     denials: DenialLog = field(default_factory=DenialLog)
+    line_turns: Turns = field(default_factory=lambda: Turns(LINES_PER_TURN))
+    ack_turns: Turns = field(default_factory=lambda: Turns(ACKS_PER_TURN))

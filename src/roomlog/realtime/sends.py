@@ -14,6 +14,7 @@ from roomlog.realtime.answers import Answer, OrderedAnswers
 from roomlog.realtime.commands import Commands, Sending
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.lanes import Lanes
+from roomlog.realtime.turns import Turns
 from roomlog_contract import frames as fr
 
 
@@ -38,11 +39,18 @@ class Sends:
     """Sends messages for a connection. Each counts as work of `lanes` until it is answered."""
 
     def __init__(
-        self, sender: Sender, commands: Commands, lanes: Lanes, say: Callable[[bytes], None]
+        self,
+        sender: Sender,
+        commands: Commands,
+        lanes: Lanes,
+        say: Callable[[bytes], None],
+        turns: Turns,
     ) -> None:
+        """`turns` are for the acks of all connections."""
         self._sender = sender
         self._commands = commands
         self._lanes = lanes
+        self._turns = turns
         self._answers = OrderedAnswers(say)
         self._waiting: deque[tuple[fr.Send, str, Answer]] | None = None
 
@@ -72,7 +80,9 @@ class Sends:
             self._give(answer, self._sender.failed(error, frame.ref, room_id))
             return True
         if sending is not None:
-            sending.appended.add_done_callback(lambda _: self._conclude(sending, answer))
+            sending.appended.add_done_callback(
+                lambda _: self._turns.do(room_id, lambda: self._conclude(sending, answer))
+            )
         return sending is not None
 
     def _conclude(self, sending: Sending, answer: Answer) -> None:

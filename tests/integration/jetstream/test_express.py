@@ -89,10 +89,13 @@ async def test_without_an_answer_in_time_the_outcome_is_unknown_and_what_follows
 ) -> None:
     log = await connect(append_timeout_s=1.0)
     flood = await _flooded(server, log)
-    sent, held = (log.begin_append("quiet", [event(name)]) for name in ("sent", "held"))
-    told = await asyncio.gather(sent, held, *flood, return_exceptions=True)
+    news = [event("sent"), event("held")]
+    asked = [log.begin_append("quiet", [new]) for new in news]
+    told = await asyncio.gather(*asked, *flood, return_exceptions=True)
     assert all(isinstance(one, LogUnavailableError) for one in told)
-    assert [one.outcome_unknown for one in told[:2]] == [True, False]  # type: ignore[union-attr]
+    unknown = [one.outcome_unknown for one in told[:2]]  # type: ignore[union-attr]
+    # What follows may still be sent, where its own time is not up yet in that very turn.
+    assert unknown[0]
     server.thaw()
     await log.connection.wait_connected(60)
     after = event("after")
@@ -107,8 +110,8 @@ async def test_without_an_answer_in_time_the_outcome_is_unknown_and_what_follows
     while not await appended():
         await asyncio.sleep(0.05)
     stored = [e.data for e in await read_all(log, "quiet")]
-    assert stored[-1] == after.data
-    assert len(stored) <= 2
+    allowed = [new.data for new, may_be in zip(news, unknown, strict=True) if may_be]
+    assert stored in ([after.data], [allowed[0], after.data], [*allowed, after.data])
     assert _committer(log)._queue_events == _committer(log)._queue_bytes == 0
 
 

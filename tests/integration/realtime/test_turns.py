@@ -1,0 +1,97 @@
+"""A room that floods gets its share of each turn of the event loop, and the others theirs."""
+
+import asyncio
+from typing import Any, cast
+
+from roomlog.realtime.lanes import Lanes
+from roomlog.realtime.listening import Listening
+from roomlog.realtime.outbox import Outbox
+from roomlog.realtime.turns import Turns
+
+SHARE = 4
+
+
+async def test_a_flood_is_done_in_shares_and_in_order_while_others_go_at_once():
+    turns, done, turn = Turns(SHARE), [], 0
+    by_turn: list[list[object]] = []
+    for number in range(3 * SHARE + 1):
+        turns.do("busy", lambda number=number: done.append(number))
+    while len(done) <= 3 * SHARE:
+        before = len(done)
+        turns.do(f"quiet {turn}", lambda: by_turn.append(["quiet"]))
+        assert by_turn[-1] == ["quiet"]
+        await asyncio.sleep(0)
+        turn += 1
+        assert len(done) - before <= SHARE
+    assert done == list(range(3 * SHARE + 1))
+    assert turn == 3
+    assert not turns._waiting
+
+
+async def test_what_comes_while_others_wait_goes_behind_them():
+    turns, done = Turns(SHARE), []
+    for number in range(2 * SHARE):
+        turns.do("room", lambda number=number: done.append(number))
+    await asyncio.sleep(0)
+    turns.do("room", lambda: done.append("late"))
+    while "late" not in done:
+        await asyncio.sleep(0)
+    assert done == [*range(2 * SHARE), "late"]
+
+
+class _Client:
+    """A wire and its listener: what the client said, and what was taken of it."""
+
+    writing_paused = False
+
+    def __init__(self, name: str, lines: int, taken: list[str], per_frame: int) -> None:
+        said = [f"{name}{number}" for number in range(lines)]
+        self.frames = ["\n".join(said[at : at + per_frame]) for at in range(0, lines, per_frame)]
+        self.said = said
+        self._taken = taken
+
+    def next_message(self) -> str | None:
+        return self.frames.pop(0) if self.frames else None
+
+    def take(self, line: str) -> None:
+        self._taken.append(line)
+
+    def defect(self, error: Exception) -> None:
+        raise error
+
+
+def _listening(client: _Client, turns: Turns, room: str) -> Listening:
+    loop = asyncio.get_running_loop()
+    wire = cast("Any", client)
+    outbox = Outbox(wire, loop, lines_max=9, bytes_max=999, on_overflow=lambda: None)
+    listening = Listening(wire, Lanes(10_000), outbox, cast("Any", client), turns=turns, room=room)
+    listening.begin()
+    return listening
+
+
+async def test_connections_of_one_room_share_its_turn_and_each_is_taken_in_its_order():
+    turns, taken = Turns(SHARE), []
+    flooding = [_Client(name, 3 * SHARE, taken, per_frame=5) for name in "abc"]
+    for client in flooding:
+        _listening(client, turns, "busy")
+    assert len(taken) == SHARE
+    quiet = _Client("q", SHARE, taken, per_frame=1)
+    _listening(quiet, turns, "quiet")
+    assert taken[SHARE:] == quiet.said
+    while len(taken) < 10 * SHARE:
+        before = len(taken)
+        await asyncio.sleep(0)
+        assert len(taken) - before <= SHARE
+    for client in (*flooding, quiet):
+        assert [line for line in taken if line[0] == client.said[0][0]] == client.said
+
+
+async def test_who_has_gone_takes_nothing_more_and_keeps_nobody_waiting():
+    turns, taken = Turns(SHARE), []
+    gone, other = (_Client(name, 2 * SHARE, taken, per_frame=1) for name in "ab")
+    listening = _listening(gone, turns, "busy")
+    _listening(other, turns, "busy")
+    listening.end()
+    while len(taken) < 3 * SHARE:
+        await asyncio.sleep(0)
+    assert taken == [*gone.said[:SHARE], *other.said]
