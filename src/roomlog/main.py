@@ -205,6 +205,7 @@ async def _wire(
         rooms=RoomService(
             log=log,
             read_model=read_model,
+            snapshots=snapshots,
             rooms=cache,
             readers=readers,
             writer=writer,

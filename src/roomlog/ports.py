@@ -114,42 +114,6 @@ class Feed(Protocol):
 FeedListener = Callable[[Sequence[LogEvent]], None]
 
 
-class LeafLog(Protocol):
-    """What trees are grown from, and proofs are made for: a part of EventLog, which see."""
-
-    @property
-    def epoch(self) -> str:
-        """The identity of the log."""
-        ...
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions the epoch has."""
-        ...
-
-    def partition_of(self, room_id: str) -> int:
-        """Which partition a room is in."""
-        ...
-
-    def read(self, room_id: str, *, after: int) -> AsyncIterator[Sequence[LogEvent]]:
-        """A room's events after a sequence."""
-        ...
-
-    def read_partition(
-        self, partition: int, *, after: int, up_to: int | None = None
-    ) -> AsyncIterator[Sequence[LogEvent]]:
-        """All events of a partition after a sequence."""
-        ...
-
-    async def last_sequence(self, room_id: str) -> int:
-        """The sequence of a room's newest event, 0 where there is none."""
-        ...
-
-    async def partition_state(self, partition: int) -> PartitionState:
-        """What the stream says of itself now."""
-        ...
-
-
 class EventLog(Protocol):
     """The log: truth of everything. Every method raises LogUnavailableError when it is away."""
 
@@ -252,13 +216,14 @@ class RoomSnapshot(msgspec.Struct, frozen=True):
 
 
 class SnapshotStore(Protocol):
-    """Room states for workers that start cold, also while PostgreSQL is away."""
+    """Room states for workers that start cold, also while PostgreSQL is away: the newest of a room
+    under its id, and waypoints of its past, under `<id>.<sequence>`. Nothing is lost with them."""
 
-    async def get(self, room_id: str) -> RoomSnapshot | None:
-        """The newest snapshot, or None."""
+    async def get(self, key: str) -> RoomSnapshot | None:
+        """The snapshot there, or None."""
         ...
 
-    async def put(self, room_id: str, snapshot: RoomSnapshot) -> None:
+    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
         """Keep this one in place of what was there."""
         ...
 

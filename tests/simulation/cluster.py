@@ -130,6 +130,7 @@ class Worker(Node):
         self.rooms = RoomService(
             log=log,
             read_model=model,
+            snapshots=log.snapshots,
             rooms=cache,
             readers=readers,
             writer=writer,

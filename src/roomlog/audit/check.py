@@ -7,8 +7,8 @@ import msgspec
 from roomlog.audit.growing import hole, is_room, redaction_of
 from roomlog.core.leaves import commit_holds, event_leaf_hash, parts_of
 from roomlog.core.room_tree import TILE_WIDTH, RoomHead, RoomTree, Span
-from roomlog.ports import EventLog, LeafLog
-from roomlog.trail_ports import TRAIL_PARTITION
+from roomlog.ports import EventLog
+from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import Redaction, TreeReader
 from roomlog_contract.trail import TRAIL_ID
 

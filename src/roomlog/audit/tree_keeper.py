@@ -15,7 +15,8 @@ from hashlib import sha256
 from roomlog import metrics
 from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
-from roomlog.ports import LeafLog, LogEvent, PartitionState
+from roomlog.ports import LogEvent, PartitionState
+from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import (
     Finding,
     FindingKind,

@@ -8,10 +8,10 @@ from random import random
 from typing import Any
 
 from roomlog.audit.tree_keeper import TreeKeeper, TreesHaltedError
-from roomlog.ports import DatabaseUnavailableError, EventLog, LeafLog, LogUnavailableError
+from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError
 from roomlog.projection_ports import FenceLostError, RowsRefusedError
 from roomlog.signal_ports import Signals
-from roomlog.trail_ports import TRAIL_PARTITION
+from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import PartitionTrees, TreeTables
 
 BATCH_EVENTS_MAX = 500

@@ -10,9 +10,9 @@ import msgspec
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import Range, consistency_ranges, inclusion_ranges, tree_root
 from roomlog.core.tree_head import TreeHead
-from roomlog.ports import LeafLog
 from roomlog.services.audit_keys import KeyRing
 from roomlog.services.tree_ranges import MissingHashesError, range_roots
+from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import Heads, TreeReader, TreeRow
 from roomlog_contract import proofs as pr
 from roomlog_contract.errors import ErrorCode, RefusedError

@@ -14,6 +14,7 @@ from roomlog.ports import (
     ReadModel,
     RoomPosition,
     RoomRow,
+    SnapshotStore,
 )
 from roomlog.services import identity
 from roomlog.services.aftermath import appended_already
@@ -39,6 +40,7 @@ class RoomService:
         *,
         log: EventLog,
         read_model: ReadModel,
+        snapshots: SnapshotStore,
         rooms: RoomCache,
         readers: Readers,
         writer: Writer,
@@ -50,6 +52,7 @@ class RoomService:
     ) -> None:
         self._log = log
         self._read_model = read_model
+        self._snapshots = snapshots
         self._rooms = rooms
         self._readers = readers
         self._writer = writer
@@ -237,7 +240,9 @@ class RoomService:
         then = await place_of(self._log, self._progress, room.room_id, as_of)
         if room.changed_at <= then <= room.position:
             return then, room.state
-        return then, await room_as_of(self._log, self._read_model, room.room_id, then)
+        return then, await room_as_of(
+            self._log, self._read_model, self._snapshots, room.room_id, then
+        )
 
     async def _past_response(self, actor: Actor, state: RoomState, then: int) -> rs.RoomResponse:
         markers = await self._markers.get(actor.user_id)

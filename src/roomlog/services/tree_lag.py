@@ -2,8 +2,8 @@
 
 import msgspec
 
-from roomlog.ports import Clock, EventLog, LeafLog
-from roomlog.trail_ports import TRAIL_PARTITION
+from roomlog.ports import Clock, EventLog
+from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import TreeReader
 
 

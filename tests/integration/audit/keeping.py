@@ -7,9 +7,10 @@ from typing import Any
 import asyncpg
 
 from roomlog.audit.tree_keeper import TreeKeeper
-from roomlog.ports import EventLog, LeafLog
+from roomlog.ports import EventLog
 from roomlog.postgres.audit_models import AuditBase
 from roomlog.postgres.tree_tables import PostgresTrees
+from roomlog.trail_ports import LeafLog
 
 AUDIT_TABLES = [table.name for table in AuditBase.metadata.sorted_tables]
 

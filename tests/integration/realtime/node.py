@@ -99,6 +99,7 @@ class Node:
         self.rooms = RoomService(
             log=cast("Any", log),
             read_model=nothing,
+            snapshots=NoSnapshots(),
             rooms=self.room_cache,
             readers=readers,
             writer=writer,
