@@ -16,8 +16,9 @@ from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
 
-LINES_PER_TURN: Final = 8
-ACKS_PER_TURN: Final = 16
+# Of a room and of all, in one turn of the event loop.
+LINES_PER_TURN: Final = (8, 64)
+ACKS_PER_TURN: Final = (16, 128)
 
 
 def _no_limiter() -> Limiter:
@@ -26,6 +27,11 @@ def _no_limiter() -> Limiter:
 
 def _no_limits() -> Mapping[str, int]:
     return {}
+
+
+def _turns(shares: tuple[int, int]) -> Turns:
+    share, most = shares
+    return Turns(share=share, most=most)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,5 +59,5 @@ class RealtimeParts:
     outbox_lines: int = 4096
     outbox_bytes: int = 8 * 1024 * 1024
     denials: DenialLog = field(default_factory=DenialLog)
-    line_turns: Turns = field(default_factory=lambda: Turns(LINES_PER_TURN))
-    ack_turns: Turns = field(default_factory=lambda: Turns(ACKS_PER_TURN))
+    line_turns: Turns = field(default_factory=lambda: _turns(LINES_PER_TURN))
+    ack_turns: Turns = field(default_factory=lambda: _turns(ACKS_PER_TURN))

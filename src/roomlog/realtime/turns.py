@@ -1,8 +1,8 @@
 """Whose turn it is: a room that floods gets a share of each turn of the event loop, no more.
 
 Judging a message and beginning to append it costs some 50 µs, concluding it 15, and hundreds may
-come at once in a busy room. Whoever else speaks, and the log's answers to them, would wait for
-all of those.
+come at once in a busy room, or from many. Whoever else speaks, and the log's answers to them,
+would wait for all of those.
 """
 
 import asyncio
@@ -14,22 +14,23 @@ class Turns:
     """Shares the event loop's turns among rooms, work of one kind. Used on the event loop only.
 
     `room` stands for those who share: a room's id, or for a connection that is of many rooms its
-    own. Work of a room is done in the order in which it came.
+    own. Work of a room is done in the order in which it came, and rooms that wait go in turn.
     """
 
-    def __init__(self, share: int) -> None:
-        """`share` is how much of a room is done in one turn."""
+    def __init__(self, *, share: int, most: int) -> None:
+        """`share` is how much of a room is done in one turn, `most` how much of all."""
         self._share = share
+        self._most = self._left = most
         self._done: dict[str, int] = {}
         self._waiting: dict[str, deque[Callable[[], None]]] = {}
         self._scheduled = False
 
     def take(self, room: str) -> bool:
-        """Count a piece of work, to be done now; false where the room's share is used up."""
-        done = self._done.get(room, 0)
-        if done >= self._share:
+        """Count a piece of work, to be done now; false where it must wait for another turn."""
+        if not self._may(room):
             return False
-        self._done[room] = done + 1
+        self._left -= 1
+        self._done[room] = self._done.get(room, 0) + 1
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
@@ -47,12 +48,19 @@ class Turns:
         else:
             self.wait(room, lambda: self.do(room, work))
 
+    def _may(self, room: str) -> bool:
+        return self._left > 0 and self._done.get(room, 0) < self._share
+
     def _turn(self) -> None:
+        # What waits was told so in a turn that took something, which had this one called.
         self._scheduled = False
+        self._left = self._most
         self._done.clear()
         for room in tuple(self._waiting):
-            queue = self._waiting[room]
-            while queue and self._done.get(room, 0) < self._share:
+            if self._left <= 0:
+                break
+            queue = self._waiting.pop(room)  # and behind the others, if it has to wait again
+            while queue and self._may(room):
                 queue.popleft()()
-            if not queue:
-                del self._waiting[room]
+            if queue:
+                self._waiting.setdefault(room, deque()).extendleft(reversed(queue))

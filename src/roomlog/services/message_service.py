@@ -248,6 +248,8 @@ class MessageService:
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         if then is not None:
             return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
+        # What somebody was told to be readable was on its way to this node before.
+        await room.feed.settled()
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.messages(query)
         head = max(head, *(item.version for item in items)) if items else head
@@ -340,6 +342,8 @@ class MessageService:
         message = await self._message(room_id, message_id, None)
         if message.deleted_at is not None:
             await self._readers.require_deleted(actor, room, message_id)
+        # What somebody was told to be readable was on its way to this node before.
+        await room.feed.settled()
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)

@@ -8,11 +8,11 @@ from roomlog.realtime.listening import Listening
 from roomlog.realtime.outbox import Outbox
 from roomlog.realtime.turns import Turns
 
-SHARE = 4
+SHARE, MOST = 4, 10
 
 
 async def test_a_flood_is_done_in_shares_and_in_order_while_others_go_at_once():
-    turns, done, turn = Turns(SHARE), [], 0
+    turns, done, turn = Turns(share=SHARE, most=MOST), [], 0
     by_turn: list[list[object]] = []
     for number in range(3 * SHARE + 1):
         turns.do("busy", lambda number=number: done.append(number))
@@ -29,7 +29,7 @@ async def test_a_flood_is_done_in_shares_and_in_order_while_others_go_at_once():
 
 
 async def test_what_comes_while_others_wait_goes_behind_them():
-    turns, done = Turns(SHARE), []
+    turns, done = Turns(share=SHARE, most=MOST), []
     for number in range(2 * SHARE):
         turns.do("room", lambda number=number: done.append(number))
     await asyncio.sleep(0)
@@ -37,6 +37,42 @@ async def test_what_comes_while_others_wait_goes_behind_them():
     while "late" not in done:
         await asyncio.sleep(0)
     assert done == [*range(2 * SHARE), "late"]
+
+
+async def test_rooms_that_wait_go_in_turn_and_a_turn_is_bounded_for_all_together():
+    turns, done = Turns(share=SHARE, most=MOST), []
+    rooms = [f"room {number}" for number in range(5)]
+    for room in rooms:
+        for _ in range(SHARE):
+            turns.do(room, lambda room=room: done.append(room))
+    assert len(done) == MOST
+    turns.do("new", lambda: done.append("new"))
+    while len(done) < len(rooms) * SHARE + 1:
+        before = len(done)
+        await asyncio.sleep(0)
+        assert len(done) - before <= MOST
+    # Who had all of its share in the first turn does not come before who had nothing.
+    assert done[:MOST] == [*rooms[:1] * SHARE, *rooms[1:2] * SHARE, *rooms[2:3] * 2]
+    assert done[MOST : 2 * MOST] == [*rooms[2:3] * 2, *rooms[3:4] * SHARE, *rooms[4:5] * SHARE]
+    assert done[2 * MOST :] == ["new"]
+
+
+async def test_a_room_that_has_to_wait_again_goes_behind_the_others():
+    turns, done = Turns(share=SHARE, most=SHARE), []
+    for room in ("a", "b"):
+        for _ in range(2 * SHARE):
+            turns.do(room, lambda room=room: done.append(room))
+    while len(done) < 4 * SHARE:
+        await asyncio.sleep(0)
+    assert "".join(done) == "a" * SHARE + "a" * SHARE + "b" * 2 * SHARE
+    done.clear()
+    for _ in range(3):
+        for room in ("a", "b"):
+            for _ in range(SHARE):
+                turns.do(room, lambda room=room: done.append(room))
+    while len(done) < 6 * SHARE:
+        await asyncio.sleep(0)
+    assert "".join(done) == ("a" * SHARE + "b" * SHARE) * 3
 
 
 class _Client:
@@ -70,7 +106,7 @@ def _listening(client: _Client, turns: Turns, room: str) -> Listening:
 
 
 async def test_connections_of_one_room_share_its_turn_and_each_is_taken_in_its_order():
-    turns, taken = Turns(SHARE), []
+    turns, taken = Turns(share=SHARE, most=MOST), []
     flooding = [_Client(name, 3 * SHARE, taken, per_frame=5) for name in "abc"]
     for client in flooding:
         _listening(client, turns, "busy")
@@ -87,7 +123,7 @@ async def test_connections_of_one_room_share_its_turn_and_each_is_taken_in_its_o
 
 
 async def test_who_has_gone_takes_nothing_more_and_keeps_nobody_waiting():
-    turns, taken = Turns(SHARE), []
+    turns, taken = Turns(share=SHARE, most=MOST), []
     gone, other = (_Client(name, 2 * SHARE, taken, per_frame=1) for name in "ab")
     listening = _listening(gone, turns, "busy")
     _listening(other, turns, "busy")
