@@ -96,8 +96,8 @@ class RecordsController(Controller):
     async def trail_checkpoint(
         self, request: ApiRequest, *, size: TreeSize = None
     ) -> Response[pr.RoomCheckpoint]:
-        """The signed head of the trail's tree: kept elsewhere, it shows later that no record was
-        changed or cut off."""
+        """The signed head of the trail's tree. To be kept elsewhere: it shows later that no record
+        was changed or cut off."""
         policy.require_audit(request.user)
         return answer(await request.parts.trail_proofs.room_checkpoint(TRAIL_ID, size))
 
