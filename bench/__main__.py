@@ -37,6 +37,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "nasty": ("--cycles", "500", "--seconds", "4"),
     "newest_page": ("--messages", "5000", "--seconds", "1"),
     "one_room": ("--seconds", "2"),
+    "overload": ("--seconds", "3", "--per-second", "500"),
     "projection_lag": ("--seconds", "3", "--flood", "20000"),
     "ready": ("--runs", "1"),
     "rebuild": ("--events", "5000"),

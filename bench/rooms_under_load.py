@@ -23,6 +23,8 @@ SETTINGS = {
     "ROOM_MESSAGES_PER_SECOND": "1000000",
     "CONNECTS_PER_MINUTE": "1000000",
     "SPAM_GUARD": "off",
+    # What is looked for is the most that can be done, however long it waits.
+    "APPEND_WAIT_SECONDS": "0",
 }
 
 

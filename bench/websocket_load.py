@@ -51,6 +51,7 @@ class Task(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     ref: str = ""
+    code: str = ""
 
 
 _decoder = msgspec.json.Decoder(_Answer)
@@ -66,7 +67,9 @@ class Client(WSListener):
         self.idle = asyncio.Event()
         self.ack_ms = array("d")
         self.receive_ms = array("d")
-        self.errors: list[str] = []
+        self.errors: list[str] = []  # the first of them
+        self.refused: Counter[str] = Counter()
+        self.refused_ms = array("d")
         self.closed = False
         self.sent = 0
         self._task = task
@@ -136,15 +139,23 @@ class Client(WSListener):
             ):
                 self.live.set()
             elif line.startswith(b'{"type":"error"'):
-                self.errors.append(line.decode())
-                self._sent_s.pop(_decoder.decode(line).ref.encode(), None)
-                self._next()
+                self._refused(line)
         return b"\n".join(events)
 
     def _acked(self, line: bytes) -> None:
         start = line.index(b'"ref":"') + 7
         sent_s = self._sent_s.pop(line[start : start + 36])
         self.ack_ms.append((time.monotonic() - sent_s) * 1000)
+        self._next()
+
+    def _refused(self, line: bytes) -> None:
+        if not self.errors:
+            self.errors.append(line.decode())
+        told = _decoder.decode(line)
+        self.refused[told.code] += 1
+        sent_s = self._sent_s.pop(told.ref.encode(), None)
+        if sent_s is not None:
+            self.refused_ms.append((time.monotonic() - sent_s) * 1000)
         self._next()
 
     def _next(self) -> None:
@@ -232,7 +243,9 @@ async def _run(task: Task) -> dict[str, Any]:
         "delivered_bytes": sum(client.received.size_bytes for client in clients),
         **_judged(rooms),
         "unanswered": sum(client.unanswered for client in senders),
-        "errors": sum(len(client.errors) for client in clients),
+        "errors": sum(client.refused.total() for client in clients),
+        "refused": sum((client.refused for client in clients), Counter()),
+        "refusal": percentiles_ms([ms for client in senders for ms in client.refused_ms]),
         "first_error": next((e for client in clients for e in client.errors), None),
         "closed": sum(client.closed for client in clients),
         "load_cpu_s": (cpu_after.ru_utime + cpu_after.ru_stime)
@@ -248,14 +261,13 @@ async def _run(task: Task) -> dict[str, Any]:
 
 
 def _drained(rooms: dict[str, list[Client]], task: Task) -> bool:
+    """Whether all is answered and has come."""
     for members in rooms.values():
         acked = sum(len(client.ack_ms) for client in members)
         if any(client.received.count < acked for client in members):
             return False
-    if task.per_second:
-        acked = sum(len(c.ack_ms) for members in rooms.values() for c in members)
-        return acked >= int(task.seconds * task.per_second)
-    return True
+    everybody = (client for members in rooms.values() for client in members)
+    return not (task.per_second and any(client.unanswered for client in everybody))
 
 
 def _judged(rooms: dict[str, list[Client]]) -> "Counter[str]":

@@ -62,6 +62,8 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_RETRY_S = 0.5
 _STALE = timedelta(seconds=30)
+# Whoever asks whether a worker is well does not wait for a database that is not.
+_HEALTH_TIMEOUT_S = 0.8
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -89,7 +91,9 @@ async def connect_log(settings: Settings) -> JetStreamLog:
     url = required(settings.nats_url, "NATS_URL")
     while True:
         try:
-            return await JetStreamLog.connect(url, partitions=settings.partitions)
+            return await JetStreamLog.connect(
+                url, partitions=settings.partitions, append_wait_s=settings.append_wait_seconds
+            )
         except LogUnavailableError as error:
             _log.warning("the log is away, trying again: %s", error)
             await asyncio.sleep(_CONNECT_RETRY_S)
@@ -218,24 +222,34 @@ def _rates(settings: Settings) -> Rates:
 
 async def health(parts: Services) -> Mapping[str, PartStatus]:
     """What log, tables and projection say of themselves. Without the tables, sends go on."""
-    log = PartStatus(ok=parts.log.connected, detail="" if parts.log.connected else "no connection")
-    behind: list[str] = []
+    trouble = parts.log.trouble
+    log = PartStatus(ok=not trouble, detail=trouble)
     try:
-        for partition in range(parts.log.partitions):
-            checkpoint = await parts.read_model.checkpoint(partition)
-            if checkpoint is None:
-                behind.append(f"partition {partition} has not begun")
-            elif checkpoint.epoch != parts.log.epoch:
-                behind.append(f"partition {partition} shows another epoch of the log")
-            elif (age := parts.clock.now() - checkpoint.current_at) > _STALE:
-                behind.append(f"partition {partition} is {age.total_seconds():.0f} s behind")
-    except DatabaseUnavailableError as error:
-        away = PartStatus(ok=False, required=False, detail=str(error))
+        async with asyncio.timeout(_HEALTH_TIMEOUT_S):
+            behind = await _behind(parts)
+    except (DatabaseUnavailableError, TimeoutError) as error:
+        reason = str(error) or f"PostgreSQL did not answer within {_HEALTH_TIMEOUT_S} s"
+        away = PartStatus(ok=False, required=False, detail=reason)
         unknown = PartStatus(ok=False, required=False, detail="unknown without the database")
         return {"log": log, "database": away, "projection": unknown, **_keys(parts.tokens)}
     projection = PartStatus(ok=not behind, required=False, detail="; ".join(behind))
     database = PartStatus(ok=True, required=False)
     return {"log": log, "database": database, "projection": projection, **_keys(parts.tokens)}
+
+
+async def _behind(parts: Services) -> list[str]:
+    """What is wrong with the projection of each partition."""
+    behind: list[str] = []
+    for partition in range(parts.log.partitions):
+        checkpoint = await parts.read_model.checkpoint(partition)
+        if checkpoint is None:
+            behind.append(f"partition {partition} has not begun")
+            continue
+        if checkpoint.epoch != parts.log.epoch:
+            behind.append(f"partition {partition} shows another epoch of the log")
+        elif (age := parts.clock.now() - checkpoint.current_at) > _STALE:
+            behind.append(f"partition {partition} is {age.total_seconds():.0f} s behind")
+    return behind
 
 
 def _keys(tokens: TokenVerifier) -> dict[str, PartStatus]:

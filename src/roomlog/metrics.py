@@ -113,6 +113,11 @@ APPEND_FAILURES = prometheus.Counter(
     "Appends that the log did not take, or whose outcome is unknown.",
     registry=REGISTRY,
 )
+APPENDS_SHED = prometheus.Counter(
+    "roomlog_appends_shed",
+    "Appends refused at once, because too much waited for the log.",
+    registry=REGISTRY,
+)
 BROADCAST_SECONDS = prometheus.Histogram(
     "roomlog_broadcast_seconds",
     "Time from an event's append, by the log's clock, to its having been given to every live "

@@ -143,6 +143,11 @@ class EventLog(Protocol):
         raises. Where not even that is possible it raises at once, and nothing was appended."""
         ...
 
+    def require_place(self, room_id: str) -> None:
+        """Raise LogUnavailableError where too much waits already for an append to the room to be
+        taken in. Whoever asks this first spares itself the work."""
+        ...
+
     async def append(
         self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
     ) -> list[Appended]:

@@ -107,6 +107,24 @@ class PartitionTables(Protocol):
         ...
 
 
+class RetryTables(PartitionTables, Protocol):
+    """A partition of the live tables that is held still, for rooms in it to be made anew. Reads
+    go on; all that is done becomes true together."""
+
+    @property
+    def reached(self) -> Position:
+        """Where the live projection stands, and what is made anew must end."""
+        ...
+
+    async def dead(self) -> Sequence[SetAside]:
+        """The events that are set aside, in order."""
+        ...
+
+    async def forget(self, room_id: str) -> None:
+        """Take out all that the tables hold of a room, events that are set aside too."""
+        ...
+
+
 class ShadowTables(Protocol):
     """A second set of the tables, filled from the log beside the live one."""
 
@@ -158,6 +176,14 @@ class ProjectionTables(Protocol):
 
     async def claim(self, partition: int) -> PartitionTables:
         """Wait until this is the only projector of the partition, and get its tables.
+
+        Raises DatabaseUnavailableError, TablesMissingError.
+        """
+        ...
+
+    def retrying(self, partition: int) -> AbstractAsyncContextManager[RetryTables | None]:
+        """Hold a partition still for as long as the block takes; None where it has not begun. Then
+        its projector begins anew from what has become true.
 
         Raises DatabaseUnavailableError, TablesMissingError.
         """

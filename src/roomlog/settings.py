@@ -162,6 +162,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1 << 30,
         ),
     ] = 8 * 1024 * 1024
+    append_wait_seconds: Annotated[
+        float,
+        Meta(
+            description="How long what is sent may wait for the log under overload; what would "
+            "wait longer is refused with 503 (a burst may wait four times as long). 0: no limit "
+            "but the queue's own.",
+            ge=0,
+            le=5,
+        ),
+    ] = 0.25
     database_pool_size: Annotated[
         int, Meta(description="Connections to PostgreSQL that one process holds.", ge=1, le=100)
     ] = 8

@@ -4,7 +4,8 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from tests.faults.load import until
@@ -107,6 +108,30 @@ _LINK_FAULTS: dict[str, Callable[[FaultyProxy, random.Random], None]] = {
 }
 
 
+def away(server: str, least_s: float = 0.5, most_s: float = 8.0) -> Fault:
+    """Nobody reaches the server, and who was connected is not any more."""
+
+    async def act(world: World, chance: random.Random) -> None:
+        async with gone(world, server):
+            await asyncio.sleep(chance.uniform(least_s, most_s))
+
+    return Fault(f"{server} away", act)
+
+
+@asynccontextmanager
+async def gone(world: World, server: str) -> AsyncIterator[None]:
+    """A server (`nats`, `postgres`) is away while the block runs."""
+    links = [world.links[name] for name in SERVER_LINKS if name.endswith(server)]
+    for link in links:
+        link.refusing = True
+        link.cut()
+    try:
+        yield
+    finally:
+        for link in links:
+            link.heal()
+
+
 async def _second_projector(world: World, chance: random.Random) -> None:
     """Another projector on the same log and tables, as a mistake in a deployment starts it."""
     with (world.data / "second.log").open("a") as log:
@@ -156,6 +181,8 @@ PROCESS_FAULTS = [
 ]
 LINK_FAULTS = [_on_link(what, link, act) for what, act in _LINK_FAULTS.items() for link in LINKS]
 OTHER_FAULTS = [
+    away("postgres"),
+    away("nats"),
     Fault("second projector", _second_projector),
     Fault("second up", _second_up),
     Fault("rebuild", _rebuild),

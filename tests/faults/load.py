@@ -24,6 +24,14 @@ async def until(condition: Callable[[], bool], what: str, deadline_s: float = DE
         await asyncio.sleep(_PAUSE_S)
 
 
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """`until`, where nothing else goes on."""
+    end_s = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end_s, f"not within {deadline_s} s: {what}"
+        time.sleep(_PAUSE_S)
+
+
 def pid_of(stack: Stack, part: str) -> int:
     """The part's process id as run.json has it now, 0 while it is being restarted."""
     pid = stack.run["pids"][part]

@@ -1,17 +1,20 @@
 """A full disk: what can't be kept is not acked, and once there is room all goes on."""
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import Generator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.faults.load import create_room, wait_until
 from tests.faults.run import running
 from tests.faults.small_disk import small_disk
 from tests.faults.world import running_world
 from tests.histories.checker import check, explain
-from tests.stack import data_directory
+from tests.stack import data_directory, running_stack
 
 pytestmark = pytest.mark.timeout(900)
 _SEED = 20_260_102
@@ -42,3 +45,30 @@ async def test_a_full_disk_loses_nothing_that_was_acked(
             await run.progress(50)
             violations = check(await run.end())
     assert not violations, explain(violations)
+
+
+def test_readyz_says_that_nothing_can_be_sent_until_there_is_room(directory: Path):
+    with small_disk(directory / "nats", 32) as disk, running_stack(data=directory) as stack:
+        room = create_room(stack, "ada@example.org", [])
+
+        def send() -> int:
+            return httpx.post(
+                f"{stack.base_url}/api/rooms/{room}/messages",
+                headers=stack.headers("ada@example.org"),
+                json={"content": secrets.token_urlsafe(7000)},
+                timeout=30,
+            ).status_code
+
+        def readiness() -> httpx.Response:
+            return httpx.get(f"{stack.base_url}/readyz", timeout=10)
+
+        assert send() == 201
+        disk.fill()
+        # The last page of a file may have some room left.
+        wait_until(lambda: send() == 503, "nothing more can be kept")
+        told = readiness()
+        assert told.status_code == 503
+        assert told.json()["parts"]["log"]["detail"] == "the log did not answer within 5.0 s"
+        disk.empty()
+        wait_until(lambda: readiness().status_code == 200, "it is ready again")
+        assert send() == 201

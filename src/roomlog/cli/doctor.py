@@ -276,7 +276,8 @@ def check_projection(position: TablesPosition, state: PartitionState, now: datet
         wrong, todo = f"the projector has stopped: {position.halted}", "see the checkpoint's check"
     elif position.dead:
         wrong = f"{position.dead} events could not be projected (table dead_events)"
-        todo = "install the roomlog that can read them, then run `roomlog projections rebuild`"
+        todo = "put right what the projector's log says (mostly: install the roomlog that can read "
+        todo += "them), then run `roomlog projections retry`"
     elif behind > 0 and lag_s > LAG_S_MAX:
         wrong = f"{behind} events behind for {lag_s:.0f} s"
         todo = "see whether the projector runs (`roomlog up` keeps its output in DIR/logs)"

@@ -19,7 +19,7 @@ from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
 from roomlog.postgres.diagnosis import examine
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projection_ports import Difference
-from roomlog.projector import Rebuilt, rebuild, verify
+from roomlog.projector import Rebuilt, Retried, rebuild, retry, verify
 from roomlog.settings import Settings, load_settings, required
 
 _PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
@@ -51,6 +51,10 @@ class _Repaired(msgspec.Struct, frozen=True):
     seconds: float
     events_per_second: float
     repaired: Sequence[Difference] | None
+
+
+class _Retries(msgspec.Struct, frozen=True):
+    events: Sequence[Retried]
 
 
 class _Verified(msgspec.Struct, frozen=True):
@@ -109,6 +113,27 @@ def rebuild_(*, new_epoch: bool, as_json: bool, data: Path) -> None:
     else:
         click.echo("the tables before differed:")
         _print_differences(done.repaired)
+
+
+@command.command(name="retry")
+@json_option
+@data_option
+def retry_(*, as_json: bool, data: Path) -> int:
+    """Try the events that were set aside once more, after what was wrong has been put right.
+
+    Their rooms are made anew from the log, in one transaction for each partition, while the
+    service answers. Exit 1 where any is still set aside.
+    """
+    found = uvloop.run(_retry(load_settings(data)))
+    if as_json:
+        click.echo(msgspec.json.encode(_Retries(found)).decode())
+    else:
+        for one in found:
+            became = "taken in" if one.error is None else f"still set aside: {one.error}"
+            click.echo(f"event {one.event_id or '?'} at {one.sequence} of {one.room_id}: {became}")
+        if not found:
+            click.echo("no event is set aside")
+    return 1 if any(one.error is not None for one in found) else 0
 
 
 @command.command(name="verify")
@@ -196,6 +221,12 @@ async def _is_continued(settings: Settings, database_url: str) -> bool:
     return True
 
 
+async def _retry(settings: Settings) -> Sequence[Retried]:
+    tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
+    async with _log(settings) as log:
+        return await retry(log, tables, log.snapshots)
+
+
 async def _verify(settings: Settings) -> Sequence[Difference]:
     tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
     async with _log(settings) as log:
@@ -221,7 +252,7 @@ def in_words(one: PartitionStatus) -> str:
     else:
         line += f", {one.lag_events} events ({one.lag_seconds:.1f} s) behind"
     if one.dead:
-        line += f", {one.dead} events set aside (table dead_events)"
+        line += f", {one.dead} events set aside (`roomlog projections retry` tries them again)"
     if one.halted is not None:
         line += f"; STOPPED: {one.halted}"
     return line

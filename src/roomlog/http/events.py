@@ -56,6 +56,7 @@ async def list_events(
         resumed = resume_position(after, last_event_id)
         return event_stream(request, room, resumed, head)  # type: ignore[return-value] - same
     if wanted == NDJSON:
+        request.parts.readings.require_room_for_one()
         return Stream(  # type: ignore[return-value] - the same route, another media type
             _lines(request, room_id, at.after, head),
             media_type=NDJSON,
@@ -79,11 +80,15 @@ async def _lines(
 ) -> AsyncGenerator[bytes, None]:
     """The events as lines, a batch at a time. Ends early, by an error that breaks the
     connection, when the reader loses the right to read."""
-    events = request.parts.events
-    async with aclosing(events.events(room_id, after=after, up_to=head)) as batches:
-        async for batch in batches:
-            yield _encoder.encode_lines(batch)
-            room = await events.open_room(request.user, room_id)
-            policy.require(Act.READ, request.user, room.state)
-            if request.parts.clock.now().timestamp() > request.auth.expires_at:
-                raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")
+    events, readings = request.parts.events, request.parts.readings
+    readings.count += 1
+    try:
+        async with aclosing(events.events(room_id, after=after, up_to=head)) as batches:
+            async for batch in batches:
+                yield _encoder.encode_lines(batch)
+                room = await events.open_room(request.user, room_id)
+                policy.require(Act.READ, request.user, room.state)
+                if request.parts.clock.now().timestamp() > request.auth.expires_at:
+                    raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")
+    finally:
+        readings.count -= 1

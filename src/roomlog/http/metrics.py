@@ -15,7 +15,7 @@ from roomlog.services.tree_lag import TreeLag
 
 T = TypeVar("T")
 
-OBSERVATION_TIMEOUT_S = 5.0
+OBSERVATION_TIMEOUT_S = 0.8
 
 
 async def scrape(parts: HttpParts) -> bytes:
@@ -23,7 +23,7 @@ async def scrape(parts: HttpParts) -> bytes:
 
     Where log or tables don't answer, the lag is left out, and `roomlog_up` says which is away.
     """
-    now = Now(await parts.health(), await _in_time(parts.lag), await _in_time(parts.trees))
+    now = Now(*await asyncio.gather(parts.health(), _in_time(parts.lag), _in_time(parts.trees)))
     return metrics.exposition([now])
 
 

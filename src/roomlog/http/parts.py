@@ -8,7 +8,7 @@ import msgspec
 from roomlog.http.newest_pages import NewestPages
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
-from roomlog.services.event_feed import OpenFeeds
+from roomlog.services.event_feed import FEEDS_MAX, READINGS_MAX, OpenStreams
 from roomlog.services.event_service import EventService
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
@@ -78,6 +78,9 @@ class HttpParts:
     lag: Lag = _unknown_lag
     trees: Trees = _unknown_trees
     stopping: Callable[[], bool] = _never
-    feeds: OpenFeeds = field(default_factory=OpenFeeds)
+    feeds: OpenStreams = field(default_factory=lambda: OpenStreams(FEEDS_MAX, "event streams"))
+    readings: OpenStreams = field(
+        default_factory=lambda: OpenStreams(READINGS_MAX, "readings of whole rooms")
+    )
     denials: DenialLog = field(default_factory=DenialLog)
     newest: NewestPages = field(default_factory=NewestPages)

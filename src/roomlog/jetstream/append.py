@@ -15,9 +15,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
+from roomlog import metrics
+from roomlog.core.admission import Admission
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
 from roomlog.jetstream.express import Express, flooding
+from roomlog.jetstream.trouble import Trouble
 from roomlog.jetstream.wire import WRONG_LAST_SEQUENCE, ApiError
 from roomlog.ports import (
     EVENT_BYTES_MAX,
@@ -35,6 +38,7 @@ EVENTS_PER_APPEND_MAX: Final = 512
 FIRSTS_AT_ONCE_MAX: Final = 16
 QUEUE_EVENTS_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
+QUEUE_EVENTS_LEAST: Final = 2 * BATCH_MAX
 
 _log = logging.getLogger(__name__)
 
@@ -61,17 +65,21 @@ class Committer:
         beginning_of: Callable[[str, int], Awaitable[list[FirstEvent]]],
         appended: Callable[[int], None],
         timeout_s: float,
+        wait_s: float,
     ) -> None:
         """`ready` returns when the log may be written (connected, and the same log as before).
 
         `beginning_of(room_id, n)` gives a room's first n events; `appended(sequence)` is called
-        after each commit.
+        after each commit. `wait_s` is the wait to aim at under overload, 0 for none.
         """
         self._connection = connection
         self._ready = ready
         self._beginning_of = beginning_of
-        self._appended = appended
+        self._tell_appended = appended
         self._timeout_s = timeout_s
+        self._admission = Admission(wait_s, least=QUEUE_EVENTS_LEAST, most=QUEUE_EVENTS_MAX)
+        self._queue_events_max = QUEUE_EVENTS_MAX
+        self._trouble = Trouble(connection)
         self._queue: deque[Entry] = deque()
         self._queue_bytes = 0
         self._queue_events = 0
@@ -81,7 +89,7 @@ class Committer:
         self._exchange: Exchange | None = None
         self._gathering: asyncio.Future[None] | None = None
         self._flooding: str | None = None
-        self._express = Express(connection, appended, self._after_express)
+        self._express = Express(connection, self._appended, self._after_express)
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
@@ -100,11 +108,7 @@ class Committer:
         entry = Entry(
             room_id, subject, events, loop.create_future(), first=first, deadline=deadline
         )
-        if (
-            self._queue_events + len(events) > QUEUE_EVENTS_MAX
-            or self._queue_bytes + entry.size_bytes > QUEUE_BYTES_MAX
-        ):
-            raise LogUnavailableError("too many appends wait for the log")
+        self.require_place(len(events), entry.size_bytes)
         self._queue_events += len(events)
         self._queue_bytes += entry.size_bytes
         if self._express.follows(entry):
@@ -119,6 +123,24 @@ class Committer:
         if self._timer is None:
             self._timer = loop.call_at(deadline, self._expire)
         return entry.future
+
+    def require_place(self, events: int, size_bytes: int) -> None:
+        """Raise LogUnavailableError where too much waits for so many more events."""
+        if (
+            self._queue_events + events > self._queue_events_max
+            or self._queue_bytes + size_bytes > QUEUE_BYTES_MAX
+        ):
+            metrics.APPENDS_SHED.inc()
+            raise LogUnavailableError("too much waits for the log, and nothing of this was taken")
+
+    @property
+    def trouble(self) -> str:
+        """Why the partition takes nothing, by the last append; empty where it does."""
+        return self._trouble.reason(self._loop.time())
+
+    def _appended(self, sequence: int) -> None:
+        self._trouble.clear()
+        self._tell_appended(sequence)
 
     def _may_overtake(self, entry: Entry) -> bool:
         """Whether an entry may be sent while the commit under way is, which one room fills."""
@@ -173,12 +195,10 @@ class Committer:
                 self._timer = loop.call_at(entry.deadline, self._expire)
                 break
             # From here on it is never published again: what is settled is not sent.
-            entry.fail(
-                LogUnavailableError(
-                    f"the log did not answer within {self._timeout_s} s",
-                    outcome_unknown=entry.sent,
-                )
-            )
+            reason = f"the log did not answer within {self._timeout_s} s"
+            entry.fail(LogUnavailableError(reason, outcome_unknown=entry.sent))
+            if entry.sent:
+                self._trouble.note(reason, loop.time())
         self._look()
         while self._queue and self._queue[0].settled:
             self._pop()
@@ -249,6 +269,14 @@ class Committer:
             rooms.add(entry.room_id)
             events += len(entry.events)
             size_bytes += entry.size_bytes
+        if taken:
+            now_s = self._loop.time()
+            self._queue_events_max = self._admission.taken(
+                events,
+                left=self._queue_events,
+                waited_s=now_s + self._timeout_s - taken[0].deadline,
+                now_s=now_s,
+            )
         self._flooding = flooding(taken)
         return taken
 
@@ -280,7 +308,7 @@ class Committer:
                 await self._judge(unit.entries[0], error)
             elif error.err_code not in _BATCH_REFUSED:
                 for entry in unit.entries:
-                    entry.fail(_refused(entry, error))
+                    self._refuse(entry, error)
 
     async def _exchanged(self, units: list[Unit]) -> bool:
         """Send and wait for all answers; False where there was no connection to send on."""
@@ -312,17 +340,22 @@ class Committer:
             elif error.err_code == _DUPLICATE_IN_BATCH and len(entry.events) > 1:
                 await self._complete(entry)
             else:
-                entry.fail(_refused(entry, error))
+                self._refuse(entry, error)
         except LogUnavailableError as unavailable:
             if self._connection.connected:
                 entry.fail(LogUnavailableError(unavailable.detail, outcome_unknown=entry.sent))
+
+    def _refuse(self, entry: Entry, error: ApiError) -> None:
+        reason = f"the log refused: {error.description} (code {error.code}, {error.err_code})"
+        entry.fail(LogUnavailableError(reason, outcome_unknown=entry.uncertain))
+        self._trouble.note(reason, self._loop.time())
 
     async def _judge_first(self, entry: Entry, error: ApiError) -> None:
         # With one replica the expected sequence is checked before the id, so a retry of the
         # room's first append is told apart by what stands at the room's beginning.
         beginning = await self._beginning_of(entry.room_id, len(entry.events))
         if not beginning:
-            entry.fail(_refused(entry, error))
+            self._refuse(entry, error)
             return
         if beginning[0].event_id != entry.events[0].event_id:
             entry.fail(RoomNotEmptyError(f"room {entry.room_id} has events"))
@@ -351,7 +384,7 @@ class Committer:
         errors = [ack.error for ack in acks if ack.error is not None]
         if errors:
             entry.uncertain = True  # of its events, some may stand in the log
-            entry.fail(_refused(entry, errors[0]))
+            self._refuse(entry, errors[0])
         else:
             entry.succeed([Appended(ack.seq, ack.duplicate) for ack in acks])
 
@@ -378,10 +411,3 @@ def _leading_run(entries: list[Entry]) -> list[Entry]:
     if len(entries[0].events) > 1:
         return entries[:1]
     return list(itertools.takewhile(lambda entry: len(entry.events) == 1, entries))
-
-
-def _refused(entry: Entry, error: ApiError) -> LogUnavailableError:
-    return LogUnavailableError(
-        f"the log refused: {error.description} (code {error.code}, {error.err_code})",
-        outcome_unknown=entry.uncertain,
-    )

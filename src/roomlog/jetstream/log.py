@@ -38,7 +38,13 @@ class JetStreamLog:
     `signals`, `snapshots` and `read_markers` are the ports of these names on the same connection.
     """
 
-    def __init__(self, connection: Connection, partitions: int, append_timeout_s: float) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        partitions: int,
+        append_timeout_s: float,
+        append_wait_s: float = 0.0,
+    ) -> None:
         """Not for callers: see `connect`."""
         self.connection = connection
         self.signals = JetStreamSignals(connection)
@@ -59,6 +65,7 @@ class JetStreamLog:
                 beginning_of=self._reader.beginning_of,
                 appended=self._after_commit(partition),
                 timeout_s=append_timeout_s,
+                wait_s=append_wait_s,
             )
             for partition in range(partitions)
         ]
@@ -71,13 +78,15 @@ class JetStreamLog:
         *,
         partitions: int | None = None,
         append_timeout_s: float = APPEND_TIMEOUT_S,
+        append_wait_s: float = 0.0,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         name: str = "roomlog",
     ) -> Self:
         """Connect, make streams and buckets where there are none, check the streams.
 
         `partitions` is how many the log must have; left out, as many as it has, 1 for a new one.
-        `append_timeout_s` is each append's deadline. Raises LogUnavailableError where no server
+        `append_timeout_s` is each append's deadline; where appends wait for longer than
+        `append_wait_s` (0: however long), new ones are refused. Raises LogUnavailableError where no server
         answers within `connect_timeout_s`, stream.LogMismatchError where the streams differ from
         what they should be. The caller closes what it got.
         """
@@ -90,7 +99,7 @@ class JetStreamLog:
         except BaseException:
             await connection.close()
             raise
-        log = cls(connection, partitions, append_timeout_s)
+        log = cls(connection, partitions, append_timeout_s, append_wait_s)
         log._begin(epoch)
         return log
 
@@ -109,6 +118,14 @@ class JetStreamLog:
         """See EventLog.connected."""
         return self.connection.connected
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be appended, as far as is known; empty where it can."""
+        if not self.connected:
+            return "no connection"
+        reasons = [committer.trouble for committer in self._committers]
+        return next((reason for reason in reasons if reason), "")
+
     def partition_of(self, room_id: str) -> int:
         """See EventLog.partition_of."""
         return subjects.partition_of(room_id, self._partitions)
@@ -123,6 +140,10 @@ class JetStreamLog:
         committer = self._committers[self.partition_of(room_id)]
         subject = subjects.append_subject(room_id, self._partitions)
         return committer.begin(room_id, subject, events, first=first)
+
+    def require_place(self, room_id: str) -> None:
+        """See EventLog.require_place."""
+        self._committers[self.partition_of(room_id)].require_place(1, 0)
 
     async def append(
         self, room_id: str, events: Sequence[NewEvent], *, first: bool = False

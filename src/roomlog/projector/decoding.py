@@ -33,7 +33,7 @@ def event_id(data: bytes) -> str | None:
         found = decode_event(data).id
     except UnreadableEventError:
         return None
-    return found if _is_canonical(found) else None
+    return found if is_canonical_id(found) else None
 
 
 def _check(event: ev.RoomEvent, logged: LogEvent) -> None:
@@ -62,9 +62,10 @@ def _check(event: ev.RoomEvent, logged: LogEvent) -> None:
 
 def _check_id(text: str) -> None:
     # In another form the same id would be found in the tables, but not in the fold's memory.
-    if not _is_canonical(text):
+    if not is_canonical_id(text):
         raise UnreadableEventError(f"{text[:40]!r} is not a UUID in canonical form")
 
 
-def _is_canonical(text: str) -> bool:
+def is_canonical_id(text: str) -> bool:
+    """Whether it is a UUID in the one form that the tables take it in."""
     return _CANONICAL.fullmatch(text) is not None

@@ -4,8 +4,8 @@ What a new WebSocket asks for (handshake, token, room, what it missed) takes abo
 When many come back at once, everybody who is connected would wait until all of that is done: so a
 few handshakes begin in each turn of the event loop, and what is said meanwhile comes in between.
 
-And who begins a request and never ends it, or sends a head without end, is not waited for: uvicorn
-itself knows neither a time nor a size for that.
+And who begins a request and never ends it, sends a head without end, or does not read the answer,
+is not waited for: uvicorn itself knows neither a time nor a size for that.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from roomlog.realtime.crowd import Crowd
 from roomlog.realtime.protocol import RoomlogWebSocketProtocol
 
 HANDSHAKES_PER_TURN_MAX = 4
@@ -60,7 +61,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, except that a WebSocket waits at a turnstile before it begins, and that a
     request must have come within HEAD_TIMEOUT_S and BODY_TIMEOUT_S, in some HEAD_BYTES_MAX bytes
     beside its body (and what one read brings). Late or too large a head gets 408 or 431; then the
-    connection is closed.
+    connection is closed. All of them keep to the bounds of a crowd.
 
     Written against uvicorn 0.54.0 (`httptools_impl.py`).
     """
@@ -68,6 +69,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
     def __init__(
         self,
         turnstile: Turnstile,
+        crowd: Crowd,
         *,
         config: uvicorn.Config,
         server_state: ServerState,
@@ -76,6 +78,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._turnstile = turnstile
+        self._crowd = crowd
         self._due_at_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -87,10 +90,12 @@ class PacedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._due_at_s = self.loop.time() + HEAD_TIMEOUT_S
         self._look_at_the_clock()
+        self._crowd.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._stop_waiting()
+        self._crowd.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,6 +131,28 @@ class PacedHttpProtocol(HttpToolsProtocol):
         """The request is there: answering may take its time."""
         super().on_message_complete()
         self._due_at_s = None
+        self._crowd.asks(self)
+
+    def on_response_complete(self) -> None:
+        """The answer is written, or lies in the buffer."""
+        super().on_response_complete()
+        if not self._answering:
+            self._crowd.answered(self)
+
+    def pause_writing(self) -> None:
+        """What was written is not read."""
+        super().pause_writing()
+        self._crowd.does_not_read(self, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Most of what was written has been read."""
+        super().resume_writing()
+        self._crowd.reads(self)
+
+    def give_up(self) -> None:
+        """End the connection at once."""
+        self._stop_waiting()
+        self.transport.abort()
 
     @property
     def _answering(self) -> bool:
@@ -163,12 +190,14 @@ class PacedHttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Wait, without reading on."""
         self._stop_waiting()
+        self._crowd.asks(self)
         self.transport.pause_reading()
         self._turnstile.enter(self)
 
     def begin_websocket(self) -> None:
         """Become a WebSocket, unless the connection ended while it waited."""
         if not self.transport.is_closing():
+            self._crowd.leave(self)
             super().handle_websocket_upgrade()
             self.transport.resume_reading()
 
@@ -177,7 +206,7 @@ def server_config(app: Any, **settings: Any) -> uvicorn.Config:
     """How uvicorn is to serve the application; `settings` are other settings of its own."""
     return uvicorn.Config(
         app,
-        http=cast("Any", partial(PacedHttpProtocol, Turnstile())),
+        http=cast("Any", partial(PacedHttpProtocol, Turnstile(), Crowd())),
         ws=RoomlogWebSocketProtocol,
         ws_per_message_deflate=False,
         log_config=None,

@@ -19,20 +19,24 @@ from roomlog_contract.events import RoomEvent
 
 WAITING_EVENTS_MAX = 256
 FEEDS_MAX = 2000
+READINGS_MAX = 200
 _RETRY_AFTER_S = 5.0
 
 
-class OpenFeeds:
-    """How many feeds this worker serves; who serves one counts it."""
+class OpenStreams:
+    """How many streams of one kind this worker serves, `most` at once; who serves one counts it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int, name: str) -> None:
+        """`name` is what they are called, where there are too many."""
         self.count = 0
+        self._most = most
+        self._name = name
 
     def require_room_for_one(self) -> None:
-        """Raise RefusedError `rate_limited` where there are FEEDS_MAX."""
-        if self.count >= FEEDS_MAX:
+        """Raise RefusedError `rate_limited` where there is none."""
+        if self.count >= self._most:
             raise RefusedError(
-                ErrorCode.RATE_LIMITED, "too many event streams", retry_after_s=_RETRY_AFTER_S
+                ErrorCode.RATE_LIMITED, f"too many {self._name}", retry_after_s=_RETRY_AFTER_S
             )
 
 

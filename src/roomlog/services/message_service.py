@@ -242,6 +242,8 @@ class MessageService:
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         if then is not None:
             return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
+        # What somebody was told to be readable was on its way to this node before.
+        await room.feed.settled()
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.messages(query)
         head = max(head, *(item.version for item in items)) if items else head
@@ -321,6 +323,8 @@ class MessageService:
         room = await self._rooms.open(room_id)
         if message.deleted_at is not None:
             policy.require(Act.READ_DELETED, actor, room.state)
+        # What somebody was told to be readable was on its way to this node before.
+        await room.feed.settled()
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)

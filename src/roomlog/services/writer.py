@@ -130,6 +130,7 @@ class Writer:
 
         What was begun is concluded as with `begin`, whose errors it raises.
         """
+        self._require_place(command)
         key, now = command.key, self._clock.now()
         if key is not None and not self._keys.is_fresh(command.actor.user_id, key, now):
             return None
@@ -140,9 +141,16 @@ class Writer:
             return None
         return self.begin(command, facts, event_id, digest, now) if facts else None
 
+    def _require_place(self, command: Command) -> None:
+        try:
+            self._log.require_place(command.room_id)
+        except LogUnavailableError as error:
+            raise _refused(error) from error
+
     async def _decide_and_append(
         self, command: Command, decide: Decide, refresh: Refresh | None
     ) -> Receipt | None:
+        self._require_place(command)
         key, now = command.key, self._clock.now()
         event_id, digest = _identify(command)
         if key is not None:
@@ -325,16 +333,18 @@ class _Accounted:
             else:
                 self._grant.done()
         if isinstance(error, LogUnavailableError):
-            detail = error.detail
-            if unknown:
-                detail += "; whether it was appended is unknown: retry with the same key"
-            raise RefusedError(
-                ErrorCode.LOG_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S
-            ) from error
+            raise _refused(error) from error
         if isinstance(error, RoomNotEmptyError):
             raise RefusedError(
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key made another room before"
             ) from error
+
+
+def _refused(error: LogUnavailableError) -> RefusedError:
+    detail = error.detail
+    if error.outcome_unknown:
+        detail += "; whether it was appended is unknown: retry with the same key"
+    return RefusedError(ErrorCode.LOG_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)
 
 
 @contextlib.contextmanager

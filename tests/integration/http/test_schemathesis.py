@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.repository import ROOT
-from tests.integration.http.api import ANA, BEN, Api
+from tests.integration.http.api import ANA, AUDITOR, BEN, Api
 from tests.integration.http.conformance import operations, resolve
 from tests.integration.http.fuzzing.hooks import WORLD
 from tests.stack import running_stack
@@ -80,6 +80,7 @@ def test_it_finds_nothing(limited: Api, tmp_path: Path) -> None:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": "tests.integration.http.fuzzing.hooks",
+            "ROOMLOG_FUZZING_AUDITOR": limited.stack.token(AUDITOR, "auditor"),
             "ROOMLOG_FUZZING_USERS": str(users(limited, tmp_path / "users.json")),
             WORLD: json.dumps(world(limited)),
         },

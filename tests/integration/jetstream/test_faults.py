@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -168,6 +169,33 @@ async def test_an_append_without_an_answer_is_unknown_and_there_at_most_once(
     stored = [e.data for e in await read_all(log, "r")]
     assert stored.count(sent.data) == 1
     assert settled.sequence == 2
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace slows the disk down")
+async def test_a_disk_that_is_slower_than_the_deadline_leaves_it_unknown(server: Server) -> None:
+    server.stop()
+    delay_us = 400_000
+    server.start(
+        under=[
+            *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"),
+            *("-e", f"inject=fsync,fdatasync:delay_enter={delay_us}"),
+        ]
+    )
+    log = await JetStreamLog.connect(server.url, append_timeout_s=0.2)
+    try:
+        sent = event()
+        with pytest.raises(LogUnavailableError) as raised:
+            await log.append("r", [sent])
+        assert raised.value.outcome_unknown
+        assert log.trouble == "the log did not answer within 0.2 s"
+        patient = await JetStreamLog.connect(server.url, append_timeout_s=60.0)
+        [settled] = await patient.append("r", [sent])
+        assert settled.sequence == 1
+        assert [e.data for e in await read_all(patient, "r")] == [sent.data]
+        assert patient.trouble == ""
+        await patient.close()
+    finally:
+        await log.close()
 
 
 async def _append_when_back(log: JetStreamLog, new: NewEvent) -> list[Appended]:

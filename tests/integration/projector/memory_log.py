@@ -75,6 +75,13 @@ class MemoryLog:
             yield batch
             after = batch[-1].sequence
 
+    async def read(
+        self, room_id: str, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        partition = self.partition_of(room_id)
+        async for batch in self.read_partition(partition, after=after, up_to=up_to):
+            yield [event for event in batch if event.room_id == room_id]
+
     def on_reset(self, listener: Callable[[], None]) -> None:
         self._resets.append(listener)
 

@@ -84,6 +84,9 @@ class MemoryLog:
     ) -> asyncio.Future[list[Appended]]:
         return asyncio.ensure_future(self.append(room_id, events, first=first))
 
+    def require_place(self, room_id: str) -> None:
+        pass
+
     async def append(
         self, room_id: str, events: Sequence[NewEvent], *, first: bool = False
     ) -> list[Appended]:

@@ -1,0 +1,144 @@
+"""A server away under load: what does not need it goes on, the rest says so, and all is right
+afterwards without help. FAULTS_AWAY_SECONDS says for how long."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.faults.faults import gone
+from tests.faults.load import until
+from tests.faults.run import USERS, Run, running
+from tests.faults.world import WORKERS, World, running_world
+from tests.histories.checker import check, explain
+from tests.histories.history import Act, Outcome, Write
+
+_AWAY_S = float(os.environ.get("FAULTS_AWAY_SECONDS", "4"))
+pytestmark = pytest.mark.timeout(_AWAY_S + 900)
+
+_SEED = 20_260_103
+# 5 s are promised, and a loaded machine's own time on top.
+_ANSWER_TIME_MAX_S = 8.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world() -> AsyncIterator[World]:
+    """One product through all of it."""
+    async with running_world() as running_one:
+        yield running_one
+
+
+async def _asked(
+    world: World, method: str, path: str, body: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """The status and code of an answer, which must come in time."""
+    async with httpx.AsyncClient(base_url=world.up.base_url, timeout=60) as http:
+        began_s = time.monotonic()
+        told = await http.request(method, path, json=body, headers=world.up.headers(USERS[0]))
+        took_s = time.monotonic() - began_s
+    assert took_s < _ANSWER_TIME_MAX_S, (method, path, took_s)
+    return told.status_code, "" if told.is_success else told.json()["code"]
+
+
+async def _said(run: Run, content: str) -> tuple[int, str]:
+    """Send a message by REST, on the record; the status and code."""
+    record, room = run.recording, run.recording.rooms[0]
+    write = Write("somebody", USERS[0], room, Act.SEND, record.key(), record.now(), content=content)
+    record.history.writes.append(write)
+    async with httpx.AsyncClient(base_url=run.world.up.base_url, timeout=60) as http:
+        told = await http.post(
+            f"/api/rooms/{room}/messages",
+            json={"content": content},
+            headers={**run.world.up.headers(USERS[0]), "Idempotency-Key": write.key},
+        )
+    write.ended_s = record.now()
+    assert write.ended_s - write.begun_s < _ANSWER_TIME_MAX_S
+    if not told.is_success:
+        return told.status_code, told.json()["code"]
+    write.outcome = Outcome.ACKED
+    write.sequence = told.json()["sequence_number"]
+    write.message_id = told.json()["message_id"]
+    return told.status_code, ""
+
+
+async def _start_all_workers_anew(world: World) -> None:
+    """kill -9; returns when others answer."""
+    old = {world.kill(f"api-{number}") for number in range(WORKERS)}
+
+    def others() -> bool:
+        now = {world.pid_of(f"api-{number}") for number in range(WORKERS)}
+        return not now & {0, *old}
+
+    await until(others, "other workers")
+
+
+def _received(run: Run) -> bool:
+    """Whether every receiver has all that was acked by now."""
+    last: dict[str, int] = {}
+    for write in run.recording.history.writes:
+        if write.outcome is Outcome.ACKED and write.act is not Act.CREATE:
+            last[write.room] = max(last.get(write.room, 0), write.sequence)
+    run.check_alive()
+    return all(
+        bool(stream.events) and stream.events[-1].sequence >= last.get(stream.room, 0)
+        for stream in run.recording.history.streams
+    )
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_postgresql_sends_live_delivery_and_resume_go_on_and_the_rest_says_so(
+    world: World,
+):
+    async with running(world, _SEED) as run:
+        await run.progress(50)
+        room = run.recording.rooms[0]
+        sent = next(w for w in run.recording.history.writes if w.message_id and w.act is Act.SEND)
+        message = f"/api/messages/{sent.message_id}"
+        async with gone(world, "postgres"):
+            began_s = time.monotonic()
+            # Those that start now have never seen the tables; all clients resume on them.
+            await _start_all_workers_anew(world)
+            while True:
+                await run.progress(20)
+                acked = run.recording.acked
+                for method, path, body in (
+                    ("GET", f"/api/rooms/{room}/messages", None),
+                    ("GET", f"/api/rooms/{room}/messages/search?q=said", None),
+                    ("PATCH", message, {"content": "edited"}),
+                    ("DELETE", message, None),
+                    ("POST", f"{message}/reactions", {"emoji": "👍"}),
+                ):
+                    answer = await _asked(world, method, path, body)
+                    assert answer == (503, "database_unavailable"), (method, path, answer)
+                assert await _said(run, "meanwhile") == (201, "")
+                if time.monotonic() - began_s > _AWAY_S and run.recording.acked > acked:
+                    break
+            await until(lambda: _received(run), "everybody has what was acked meanwhile")
+        await run.progress(30)
+        violations = check(await run.end())
+    assert not violations, explain(violations)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_nats_nothing_is_acked_and_all_that_waits_is_sent_after(world: World):
+    async with running(world, _SEED) as run:
+        await run.progress(50)
+        async with gone(world, "nats"):
+            began_s = time.monotonic()
+            # An answer that was on its way may still come.
+            assert await _said(run, "to nobody") == (503, "log_unavailable")
+            acked = run.recording.acked
+            async with httpx.AsyncClient(base_url=world.up.base_url, timeout=30) as http:
+                assert (await http.get("/readyz")).status_code == 503
+                assert (await http.get("/livez")).status_code == 200
+            while time.monotonic() - began_s < _AWAY_S:
+                await asyncio.sleep(0.1)
+                run.check_alive()
+            assert run.recording.acked == acked
+        await run.progress(50)
+        violations = check(await run.end())
+    assert not violations, explain(violations)

@@ -1,0 +1,119 @@
+"""Connections that say nothing, and those that do not read what they are told, are bounded."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from roomlog.realtime import crowd, server
+from tests.integration.realtime.node import Node, running_node
+
+WAIT_S = 60.0
+GET = b"GET /schema/asyncapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+MANY = 60
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    async with running_node() as running:
+        yield running
+
+
+async def _answer(node: Node) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    try:
+        writer.write(GET)
+        return await asyncio.wait_for(reader.readline(), WAIT_S)
+    finally:
+        writer.close()
+
+
+async def test_beyond_so_many_connections_the_longest_silent_one_ends(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(crowd, "CONNECTIONS_MAX", MANY)
+    silent = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(MANY)]
+    ended = [asyncio.ensure_future(reader.read()) for reader, _ in silent]
+    assert (await _answer(node)).startswith(b"HTTP/1.1 200 ")
+    await asyncio.wait_for(asyncio.wait([ended[0]]), WAIT_S)
+    others = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(MANY)]
+    await asyncio.wait_for(asyncio.wait(ended[: MANY - 1]), WAIT_S)
+
+    assert (await _answer(node)).startswith(b"HTTP/1.1 200 ")
+    for reading in ended:
+        reading.cancel()
+    for _, writer in silent + others:
+        writer.close()
+
+
+async def test_whoever_is_a_websocket_or_waits_for_an_answer_is_not_ended_for_the_silent(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(crowd, "CONNECTIONS_MAX", MANY)
+    room = await node.new_room()
+    async with node.client(room) as client:
+        await client.until("subscribed")
+        silent = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(2 * MANY)]
+        await client.send({"type": "ping", "ref": "still there"})
+        assert (await client.until("pong"))["ref"] == "still there"
+        for _, writer in silent:
+            writer.close()
+
+
+@pytest.fixture
+def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's sockets take few bytes that nobody reads: the rest waits in the server."""
+    connected = server.PacedHttpProtocol.connection_made
+
+    def connection_made(self: server.PacedHttpProtocol, transport: asyncio.Transport) -> None:
+        taken = transport.get_extra_info("socket")
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        connected(self, transport)
+
+    monkeypatch.setattr(server.PacedHttpProtocol, "connection_made", connection_made)
+
+
+class Deaf:
+    """Asks again and again, and reads nothing."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setblocking(False)
+
+    async def ask(self) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.socket, GET * 20)
+
+    async def ended(self) -> None:
+        """Return when the server has reset the connection."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                try:
+                    self.socket.send(b"G")
+                except ConnectionError:
+                    return
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("small_buffers")
+async def test_an_answer_that_is_not_read_is_not_kept_for_ever(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(crowd, "UNREAD_TIMEOUT_S", 0.5)
+    deaf = Deaf(node.port)
+    await deaf.ask()
+    await deaf.ended()
+    deaf.socket.close()
+
+
+@pytest.mark.usefixtures("small_buffers")
+async def test_all_that_is_not_read_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(crowd, "UNREAD_BYTES_MAX", 100_000)
+    first, second = Deaf(node.port), Deaf(node.port)
+    await first.ask()
+    await second.ask()
+    await first.ended()
+    first.socket.close()
+    second.socket.close()
