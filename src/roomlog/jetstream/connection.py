@@ -113,6 +113,7 @@ class Connection:
     def __init__(self, url: str, *, name: str = "roomlog") -> None:
         """`url` may name several servers, separated by commas."""
         self.generation = 0
+        self._url = url
         self._servers = [part.strip() for part in url.split(",")]
         self._name = name
         self._client: _Client | None = None
@@ -126,6 +127,10 @@ class Connection:
         self._up_listeners: list[Callable[[], None]] = []
         self._last_error: Exception | None = None
 
+    def beside(self, name: str) -> "Connection":
+        """Another connection to the same servers, which is not begun yet."""
+        return Connection(self._url, name=f"{self._name} {name}")
+
     @property
     def connected(self) -> bool:
         """Whether the connection is up as far as is known."""
@@ -137,12 +142,17 @@ class Connection:
 
     async def open(self, *, timeout_s: float = 10.0) -> None:
         """Connect and stay connected. Raises LogUnavailableError after `timeout_s`."""
-        self._supervisor = asyncio.create_task(self._supervise())
+        self.begin()
         try:
             await self.wait_connected(timeout_s)
         except BaseException:
             await self.close()
             raise
+
+    def begin(self) -> None:
+        """Begin to connect, and stay connected then. More than once does no harm."""
+        if self._supervisor is None:
+            self._supervisor = asyncio.create_task(self._supervise())
 
     async def wait_connected(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         """Return when connected. Raises LogUnavailableError after `timeout_s`."""
