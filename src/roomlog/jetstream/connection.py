@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import nats.errors
 from nats.aio.client import Client
 
+from roomlog.jetstream.parsing import MessageParser
 from roomlog.jetstream.wire import pub
 from roomlog.ports import LogUnavailableError
 
@@ -42,10 +43,11 @@ class Reply(NamedTuple):
 
 
 class _Client(Client):
-    """nats-py's client with three private methods replaced (the version is pinned for it)."""
+    """nats-py's client with some private parts replaced (the version is pinned for it)."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._ps = MessageParser(self)
         self.handlers: dict[int, MessageHandler] = {}
         self.on_inbox: Callable[[bytes, bytes, bytes], None] | None = None
         self.closed = asyncio.Event()
@@ -71,17 +73,15 @@ class _Client(Client):
     async def _on_closed(self) -> None:
         self.closed.set()
 
-    async def _process_msg(  # the base class has it private
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
-    ) -> None:
-        del reply
+    def receive(self, sid: int, subject: bytes, headers: bytes, data: bytes) -> None:
+        """See parsing.Receiver."""
         self.heard += 1
         try:
             if sid == _INBOX_SID and self.on_inbox is not None:
-                self.on_inbox(subject, headers or b"", data)
+                self.on_inbox(subject, headers, data)
             elif (handler := self.handlers.get(sid)) is not None:
-                handler(headers or b"", data)
-        except Exception:  # noqa: BLE001 - a failing callback would end nats-py's reading
+                handler(headers, data)
+        except Exception:  # noqa: BLE001 - a failing callback would end the reading
             _log.exception("a message of %s could not be handled", subject.decode())
 
     async def _process_pong(self) -> None:
