@@ -14,6 +14,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "as_of": ("--events", "5000", "--reads", "40"),
     "baseline": ("--seconds", "2"),
     "bundles": ("--events", "5000"),
+    "crowds": ("--connections", "500"),
     "fairness": ("--seconds", "4"),
     "growth": (
         *("--seconds", "2", "--repeats", "1", "--per-second", "300"),

@@ -4,7 +4,7 @@ five times of it: how many are taken and refused, how fast, and what memory that
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Peaks(threading.Thread):
 
 
 @contextmanager
-def _on(cores: list[int]) -> Iterator[None]:
+def _on(cores: list[int]) -> Generator[None]:
     """What is started here has these cores to itself, as far as this benchmark goes."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(cores))

@@ -4,7 +4,7 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -119,7 +119,7 @@ def away(server: str, least_s: float = 0.5, most_s: float = 8.0) -> Fault:
 
 
 @asynccontextmanager
-async def gone(world: World, server: str) -> AsyncIterator[None]:
+async def gone(world: World, server: str) -> AsyncGenerator[None]:
     """A server (`nats`, `postgres`) is away while the block runs."""
     links = [world.links[name] for name in SERVER_LINKS if name.endswith(server)]
     for link in links:
