@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -32,6 +32,7 @@ from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.audit_keys import key_ring
+from roomlog.services.continuity import discontinuity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.fresh_keys import FreshKeys
@@ -57,6 +58,7 @@ from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
+from roomlog.tree_ports import TreeStatus
 
 _log = logging.getLogger(__name__)
 
@@ -154,6 +156,7 @@ async def _wire(
     progress = ProjectionProgress(log, read_model, log.signals, clock)
     await progress.start()
     log.on_reset(progress.reset)
+    await log.guard_with(lambda: discontinuity(log, read_model))
     cache = RoomCache(log, snapshots)
     limiter = Limiter(_rates(settings), clock, log.signals)
     await limiter.start()
@@ -227,14 +230,38 @@ async def health(parts: Services) -> Mapping[str, PartStatus]:
     try:
         async with asyncio.timeout(_HEALTH_TIMEOUT_S):
             behind = await _behind(parts)
+            found = await parts.trees.statuses()
     except (DatabaseUnavailableError, TimeoutError) as error:
         reason = str(error) or f"PostgreSQL did not answer within {_HEALTH_TIMEOUT_S} s"
         away = PartStatus(ok=False, required=False, detail=reason)
         unknown = PartStatus(ok=False, required=False, detail="unknown without the database")
-        return {"log": log, "database": away, "projection": unknown, **_keys(parts.tokens)}
+        return {
+            "log": log,
+            "database": away,
+            "projection": unknown,
+            "integrity": unknown,
+            **_keys(parts.tokens),
+        }
     projection = PartStatus(ok=not behind, required=False, detail="; ".join(behind))
     database = PartStatus(ok=True, required=False)
-    return {"log": log, "database": database, "projection": projection, **_keys(parts.tokens)}
+    return {
+        "log": log,
+        "database": database,
+        "projection": projection,
+        "integrity": _integrity(found),
+        **_keys(parts.tokens),
+    }
+
+
+def _integrity(trees: Sequence[TreeStatus]) -> PartStatus:
+    """What the trees' keeper found wrong with what is in the log. Sends don't depend on it."""
+    wrong = [
+        one.halted or f"{one.findings} things are wrong with the log, {one.unexplained} events gone"
+        for one in trees
+        if one.halted or one.findings
+    ]
+    detail = "; ".join(wrong) + ": run `roomlog doctor`" if wrong else ""
+    return PartStatus(ok=not wrong, required=False, detail=detail)
 
 
 async def _behind(parts: Services) -> list[str]:

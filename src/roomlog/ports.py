@@ -248,7 +248,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """How far a partition's projection has committed.
 
     `current_at`: at that moment the tables showed everything that the log held (or, while it
-    catches up, the append time of the last event projected).
+    catches up, the append time of the last event projected). `event_hash` is the SHA-256 of the
+    event there, None before the first.
     """
 
     partition: int
@@ -256,6 +257,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     sequence: int
     current_at: datetime
     dead: int
+    event_hash: bytes | None = None
 
 
 class EventRecord(msgspec.Struct, frozen=True):

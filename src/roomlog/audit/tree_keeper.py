@@ -27,6 +27,7 @@ from roomlog.tree_ports import (
 )
 
 ROOMS_CACHED_MAX = 4096
+SCRUBBED_EVENTS = 4096
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class TreeKeeper:
         self._ahead: dict[int, Redaction] = {}
         self._looked_to = 0
         self._gone_known = -1
+        self._scrubbed = 0
 
     @property
     def position(self) -> TreePosition:
@@ -123,7 +125,49 @@ class TreeKeeper:
         if gone > await self._trees.explained() and gone != self._gone_known:
             await self._name_holes(state.last_sequence)
             self._gone_known = gone
+        await self._scrub()
         await self._commit(self._position, Growth(), datetime.now(UTC))
+
+    async def _scrub(self) -> None:
+        """Read the next few of all events again, from the first to the last and over again: NATS
+        leaves out what it can't read any more, and may go on counting it."""
+        first = self._scrubbed + 1
+        last = min(self._scrubbed + SCRUBBED_EVENTS, self._position.sequence)
+        self._scrubbed = last if last < self._position.sequence else 0
+        missing = await self._holes(first, last)
+        if missing:
+            # Whoever erased an event has appended why before.
+            await self.catch_up()
+            findings = [hole(*one) for one in await self._unexplained(missing)]
+            await self._report(findings)
+
+    async def _holes(self, first: int, last: int) -> list[tuple[int, int]]:
+        holes: list[tuple[int, int]] = []
+        place = first - 1
+        partition = self._trees.partition
+        async for batch in self._log.read_partition(partition, after=place, up_to=last):
+            holes += _gaps(place, batch)
+            place = batch[-1].sequence
+        if place < last:
+            holes.append((place + 1, last))
+        return holes
+
+    async def _unexplained(self, holes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """What is left of holes without what redactions explain, and what was found before."""
+        explained = [
+            (one.sequence, one.last)
+            for one in await self._trees.findings()
+            if one.kind is FindingKind.HOLE
+        ]
+        redacted = await self._trees.redactions(holes[0][0], holes[-1][1])
+        explained += [(sequence, sequence) for sequence in redacted]
+        return [rest for first, last in holes for rest in _without(first, last, explained)]
+
+    async def _report(self, findings: Sequence[Finding]) -> None:
+        if findings:
+            missing = sum(one.last - one.sequence + 1 for one in findings)
+            growth = Growth(findings=findings, missing=missing)
+            await self._commit(self._position, growth, datetime.now(UTC))
 
     async def _take(self, events: Sequence[LogEvent]) -> None:
         """Take in the partition's next events, in one transaction."""
@@ -208,26 +252,9 @@ class TreeKeeper:
     async def _name_holes(self, up_to: int) -> None:
         """Find the events that are gone without explanation, by reading all that is there."""
         _log.error("partition %s: more events are gone than are explained", self._trees.partition)
-        explained = [
-            (one.sequence, one.last)
-            for one in await self._trees.findings()
-            if one.kind is FindingKind.HOLE
-        ]
-        redacted = await self._trees.redactions(1, up_to)
-        explained += [(sequence, sequence) for sequence in redacted]
-        findings: list[Finding] = []
-        place = 0
-        batches = self._log.read_partition(self._trees.partition, after=0, up_to=up_to)
-        async for batch in batches:
-            for first, last in _gaps(place, batch):
-                findings += [hole(*rest) for rest in _without(first, last, explained)]
-            place = batch[-1].sequence
-        if place < up_to:
-            findings += [hole(*rest) for rest in _without(place + 1, up_to, explained)]
-        missing = sum(one.last - one.sequence + 1 for one in findings)
-        await self._commit(
-            self._position, Growth(findings=findings, missing=missing), datetime.now(UTC)
-        )
+        holes = await self._holes(1, up_to)
+        if holes:
+            await self._report([hole(*one) for one in await self._unexplained(holes)])
 
     async def _event_at(self, sequence: int) -> LogEvent | None:
         if not sequence:

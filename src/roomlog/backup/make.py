@@ -6,6 +6,7 @@ is taken out of the segments that hold it.
 """
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,17 +17,15 @@ from pathlib import Path
 import msgspec
 
 from roomlog.backup import manifest as mf
-from roomlog.backup.records import message_hash
+from roomlog.backup.records import message_hash, read_records
 from roomlog.backup.segments import SegmentWriter, tidy, without
 from roomlog.backup_ports import StoredMessage, StreamDescription, Streams
+from roomlog.core.erasure import erasure_in
 from roomlog.core.leaves import parts_of
-from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
-from roomlog_contract.stored import MessageRedactedBody
 
 KEY_BYTES_MAX = 1024 * 1024
-_REDACTED = b'"type":"message.redacted"'
-_TYPE_WITHIN_BYTES = 100  # it stands right behind the version
 
+_LOOKED_AT = 4096
 _RESTORE = "Restore it from this backup (`roomlog restore`)"
 
 Advance = Callable[[int], None]
@@ -46,12 +45,14 @@ class Witnesses(msgspec.Struct, frozen=True):
 
 class Made(msgspec.Struct, frozen=True):
     """What a run did. `added` messages are new; `taken_out` were redacted since the last run;
-    `unexplained` are gone from the log without a redaction, in all runs together."""
+    `unexplained` were gone from the log without a redaction when they were to be copied, in all
+    runs together; at least `lost` are gone from it that the backup has."""
 
     manifest: mf.Manifest
     added: int
     taken_out: int
     unexplained: int
+    lost: int
 
 
 async def make_backup(
@@ -89,7 +90,7 @@ async def make_backup(
     mf.store(folder, manifest)
     tidy(folder, manifest)
     unexplained = sum(stream.unexplained for stream in backed)
-    return Made(manifest, run.added, run.taken_out, unexplained)
+    return Made(manifest, run.added, run.taken_out, unexplained, run.lost)
 
 
 def keep_keys(folder: Path, keys: Path) -> list[mf.KeptFile]:
@@ -110,21 +111,14 @@ class Erased(msgspec.Struct, frozen=True):
     """What a redaction says: which message is gone, by its subject, sequence and envelope."""
 
     sequence: int
-    subject: bytes
     envelope: bytes
+    subject: bytes
 
 
 def redaction_in(message: StoredMessage) -> Erased | None:
     """What a message erases from its stream; None where it is no redaction."""
-    if _REDACTED not in message.data[:_TYPE_WITHIN_BYTES]:
-        return None
-    try:
-        body = decode_body(decode_event(message.data))
-    except UnreadableEventError:
-        return None
-    if not isinstance(body, MessageRedactedBody):
-        return None
-    return Erased(body.redacted_sequence, message.subject, body.redacted_envelope.encode())
+    erasure = erasure_in(message.data)
+    return None if erasure is None else Erased(*erasure, message.subject)
 
 
 class _Copied:
@@ -184,6 +178,7 @@ class _Run:
         self._advance = advance
         self.added = 0
         self.taken_out = 0
+        self.lost = 0
 
     async def back_up(self, stream: StreamDescription) -> mf.StreamBackup:
         """Bring one stream up to where it was described."""
@@ -210,16 +205,34 @@ class _Run:
                 f"{known.last_sequence}: the log has lost events. {_RESTORE}"
             )
         there = await self._source.message_at(name, place) if place else None
+        expected = known.position_hash
         if there is None and place and not await self._was_redacted(name, place):
+            # The log has lost its end, and not given the sequences away: what comes after is worth
+            # keeping, once an event before tells that it is the same log.
+            there, expected = await self._last_in_both(known)
+            place = 0 if there is None else there.sequence
+        if there is None and place == 0 and known.position:
             raise ForkedLogError(
-                f"stream {name} has nothing at sequence {place}, where the backup has its last "
-                f"event, and no redaction explains it. {_RESTORE}"
+                f"stream {name} has none of the last {_LOOKED_AT} events that the backup has. "
+                f"{_RESTORE}"
             )
-        if there is not None and message_hash(there) != known.position_hash:
+        if there is not None and message_hash(there) != expected:
             raise ForkedLogError(
                 f"stream {name} has another event at sequence {place} than the backup: the log was "
                 f"cut and written anew. {_RESTORE}, or back it up into another folder"
             )
+
+    async def _last_in_both(self, known: mf.StreamBackup) -> tuple[StoredMessage | None, str]:
+        """The last message of the backup that the log still has, and its hash in the backup."""
+        last: deque[tuple[int, str]] = deque(maxlen=_LOOKED_AT)
+        for segment in known.segments[-1:]:
+            for message in read_records(self._folder / segment.file, segment.bytes):
+                last.append((message.sequence, message_hash(message)))
+        for sequence, hashed in reversed(last):
+            there = await self._source.message_at(known.stream, sequence)
+            if there is not None:
+                return there, hashed
+        return None, ""
 
     async def _was_redacted(self, stream: str, sequence: int) -> bool:
         async for batch in self._source.read(stream, after=sequence, up_to=None):
@@ -258,12 +271,9 @@ class _Run:
             new = msgspec.structs.replace(
                 new, position=copied.last.sequence, position_hash=message_hash(copied.last)
             )
-        if stream.messages < new.messages:
-            # What the backup holds the log must hold too: its own count tells.
-            raise ForkedLogError(
-                f"stream {stream.name} holds {stream.messages} events, and the backup "
-                f"{new.messages} of the same: events are gone from the log. {_RESTORE}"
-            )
+        # What the backup holds the log must hold too: its own count tells. Whatever is new is worth
+        # keeping all the same.
+        self.lost += max(0, new.messages - stream.messages)
         return new
 
     async def _copy(

@@ -37,7 +37,8 @@ _CONNECT_TIMEOUT_S = 5.0
 
 class Told(msgspec.Struct, frozen=True):
     """What `--json` prints. `last_sequences` are where the log's streams end in the backup, `events`
-    how many it holds of them; `unexplained` are gone from the log without a redaction."""
+    how many it holds of them; `unexplained` were never copied, being gone from the log without a redaction; `lost` are gone
+    from it now, and here."""
 
     folder: str
     epoch: str
@@ -46,6 +47,7 @@ class Told(msgspec.Struct, frozen=True):
     added: int
     taken_out: int
     unexplained: int
+    lost: int
     tables: bool
     trees: bool
 
@@ -76,7 +78,13 @@ def command(*, folder: Path, as_json: bool, data: Path) -> int:
             "`roomlog audit check`",
             err=True,
         )
-    return 1 if told.unexplained else 0
+    if told.lost:
+        click.echo(
+            f"{told.lost} events that this backup has are gone from the log: restore it "
+            "(`roomlog restore`)",
+            err=True,
+        )
+    return 1 if told.unexplained or told.lost else 0
 
 
 async def _back_up(settings: Settings, folder: Path, keys: Path) -> Made:
@@ -164,6 +172,7 @@ def _told(folder: Path, made: Made) -> Told:
         made.added,
         made.taken_out,
         made.unexplained,
+        made.lost,
         bool(manifest.projected),
         manifest.trees is not None,
     )

@@ -4,7 +4,6 @@ import asyncio
 import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from roomlog.jetstream.stream import check_log, find_partitions, partition_state
 from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.projection_ports import TablesMissingError
+from roomlog.services.continuity import event_hash_at
 from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
 from roomlog.services.signing_keys import key_source
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
@@ -141,16 +141,11 @@ def _never_projected(state: PartitionState) -> Finding:
 async def stored_hash(
     reader: Reader | EventLog, position: TablesPosition, state: PartitionState
 ) -> bytes | None:
-    """The hash of the log's event at the checkpoint; None where there is none."""
+    """The hash of the log's event at the checkpoint: empty where it is gone, None where it was
+    redacted, or lies beyond the log's end."""
     if not 0 < position.sequence <= state.last_sequence:
         return None
-    batches = reader.read_partition(
-        position.partition, after=position.sequence - 1, up_to=position.sequence
-    )
-    async for batch in batches:
-        for event in batch:
-            return sha256(event.data).digest()
-    return None
+    return await event_hash_at(reader, position.partition, position.sequence)
 
 
 def check_directory(data: Path) -> Iterator[Finding]:
@@ -244,7 +239,8 @@ def check_checkpoint(
 ) -> Finding:
     """Whether the log still is the one that the tables were made from.
 
-    `stored_hash` is that of the log's event at the checkpoint, None where there is none.
+    `stored_hash` is that of the log's event at the checkpoint, empty where it is gone, None where
+    that is explained.
     """
     wrong = ""
     if position.epoch != state.epoch:
@@ -257,6 +253,8 @@ def check_checkpoint(
         and stored_hash != position.event_hash
     ):
         wrong = f"the log's event {position.sequence} is not the one that was projected"
+        if not stored_hash:
+            wrong = f"the log's event {position.sequence} is gone, and no redaction explains it"
     return Finding(
         "checkpoint",
         ok=not wrong,

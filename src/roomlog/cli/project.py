@@ -31,6 +31,7 @@ from roomlog.settings import Settings, load_settings, required
 
 _CONNECT_PAUSE_S = 1.0
 _PROOF_CONNECTIONS = 2
+_HALTED_RETRY_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,9 @@ async def _project(settings: Settings) -> None:
                 )
             )
             try:
-                await run_projector(log, log.signals, log.snapshots, tables)
+                await run_projector(
+                    *(log, log.signals, log.snapshots, tables), halted_retry_s=_HALTED_RETRY_S
+                )
             finally:
                 trees.cancel()
                 await asyncio.wait([trees])

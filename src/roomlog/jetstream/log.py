@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Self
 
@@ -28,6 +28,12 @@ APPEND_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 10.0
 IDENTITY_CHECK_INTERVAL_S: Final = 60.0
 IDENTITY_RETRY_S: Final = 0.5
+GUARD_TIMEOUT_S: Final = 2.0
+GUARD_RETRY_S: Final = 2.0
+
+Guard = Callable[[], Awaitable[str | None]]
+"""Says why the log is not the continuation of what was seen of it, None where it is; raises
+whatever it likes, or takes long, where that can't be known now."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +79,9 @@ class JetStreamLog:
             for partition in range(partitions)
         ]
         self._identity_task: asyncio.Task[None] | None = None
+        self._damage: str | None = None
+        self._guard: Guard | None = None
+        self._guard_unsure = False
 
     @classmethod
     async def connect(
@@ -122,10 +131,24 @@ class JetStreamLog:
         return self.connection.connected
 
     @property
+    def damage(self) -> str | None:
+        """Why nothing is appended: the log has lost what it had, and would give its sequences away
+        again. None where it is as it should be, as far as is known."""
+        return self._damage
+
+    async def guard_with(self, guard: Guard) -> None:
+        """Have `guard` asked now, after each reconnect before anything is appended, and from time
+        to time: while it says that the log is no continuation, appends are refused."""
+        self._guard = guard
+        await self._ask_guard()
+
+    @property
     def trouble(self) -> str:
         """Why nothing can be appended, as far as is known; empty where it can."""
         if not self.connected:
             return "no connection"
+        if self._damage is not None:
+            return self._damage
         reasons = [committer.trouble for committer in self._committers]
         return next((reason for reason in reasons if reason), "")
 
@@ -139,7 +162,10 @@ class JetStreamLog:
         """See EventLog.begin_append.
 
         After a lost connection `duplicate` may be true for what this very append put there.
+        Refused while there is `damage`.
         """
+        if self._damage is not None:
+            raise LogUnavailableError(self._damage)
         committer = self._committers[self.partition_of(room_id)]
         subject = subjects.append_subject(room_id, self._partitions)
         return committer.begin(room_id, subject, events, first=first)
@@ -243,7 +269,8 @@ class JetStreamLog:
     async def _watch_identity(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._recheck.wait(), IDENTITY_CHECK_INTERVAL_S)
+                every_s = GUARD_RETRY_S if self._guard_unsure else IDENTITY_CHECK_INTERVAL_S
+                await asyncio.wait_for(self._recheck.wait(), every_s)
             self._recheck.clear()
             try:
                 await self._check_identity()
@@ -257,16 +284,51 @@ class JetStreamLog:
         reached = tuple(self._reached)
         states = [await self.partition_state(p) for p in range(self._partitions)]
         found = [state.last_sequence for state in states]
-        if all(
-            state.epoch == self._epoch and state.last_sequence >= seen
+        lost = [
+            f"{state.stream} ends at sequence {state.last_sequence}, and {seen} was there: the log "
+            "has lost events"
             for state, seen in zip(states, reached, strict=True)
-        ):
-            self._reached = [max(pair) for pair in zip(self._reached, found, strict=True)]
-        else:
+            if state.last_sequence < seen
+        ]
+        if any(state.epoch != self._epoch for state in states):
             self._reset(states[0].epoch, found)
+            await self._ask_guard()
+        elif lost:
+            self._refuse(lost[0])
+        else:
+            self._reached = [max(pair) for pair in zip(self._reached, found, strict=True)]
+            await self._ask_guard()
         if generation == self.connection.generation and not self._identified.is_set():
             self._identified.set()
             self._feeds.check_soon()
+
+    async def _ask_guard(self) -> None:
+        """Refuse appends where the log is no continuation, and take them again where it is. What
+        can't be known now leaves it as it was, and is asked again soon."""
+        if self._guard is None:
+            self._refuse(None)
+            return
+        try:
+            async with asyncio.timeout(GUARD_TIMEOUT_S):
+                self._refuse(await self._guard())
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from telling
+            self._guard_unsure = True
+            _log.debug("the log could not be compared: %s", error)
+        else:
+            self._guard_unsure = False
+
+    def _refuse(self, damage: str | None) -> None:
+        if damage is not None:
+            damage += ": restore it from a backup (`roomlog doctor` tells more)"
+        if damage == self._damage:
+            return
+        self._damage = damage
+        if damage is None:
+            _log.warning("the log is whole again, and is appended to")
+            return
+        _log.error("nothing is appended any more: %s", damage)
+        for committer in self._committers:
+            committer.fail_all(damage)
 
     def _reset(self, epoch: str, reached: list[int]) -> None:
         _log.error("the log is another one now: epoch %s, was %s", epoch, self._epoch)

@@ -152,8 +152,13 @@ async def ensure_log(connection: Connection, partitions: int) -> str:
 
     Raises LogMismatchError, which says what differs, and LogUnavailableError.
     """
+    trail = await stream_info(connection, subjects.TRAIL_STREAM)
     infos = [await stream_info(connection, name) for name in _names(partitions)]
     existing = [info for info in infos if info is not None]
+    if len(existing) < partitions and trail is not None:
+        # The trail is made after the log. A log that is missing beside it was there, and its files
+        # may be there still: a new one would be put in their place.
+        raise LogMismatchError(await check_log(connection, partitions))
     if len(existing) < partitions and all(info.state.last_seq == 0 for info in existing):
         await _refuse_other_layouts(connection, partitions)
         await _create_missing(connection, partitions, infos)

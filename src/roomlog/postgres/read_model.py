@@ -57,6 +57,7 @@ class PostgresReadModel:
             sequence=row["sequence"],
             current_at=row["current_at"],
             dead=row["dead"],
+            event_hash=row["event_hash"],
         )
 
     async def find_event(self, event_id: str) -> EventRecord | None:

@@ -19,6 +19,7 @@ from roomlog.core.content import render_html
 from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
 from roomlog.projector.decoding import decode, event_id, set_aside
+from roomlog.services.continuity import event_hash_at
 from roomlog.together import one_ahead
 from roomlog_contract import events as ev
 from roomlog_contract.fold import RoomState
@@ -96,14 +97,17 @@ class PartitionProjector:
                 f"tables have seen sequence {position.sequence}: the log has lost events. Restore "
                 f"it from a backup, or accept the loss and run {repair}"
             )
-        there = await self._event_at(position.sequence) if position.sequence else None
-        # An event that is missing within the log was erased by a redaction.
-        if there is not None and sha256(there.data).digest() != position.event_hash:
+        if not position.sequence or position.event_hash is None:
+            return
+        there = await self._event_at(position.sequence)
+        if there is None and await event_hash_at(self._log, partition, position.sequence) is None:
+            return  # erased by a redaction
+        if there is None or sha256(there.data).digest() != position.event_hash:
+            found = "no event" if there is None else f"event {event_id(there.data)}"
             raise ProjectorHaltedError(
-                f"partition {partition}: at sequence {position.sequence} the log holds event "
-                f"{event_id(there.data)}, and the tables have seen {position.event_id} there: the "
-                f"log was cut and written anew. Restore it from a backup, or accept the loss and "
-                f"run {repair}"
+                f"partition {partition}: at sequence {position.sequence} the log holds {found}, "
+                f"and the tables have seen {position.event_id} there: the log was cut, or written "
+                f"anew. Restore it from a backup, or accept the loss and run {repair}"
             )
 
     async def _event_at(self, sequence: int) -> LogEvent | None:

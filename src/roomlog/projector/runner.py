@@ -41,11 +41,14 @@ async def run_projector(
     tables: ProjectionTables,
     *,
     batch_events_max: int = BATCH_EVENTS_MAX,
+    halted_retry_s: float | None = None,
 ) -> None:
     """Keep the tables at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
-    Of several projectors of a partition one works and the others wait. Raises
-    ProjectorHaltedError, with the reason kept where status shows it, and TablesMissingError.
+    Of several projectors of a partition one works and the others wait. Where the log is not what
+    the tables were made from, the reason is kept where status shows it; then it raises
+    ProjectorHaltedError, or with `halted_retry_s` looks again after that time: until somebody has
+    restored the log or rebuilt the tables. Raises TablesMissingError.
     """
     keeper = SnapshotKeeper(snapshots)
     keeper.start()
@@ -58,6 +61,7 @@ async def run_projector(
                 tables=tables,
                 keeper=keeper,
                 batch_events_max=batch_events_max,
+                halted_retry_s=halted_retry_s,
             )
             for partition in range(log.partitions)
         ]
@@ -76,7 +80,9 @@ class _PartitionRunner:
         tables: ProjectionTables,
         keeper: SnapshotKeeper,
         batch_events_max: int,
+        halted_retry_s: float | None,
     ) -> None:
+        self._halted_retry_s = halted_retry_s
         self._log = log
         self._signals = signals
         self._tables = tables
@@ -88,6 +94,8 @@ class _PartitionRunner:
         self._position = 0
         self._projected, self._measured_at = 0, MEASURED_AFTER_EVENTS
         self._reset = False
+        self._begun_anew = asyncio.Event()
+        self._halted: str | None = None
 
     async def run(self) -> None:
         """Project until cancelled, through every outage."""
@@ -106,6 +114,14 @@ class _PartitionRunner:
             except FenceLostError as error:
                 _log.info("partition %s begins anew: %s", self._partition, error)
                 wait_s = least_s
+            except ProjectorHaltedError as error:
+                if self._halted_retry_s is None:
+                    raise
+                if str(error) != self._halted:
+                    _log.error("the projector stops: %s", error)
+                    self._halted = str(error)
+                await _within(self._begun_anew, self._halted_retry_s)
+                self._begun_anew.clear()
             except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
                 _log.warning("partition %s is not projected for now: %s", self._partition, error)
                 await asyncio.sleep(wait_s * (0.5 + random() / 2))  # noqa: S311 - only spreads load
@@ -118,6 +134,7 @@ class _PartitionRunner:
 
     def _on_reset(self) -> None:
         self._reset = True
+        self._begun_anew.set()
         self._wake.set()
 
     async def _project(self, tables: PartitionTables) -> None:
@@ -130,6 +147,7 @@ class _PartitionRunner:
         try:
             await projector.begin()
             await tables.halt(None)
+            self._halted = None
             _log.info(
                 "partition %s is projected from sequence %s on",
                 self._partition,

@@ -193,29 +193,37 @@ async def test_events_that_are_gone_are_counted(backups: Backups):
     assert len(held(backups)) == 3
 
 
-async def test_a_log_that_lost_its_end_is_refused(backups: Backups):
-    [first, *_, last] = await backups.say("a", "b", "c")
+async def test_of_a_log_that_lost_events_what_is_new_is_kept_and_what_was_there_too(
+    backups: Backups,
+):
+    sequences = await backups.say("a", "b", "c", "d")
     await backups.make()
-    before = backups.bytes()
-    await backups.erase(last)
+    before = held(backups)
+    # Its end, and one in its middle; without giving their sequences away.
+    for sequence in (sequences[1], sequences[2], sequences[3]):
+        await backups.erase(sequence)
+    await backups.say("after the loss")
 
-    with pytest.raises(ForkedLogError, match=f"nothing at sequence {last}"):
-        await backups.make()
+    made = await backups.make()
 
-    assert first
-    assert backups.bytes() == before
+    assert made.lost == 3
+    assert made.unexplained == 0
+    assert held(backups)[:4] == before
+    assert b"after the loss" in held(backups)[-1].data
 
 
-async def test_a_log_that_lost_events_in_its_middle_is_refused(backups: Backups):
+async def test_a_log_of_which_nothing_is_left_is_refused(backups: Backups):
     sequences = await backups.say("a", "b", "c")
     await backups.make()
-    await backups.erase(sequences[1])
+    before = backups.bytes()
+    for sequence in sequences:
+        await backups.erase(sequence)
     await backups.say("d")
 
-    with pytest.raises(ForkedLogError, match="events are gone from the log"):
+    with pytest.raises(ForkedLogError, match="none of the last"):
         await backups.make()
 
-    assert [one.sequence for one in held(backups)] == sequences
+    assert backups.bytes() == before
 
 
 async def test_another_log_is_refused(backups: Backups):

@@ -8,7 +8,7 @@ import pytest
 
 from roomlog.jetstream import live
 from roomlog.jetstream.live import RoomFeed
-from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.log import JetStreamLog, begin_epoch
 from roomlog.ports import Feed, LogUnavailableError
 
 from .conftest import Connect, Server
@@ -268,7 +268,7 @@ async def test_a_log_begun_anew_is_a_reset(server: Server, connect: Connect) -> 
     assert listener.events == []
 
 
-async def test_a_log_put_back_to_an_earlier_state_is_a_reset(
+async def test_a_log_put_back_to_an_earlier_state_takes_nothing_until_its_epoch_is_new(
     server: Server, connect: Connect
 ) -> None:
     log = await connect(append_timeout_s=60.0)
@@ -276,16 +276,62 @@ async def test_a_log_put_back_to_an_earlier_state_is_a_reset(
     log.on_reset(lambda: resets.append(1))
     await log.append("r", [event()])
     server.stop()
-    shutil.copytree(server.folder / "store", server.folder / "backup")
+    shutil.copytree(server.folder / "store", server.folder / "earlier")
     server.start()
     await log.connection.wait_connected(60)
     await log.append("r", [event()])
+    server.kill()
+    (server.folder / "store").rename(server.folder / "whole")
+    shutil.copytree(server.folder / "earlier", server.folder / "store")
+    server.start()
+
+    # Whatever is asked for: the sequence that was given away is not given away again.
+    with pytest.raises(LogUnavailableError, match="ends at sequence 1, and 2 was there"):
+        await log.append("r", [event()])
+    assert log.damage is not None
+    assert len(await read_all(log, "r")) == 1
     assert not resets
+
+    # Restored as it was, it goes on by itself.
     server.kill()
     shutil.rmtree(server.folder / "store")
-    (server.folder / "backup").rename(server.folder / "store")
+    (server.folder / "whole").rename(server.folder / "store")
     server.start()
+    await eventually(lambda: log.damage is None)
+    assert [one.sequence for one in await log.append("r", [event()])] == [3]
+
+    # Cut again, and accepted by whoever runs it: clients are told.
+    server.kill()
+    shutil.rmtree(server.folder / "store")
+    (server.folder / "earlier").rename(server.folder / "store")
+    server.start()
+    await eventually(lambda: log.damage is not None)
+    await begin_epoch(server.url)
     await eventually(lambda: resets)
+    assert [one.sequence for one in await log.append("r", [event()])] == [2]
+
+
+async def test_what_the_guard_refuses_is_not_appended(server: Server, connect: Connect) -> None:
+    log = await connect(append_timeout_s=60.0)
+    said: list[str | None] = [None]
+
+    async def guard() -> str | None:
+        return said[0]
+
+    await log.guard_with(guard)
+    await log.append("r", [event()])
+    said[0] = "another event than was seen"
+    server.kill()
+    waiting = asyncio.ensure_future(log.append("r", [event()]))
+    server.start()
+
+    with pytest.raises(LogUnavailableError, match="another event than was seen"):
+        await waiting
+    said[0] = None
+    server.kill()
+    server.start()
+    await eventually(lambda: log.damage is None)
+    assert [one.sequence for one in await log.append("r", [event()])] == [2]
 
 
 async def test_a_restart_is_no_reset(server: Server, connect: Connect) -> None:

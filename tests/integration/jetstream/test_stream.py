@@ -141,8 +141,27 @@ async def test_a_lost_partition_is_not_made_again(server: Server, connect: Conne
 
 async def test_a_creation_that_was_interrupted_is_completed(connect: Connect) -> None:
     log = await connect(partitions=3)
-    await log.connection.request("$JS.API.STREAM.DELETE.ROOMLOG_2")
+    for name in ("ROOMLOG_AUDIT", "ROOMLOG_2"):  # made one after the other, these last
+        await log.connection.request(f"$JS.API.STREAM.DELETE.{name}")
     assert (await connect(partitions=3)).epoch == log.epoch
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_a_log_that_is_gone_is_not_begun_anew(
+    server: Server, connect: Connect, partitions: int
+) -> None:
+    log = await connect(partitions=partitions)
+    name = "ROOMLOG" if partitions == 1 else "ROOMLOG_2"
+    server.stop()
+    # A stream whose description can't be read is none for NATS, and its files lie there still.
+    (streams,) = server.folder.glob("store/jetstream/*/streams")
+    (streams / name / "meta.inf").unlink()
+    server.start()
+    await log.close()
+
+    with pytest.raises(LogMismatchError, match=f"{name} is missing: restore it from a backup"):
+        await connect(partitions=partitions)
+    assert name not in (await check(server.url, partitions=partitions))[1:]
 
 
 async def test_the_server_fsyncs_before_it_answers(server: Server) -> None:

@@ -14,6 +14,7 @@ from roomlog.projection_ports import FenceLostError, TablesMissingError
 from roomlog.projector.partition import PartitionProjector, ProjectorHaltedError
 from roomlog.projector.rebuild import rebuild
 from roomlog.projector.verify import verify
+from tests.integration.audit.holed_log import envelope_of
 from tests.integration.projector.driving import contents, empty, project, run
 from tests.integration.projector.memory_log import MemoryLog, fact_bytes, log_of
 from tests.projections.event_streams import ROOMS, an_id, steps
@@ -312,10 +313,27 @@ async def test_another_log_stops_the_projector_and_a_rebuild_takes_it_on(databas
 async def test_an_erased_event_at_the_checkpoint_stops_nothing(database: str):
     log = opened()
     await project(log, database)
-    log.events[0].pop()
-    log.events[0].append(log.events[0][0].__class__(3, 0, ROOM, said(4, "later"), 10**18))
+    erased = log.events[0].pop()
+    redaction = fact_bytes(
+        *(ROOM, an_id(0, 3), "message.redacted"),
+        about=an_id(0, 2),
+        redacted_sequence=2,
+        redacted_envelope=envelope_of(erased.data).decode(),
+        reason=None,
+    )
+    for sequence, data in ((3, redaction), (4, said(4, "later"))):
+        log.events[0].append(erased.__class__(sequence, 0, ROOM, data, 10**18))
     await project(log, database)
-    assert await shown(database) == ["checkout is slow", "later"]
+    assert await shown(database) == ["", "later"]
+
+
+async def test_an_event_at_the_checkpoint_that_is_gone_stops_the_projector(database: str):
+    log = opened()
+    await project(log, database)
+    gone = log.events[0].pop()
+    log.events[0].append(gone.__class__(3, 0, ROOM, said(4, "later"), 10**18))
+    with pytest.raises(ProjectorHaltedError, match=f"no event.*{an_id(0, 2)}"):
+        await project(log, database)
 
 
 async def test_a_database_without_tables_says_what_to_run(empty_database: str):

@@ -1,4 +1,4 @@
 -- How far a partition is projected.
-SELECT partition, epoch, sequence, current_at, dead
+SELECT partition, epoch, sequence, event_hash, current_at, dead
 FROM projection_checkpoint
 WHERE partition = $1;
