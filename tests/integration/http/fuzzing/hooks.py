@@ -29,6 +29,8 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("invalid", "size"): {"room_checkpoint", "inclusion"},
     ("invalid", "from"): {"consistency"},
     ("invalid", "to"): {"consistency"},
+    # A place in the log is where one of its events is, or was.
+    ("invalid", "sequences"): {"head_inclusion"},
     # A cursor is opaque: only what a page gave is one.
     ("invalid", "cursor"): EVERYWHERE,
     # The last commander must stay one.
