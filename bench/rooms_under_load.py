@@ -14,6 +14,8 @@ from tests.stack import Stack
 
 # Of a load's result: see bench.deliveries, and what its clients counted.
 _WRONG = ("misordered", "doubled", "lost", "different")
+# Longer than any load.
+_TOKENS_TTL_S = 86_400
 _LATE = ("missing", "unanswered", "closed")
 
 SETTINGS = {
@@ -46,7 +48,7 @@ def connects(
     stack: Stack, rooms: Sequence[str], *, each: int, senders: int
 ) -> list[dict[str, Any]]:
     """`each` connections to every room, the first `senders` of which send."""
-    tokens = [stack.token(f"bench{number}@example.org") for number in range(each)]
+    tokens = [stack.token(f"bench{n}@example.org", ttl_s=_TOKENS_TTL_S) for n in range(each)]
     return [
         {
             "url": f"{stack.ws_url}/ws/{room}?token={tokens[number]}",

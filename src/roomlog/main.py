@@ -29,6 +29,7 @@ from roomlog.jetstream.trail import JetStreamTrail
 from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
 from roomlog.postgres import PostgresReadModel, PostgresTreeReader, open_pool
 from roomlog.realtime.handlers import websocket_handlers
+from roomlog.realtime.on_record import stay_on_record
 from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
@@ -48,12 +49,15 @@ from roomlog.services.progress import ProjectionProgress
 from roomlog.services.projection_lag import projection_lag
 from roomlog.services.proof_service import ProofService
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.readers import Readers
+from roomlog.services.record_service import RecordService
 from roomlog.services.redaction_service import RedactionService
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.signing_keys import SigningKeys, key_source
 from roomlog.services.tokens import TokenVerifier
 from roomlog.services.trail import Trail
+from roomlog.services.trail_log import TrailLog
 from roomlog.services.tree_lag import tree_lag
 from roomlog.services.used_ids import UsedIds
 from roomlog.services.user_names import UserNames
@@ -88,7 +92,9 @@ class Services(msgspec.Struct, frozen=True):
     limiter: Limiter
     trees: PostgresTreeReader
     proofs: ProofService
-    trail: Trail
+    records: RecordService
+    trail_log: TrailLog
+    trail_proofs: ProofService
 
 
 async def connect_log(settings: Settings) -> JetStreamLog:
@@ -175,8 +181,12 @@ async def _wire(
     names = UserNames(JetStreamNames(log.connection))
     tokens.on_verified(names.note)
     once = Once(JetStreamRequestMemory(log.connection))
-    trail = Trail(JetStreamTrail(log.connection), clock, span_s=settings.trail_span_seconds)
     notices = NoticeService(JetStreamNotices(log.connection), limits, once)
+    stored_trail = JetStreamTrail(log.connection)
+    trail_log = TrailLog(log, stored_trail)
+    trail = Trail(stored_trail, clock, span_s=settings.trail_span_seconds)
+    readers = Readers(cache, trail)
+    ring = key_ring(settings)
     return Services(
         log=log,
         read_model=read_model,
@@ -186,6 +196,7 @@ async def _wire(
             log=log,
             read_model=read_model,
             rooms=cache,
+            readers=readers,
             writer=writer,
             effects=effects,
             progress=progress,
@@ -194,7 +205,12 @@ async def _wire(
             notices=notices,
         ),
         reactions=ReactionService(
-            read_model=read_model, rooms=cache, writer=writer, effects=effects, progress=progress
+            read_model=read_model,
+            rooms=cache,
+            readers=readers,
+            writer=writer,
+            effects=effects,
+            progress=progress,
         ),
         redactions=RedactionService(
             log=log,
@@ -209,7 +225,9 @@ async def _wire(
         rooms=RoomService(
             log=log,
             read_model=read_model,
+            snapshots=snapshots,
             rooms=cache,
+            readers=readers,
             writer=writer,
             progress=progress,
             markers=markers,
@@ -217,14 +235,16 @@ async def _wire(
             once=once,
             names=names,
         ),
-        events=EventService(log=log, rooms=cache),
+        events=EventService(log=log, readers=readers),
         notices=notices,
         names=names,
         tokens=tokens,
         limiter=limiter,
         trees=trees,
-        proofs=ProofService(log=log, trees=trees, keys=key_ring(settings)),
-        trail=trail,
+        proofs=ProofService(log=log, trees=trees, keys=ring),
+        records=RecordService(stored_trail),
+        trail_log=trail_log,
+        trail_proofs=ProofService(log=trail_log, trees=trees, keys=ring),
     )
 
 
@@ -353,9 +373,11 @@ async def _serve(settings: Settings) -> None:
                 names=parts.names,
                 tokens=parts.tokens,
                 proofs=parts.proofs,
+                records=parts.records,
+                trail_proofs=parts.trail_proofs,
                 health=lambda: health(parts),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
-                trees=lambda: tree_lag(parts.log, parts.trees, parts.clock),
+                trees=lambda: tree_lag(parts.log, parts.trail_log, parts.trees, parts.clock),
                 stopping=lambda: server.should_exit,
                 clock=parts.clock,
                 allowed_origins=settings.allowed_origins,
@@ -367,9 +389,11 @@ async def _serve(settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.stop)
         spare_what_stays()
+        recording = asyncio.create_task(stay_on_record(manager, parts.events))
         try:
             await server.serve(sockets=[listener])
         finally:
+            recording.cancel()
             await presence.close()
 
 

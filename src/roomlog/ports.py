@@ -233,13 +233,14 @@ class RoomSnapshot(msgspec.Struct, frozen=True):
 
 
 class SnapshotStore(Protocol):
-    """Room states for workers that start cold, also while PostgreSQL is away."""
+    """Room states for workers that start cold, also while PostgreSQL is away: the newest of a room
+    under its id, and waypoints of its past, under `<id>.<sequence>`. Nothing is lost with them."""
 
-    async def get(self, room_id: str) -> RoomSnapshot | None:
-        """The newest snapshot, or None."""
+    async def get(self, key: str) -> RoomSnapshot | None:
+        """The snapshot there, or None."""
         ...
 
-    async def put(self, room_id: str, snapshot: RoomSnapshot) -> None:
+    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
         """Keep this one in place of what was there."""
         ...
 

@@ -1,4 +1,5 @@
-"""The audit trail as services need it, as a Protocol; `roomlog.jetstream.trail` implements it.
+"""The audit trail as services need it, as a Protocol; `roomlog.jetstream.trail` implements it. And
+what trees are grown from, which the log is, and the trail.
 
 To put something on the trail, call `services.trail.Trail`, which `main.py` wires: it makes the
 record (id, time, limits) and appends it here.
@@ -49,6 +50,42 @@ class RecordFilter(msgspec.Struct, frozen=True):
     until: datetime | None = None
 
 
+class LeafLog(Protocol):
+    """What trees are grown from, and proofs are made for: a part of EventLog, which see."""
+
+    @property
+    def epoch(self) -> str:
+        """The identity of the log."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the epoch has."""
+        ...
+
+    def partition_of(self, room_id: str) -> int:
+        """Which partition a room is in."""
+        ...
+
+    def read(self, room_id: str, *, after: int) -> AsyncIterator[Sequence[LogEvent]]:
+        """A room's events after a sequence."""
+        ...
+
+    def read_partition(
+        self, partition: int, *, after: int, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """All events of a partition after a sequence."""
+        ...
+
+    async def last_sequence(self, room_id: str) -> int:
+        """The sequence of a room's newest event, 0 where there is none."""
+        ...
+
+    async def partition_state(self, partition: int) -> PartitionState:
+        """What the stream says of itself now."""
+        ...
+
+
 class AuditTrail(Protocol):
     """The trail: appended to, read, never changed. Its stream denies deletion and purging.
 
@@ -63,9 +100,11 @@ class AuditTrail(Protocol):
         """
         ...
 
-    def read(self, asked: RecordFilter, *, after: int = 0) -> AsyncIterator[Sequence[LogEvent]]:
-        """Records after a sequence of the trail, oldest first, in batches, to its end; each as
-        its stored bytes, under `TRAIL_ID` for a room."""
+    def read(
+        self, asked: RecordFilter, *, after: int = 0, up_to: int | None = None
+    ) -> AsyncIterator[Sequence[LogEvent]]:
+        """Records after a sequence of the trail (up to another), oldest first, in batches, to its
+        end; each as its stored bytes, under `TRAIL_ID` for a room."""
         ...
 
     async def last(self, asked: RecordFilter) -> LogEvent | None:

@@ -34,6 +34,7 @@ MAY: Mapping[str, set[str]] = {
     "redact": {ADMIN},
     "have the public keys": set(PEOPLE),
     "audit all rooms": {AUDITOR, ADMIN},
+    "read the audit trail": {ADMIN},
     "stay connected": set(PEOPLE),
 }
 
@@ -142,6 +143,10 @@ ROUTES = (
     Row(f"GET {_ROOM}/tree/head", "audit all rooms"),
     Row("GET /api/checkpoint", "audit all rooms"),
     Row("GET /api/audit/keys", "have the public keys"),
+    Row("GET /api/audit/records", "read the audit trail"),
+    Row("GET /api/audit/records/checkpoint", "audit all rooms"),
+    Row("GET /api/audit/records/inclusion", "audit all rooms", query="?sequence=1"),
+    Row("GET /api/audit/records/consistency", "audit all rooms", query="?from=1"),
     Row(f"PATCH {_MESSAGE}", "edit one's own", _text, _own),
     Row(f"PATCH {_MESSAGE}", "edit another's", _text, _others),
     Row(f"DELETE {_MESSAGE}", "delete one's own", fill=_own),

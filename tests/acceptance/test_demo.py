@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ def test_the_printed_lines_work_and_a_second_demo_adds_nothing(directory: Path) 
         assert {e["event"]["type"] for e in first} == _EVENT_TYPES
         sent = [e["event"] for e in first if e["event"]["type"] == "message.sent"]
         assert {e["message_type"] for e in sent} == _MESSAGE_TYPES
+        times = [datetime.fromisoformat(e["at"]) for e in first]
+        assert times == sorted(times)
+        assert timedelta(minutes=40) < times[-1] - times[0] < timedelta(hours=1)
+        assert timedelta(0) < datetime.now(UTC) - times[-1] < timedelta(hours=1)
         page = json.loads(pasted(next(c for c in commands if "messages?limit" in c)))
         assert len(page["items"]) == 10
         live = followed(commands[-1], b'"live"')

@@ -62,6 +62,7 @@ class Place:
         made = self.call(COMMANDER, "POST", "/api/rooms", {"name": "r", "members": members})
         self.room_id = made.json()["room_id"]
         self.first = made.json()["head"]
+        self.call(AUDITOR, "GET", "/api/rooms")  # the audit trail has a record
         self.own = {person: [self._said(_user(person)) for _ in range(4)] for person in PEOPLE}
         self.deleted = self._said(AUTHOR)
         self.call(COMMANDER, "DELETE", f"/api/messages/{self.deleted}")

@@ -18,6 +18,7 @@ from roomlog_contract import frames as fr
 from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
+from roomlog_contract import trail
 from roomlog_contract.errors import HTTP_STATUS, CloseCode, ErrorCode
 from roomlog_contract.fold import NoEffectReason
 from roomlog_contract.meanings import CLOSE_MEANINGS, ERROR_MEANINGS
@@ -123,6 +124,11 @@ def test_the_stored_form_is_documented_field_by_field_in_its_order():
     assert [name for name in rows if name in fields] == fields
 
 
+@pytest.mark.parametrize("kind", list(trail.RecordKind))
+def test_every_kind_of_record_is_documented(kind: trail.RecordKind):
+    assert _rows(_section(_text("audit.md"), "## The audit trail"))[kind.value][1]
+
+
 @pytest.mark.parametrize("reason", list(NoEffectReason))
 def test_every_reason_to_have_no_effect_is_documented(reason: NoEffectReason):
     assert _rows(_text("protocol/events.md"))[reason.value][1]
@@ -141,7 +147,7 @@ def test_every_word_of_the_contract_is_documented(word: str):
         *(rs.RoomResponse, rs.MemberResponse, rs.MessageResponse, rs.MessageVersion),
         *(rs.SearchHit, rs.RoomStats, rs.UserCount),
         *(pr.AuditKey, pr.RoomCheckpoint, pr.LogCheckpoint),
-        *(pr.InclusionProof, pr.ConsistencyProof, pr.HeadProof),
+        *(pr.InclusionProof, pr.ConsistencyProof, pr.HeadProof, trail.AuditRecord),
     ],
 )
 def test_every_field_of_a_resource_is_documented(shape: type[msgspec.Struct]):
@@ -169,7 +175,8 @@ def _routes() -> list[str]:
         **dict.fromkeys(
             (
                 *("messages", "reactions", "rooms", "events", "presence", "notices"),
-                *("names", "tokens", "proofs", "health", "redactions"),
+                *("names", "tokens", "proofs", "health", "records", "trail_proofs"),
+                "redactions",
             ),
             nothing,
         )

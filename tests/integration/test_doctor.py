@@ -64,6 +64,7 @@ def test_a_running_roomlog_is_well(stack: Stack) -> None:
         "checkpoint",
         "projection",
         "trees",
+        "trees",
     ]
     in_words = stack.cli("doctor")
     assert in_words.returncode == 0

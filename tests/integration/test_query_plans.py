@@ -70,7 +70,10 @@ WRITES = {
 }
 # Of every room, and so of the whole table of their trees.
 OF_ALL_ROOMS = {"heads": [], "heads_at": [[0], [30_000]]}
-SEARCHES = {"search_window", "search_range", "search_rest"}
+SEARCHES = {
+    *("search_window", "search_range", "search_rest"),
+    *("search_window_as_of", "search_rest_as_of", "search_hits_as_of"),
+}
 
 _FILL = f"""
 INSERT INTO incident_rooms SELECT lpad(to_hex(n), 32, '0')::uuid, 'room', NULL, NULL, 'open',
@@ -162,6 +165,12 @@ def test_every_named_query_is_tried() -> None:
     assert {
         path.stem for path in SQL.glob("*.sql")
     } == READS.keys() | WRITES | SEARCHES | OF_ALL_ROOMS.keys()
+
+
+async def test_hits_of_the_past_are_read_by_indexes(filled: str) -> None:
+    assert (
+        scanned(await plan(filled, search.hits_as_of(), [[MESSAGE], "pool or leak", 30_000])) == []
+    )
 
 
 @pytest.mark.parametrize("name", READS)

@@ -21,11 +21,14 @@ from roomlog.services.notice_service import NoticeService
 from roomlog.services.once import Once
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.readers import Readers
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
+from roomlog.services.trail import Trail
 from roomlog.services.used_ids import UsedIds
 from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
+from tests.integration.memory_trail import MemoryTrail
 from tests.integration.realtime.memory_bus import MemoryBus
 from tests.integration.realtime.memory_log import MemoryMarkers, MemoryNames, MemoryRequests
 from tests.simulation.nats_server import BEGIN, SimServer
@@ -103,10 +106,12 @@ class Worker(Node):
         effects = Effects(log, model, progress, cache)
         once = Once(MemoryRequests())
         notices = NoticeService(MemoryBus(), Limits(), once)
+        readers = Readers(cache, Trail(MemoryTrail(), clock, span_s=600))
         self.messages = MessageService(
             log=log,
             read_model=model,
             rooms=cache,
+            readers=readers,
             writer=writer,
             effects=effects,
             progress=progress,
@@ -115,12 +120,19 @@ class Worker(Node):
             notices=notices,
         )
         self.reactions = ReactionService(
-            read_model=model, rooms=cache, writer=writer, effects=effects, progress=progress
+            read_model=model,
+            rooms=cache,
+            readers=readers,
+            writer=writer,
+            effects=effects,
+            progress=progress,
         )
         self.rooms = RoomService(
             log=log,
             read_model=model,
+            snapshots=log.snapshots,
             rooms=cache,
+            readers=readers,
             writer=writer,
             progress=progress,
             markers=MemoryMarkers(),
@@ -128,7 +140,7 @@ class Worker(Node):
             once=once,
             names=UserNames(MemoryNames()),
         )
-        self.events = EventService(log=log, rooms=cache)
+        self.events = EventService(log=log, readers=readers)
 
 
 class Projector(Node):

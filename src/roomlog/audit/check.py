@@ -8,7 +8,9 @@ from roomlog.audit.growing import hole, is_room, redaction_of
 from roomlog.core.leaves import commit_holds, event_leaf_hash, parts_of
 from roomlog.core.room_tree import TILE_WIDTH, RoomHead, RoomTree, Span
 from roomlog.ports import EventLog
+from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import Redaction, TreeReader
+from roomlog_contract.trail import TRAIL_ID
 
 Progress = Callable[[int, int], None]
 """Called with how many events are read, and how many there are to be read."""
@@ -55,8 +57,28 @@ async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> Che
         if head is None:
             found.append(Mismatch(room_id, 0, "the log has the room, the trees have not"))
         elif (tree.size, tree.root()) != (head.size, head.root):
-            found.append(await _first_difference(log, trees, head, checking.redactions))
+            leaves = _leaves(log, room_id, checking.redactions.get(room_id, ()))
+            found.append(await _first_difference(leaves, trees, head))
     return Checked(heads.sequences, found)
+
+
+async def check_trail(trail: LeafLog, trees: TreeReader) -> Mismatch | None:
+    """The first record of the audit trail that is not as its tree has it. Raises as check_log."""
+    row = await trees.tree(TRAIL_ID)
+    if row is None:
+        return None  # nothing was recorded yet, or nothing taken in
+    tree, place = RoomTree(), 0
+    async for batch in trail.read_partition(TRAIL_PARTITION, after=0, up_to=row.last_sequence):
+        for record in batch:
+            if record.sequence != place + 1:
+                gone = hole(place + 1, record.sequence - 1)
+                return Mismatch(TRAIL_ID, place + 1, gone.detail)
+            place = record.sequence
+            tree.append(event_leaf_hash(place, parts_of(record.data).envelope))
+    if (tree.size, tree.root()) == (row.size, row.root):
+        return None
+    head = RoomHead(TRAIL_ID, row.size, row.root)
+    return await _first_difference(_leaves(trail, TRAIL_ID, ()), trees, head)
 
 
 async def heads_at(log: EventLog, sequences: Sequence[int]) -> list[RoomHead]:
@@ -130,15 +152,12 @@ class _Checking:
 
 
 async def _first_difference(
-    log: EventLog,
-    trees: TreeReader,
-    head: RoomHead,
-    redactions: Mapping[str, Sequence[Redaction]],
+    leaves: AsyncIterator[tuple[int, bytes]], trees: TreeReader, head: RoomHead
 ) -> Mismatch:
     """The first leaf of a room that the log gives otherwise than the tree has it."""
     room_id, index = head.room_id, 0
     stored: list[bytes] = []
-    async for sequence, hashed in _leaves(log, room_id, redactions.get(room_id, ())):
+    async for sequence, hashed in leaves:
         if index >= head.size:
             break
         if not index % TILE_WIDTH:
@@ -152,7 +171,7 @@ async def _first_difference(
 
 
 async def _leaves(
-    log: EventLog, room_id: str, redactions: Sequence[Redaction]
+    log: LeafLog, room_id: str, redactions: Sequence[Redaction]
 ) -> AsyncIterator[tuple[int, bytes]]:
     waiting = sorted(redactions, key=lambda one: one.sequence)
     async for batch in log.read(room_id, after=0):

@@ -1,4 +1,4 @@
-"""Signed checkpoints of all rooms, given to places elsewhere on a schedule.
+"""Signed checkpoints of all rooms and of the audit trail, given to places elsewhere on a schedule.
 
 Only a head that somebody else holds shows later that nothing was cut off or written anew.
 """
@@ -17,8 +17,9 @@ import httpx
 from roomlog import metrics
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.proof_service import ProofService
-from roomlog_contract.errors import RefusedError
-from roomlog_contract.proofs import LogCheckpoint
+from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.proofs import LogCheckpoint, RoomCheckpoint
+from roomlog_contract.trail import TRAIL_ID
 
 WEBHOOK_TIMEOUT_S = 10.0
 WEBHOOK_ATTEMPTS_MAX = 4
@@ -33,6 +34,10 @@ class NotDeliveredError(Exception):
     """A checkpoint did not get there; the text says why, and names no secret."""
 
 
+Checkpoint = LogCheckpoint | RoomCheckpoint
+"""Of all rooms, or of the audit trail."""
+
+
 class Place(Protocol):
     """Somewhere else."""
 
@@ -41,7 +46,7 @@ class Place(Protocol):
         """As metrics call it."""
         ...
 
-    async def put(self, checkpoint: LogCheckpoint) -> None:
+    async def put(self, checkpoint: Checkpoint) -> None:
         """Leave it there. Raises NotDeliveredError."""
         ...
 
@@ -54,15 +59,18 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def put(self, checkpoint: LogCheckpoint) -> None:
+    async def put(self, checkpoint: Checkpoint) -> None:
         """See Place."""
         try:
             await asyncio.to_thread(self._write, checkpoint)
         except OSError as error:
             raise NotDeliveredError(f"{self._path}: {error.strerror or error}") from error
 
-    def _write(self, checkpoint: LogCheckpoint) -> None:
-        place = "-".join(str(sequence) for sequence in checkpoint.sequences)
+    def _write(self, checkpoint: Checkpoint) -> None:
+        if isinstance(checkpoint, LogCheckpoint):
+            place = "-".join(str(sequence) for sequence in checkpoint.sequences)
+        else:
+            place = f"trail-{checkpoint.sequence}"
         path = self._path / f"{checkpoint.epoch}-{place}.checkpoint"
         new = path.with_name(f".{path.name}.{os.getpid()}")
         with new.open("w", encoding="utf-8") as file:
@@ -82,7 +90,7 @@ class Webhook:
         self._host = urlsplit(url).hostname
         self._first_pause_s = first_pause_s
 
-    async def put(self, checkpoint: LogCheckpoint) -> None:
+    async def put(self, checkpoint: Checkpoint) -> None:
         """See Place. Tries again where that may help, a few times."""
         pause_s = self._first_pause_s
         async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, follow_redirects=False) as client:
@@ -96,7 +104,7 @@ class Webhook:
                 pause_s *= 2
 
     async def _post(
-        self, client: httpx.AsyncClient, checkpoint: LogCheckpoint
+        self, client: httpx.AsyncClient, checkpoint: Checkpoint
     ) -> tuple[str | None, bool]:
         """What went wrong, and whether trying again may help."""
         try:
@@ -121,25 +129,34 @@ class Webhook:
 
 
 async def deliver_checkpoints(
-    proofs: ProofService, places: Sequence[Place], *, every_s: float
+    proofs: ProofService, of_trail: ProofService, places: Sequence[Place], *, every_s: float
 ) -> None:
-    """Give each place a checkpoint at once and then every `every_s`, where it has changed, until
-    cancelled. What does not get there is logged and counted, and the next one is tried then."""
-    delivered: dict[str, str] = {}
+    """Give each place both checkpoints at once and then every `every_s`, where they have changed,
+    until cancelled. What does not get there is logged and counted, and the next one is tried then.
+    """
+    delivered: dict[tuple[str, int], str] = {}
     while True:
-        checkpoint = await _checkpoint(proofs)
+        signed: list[Checkpoint] = [await _checkpoint(proofs)]
+        if (trail := await _trail_checkpoint(of_trail)) is not None:
+            signed.append(trail)
         for place in places:
-            if delivered.get(place.kind) == checkpoint.note:
-                continue
-            try:
-                await place.put(checkpoint)
-            except NotDeliveredError as error:
-                metrics.CHECKPOINT_DELIVERIES.labels(place.kind, "failed").inc()
-                _log.error("a checkpoint did not get to the %s: %s", place.kind, error)
-            else:
-                metrics.CHECKPOINT_DELIVERIES.labels(place.kind, "delivered").inc()
-                delivered[place.kind] = checkpoint.note
+            for which, checkpoint in enumerate(signed):
+                if delivered.get((place.kind, which)) == checkpoint.note:
+                    continue
+                if await _deliver(place, checkpoint):
+                    delivered[place.kind, which] = checkpoint.note
         await asyncio.sleep(every_s)
+
+
+async def _deliver(place: Place, checkpoint: Checkpoint) -> bool:
+    try:
+        await place.put(checkpoint)
+    except NotDeliveredError as error:
+        metrics.CHECKPOINT_DELIVERIES.labels(place.kind, "failed").inc()
+        _log.error("a checkpoint did not get to the %s: %s", place.kind, error)
+        return False
+    metrics.CHECKPOINT_DELIVERIES.labels(place.kind, "delivered").inc()
+    return True
 
 
 async def _checkpoint(proofs: ProofService) -> LogCheckpoint:
@@ -149,3 +166,16 @@ async def _checkpoint(proofs: ProofService) -> LogCheckpoint:
         except (RefusedError, LogUnavailableError, DatabaseUnavailableError) as error:
             _log.warning("no checkpoint can be signed for now: %s", error)
             await asyncio.sleep(NOT_NOW_RETRY_S)
+
+
+async def _trail_checkpoint(of_trail: ProofService) -> RoomCheckpoint | None:
+    """None while nothing was recorded, and where its tree can't be read or does not grow: that
+    must not keep the rooms' checkpoints back."""
+    try:
+        return await of_trail.room_checkpoint(TRAIL_ID)
+    except (LogUnavailableError, DatabaseUnavailableError) as error:
+        _log.warning("no checkpoint of the audit trail for now: %s", error)
+    except RefusedError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            _log.warning("no checkpoint of the audit trail for now: %s", error)
+    return None

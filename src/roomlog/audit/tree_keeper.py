@@ -8,7 +8,7 @@ the trees go on without it.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -16,7 +16,8 @@ from roomlog import metrics
 from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
-from roomlog.ports import EventLog, LogEvent, PartitionState
+from roomlog.ports import LogEvent, PartitionState
+from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import (
     Finding,
     FindingKind,
@@ -43,14 +44,17 @@ class TreeKeeper:
 
     def __init__(
         self,
-        log: EventLog,
+        log: LeafLog,
         trees: PartitionTrees,
         *,
         batch_events_max: int,
+        tell: Callable[[str], Awaitable[None]] | None = None,
         finisher: Finisher | None = None,
     ) -> None:
-        """`finisher` is shown each batch before the trees move on, and what redactions explain."""
+        """`tell` is called with what is found wrong, before that is kept. `finisher` is shown each
+        batch before the trees move on, and what redactions explain."""
         self._log = log
+        self._tell = tell
         self._trees = trees
         self._finisher = finisher
         self._batch_events_max = batch_events_max
@@ -207,6 +211,9 @@ class TreeKeeper:
         metrics.TREE_SECONDS.observe(time.perf_counter() - began_s)
 
     async def _commit(self, new: TreePosition, growth: Growth, current_at: datetime) -> None:
+        if self._tell is not None:
+            for finding in growth.findings:
+                await self._tell(self._in_words(finding))
         await self._trees.commit(self._position, new, growth, current_at)
         self._position = new
         for row in growth.trees:
@@ -215,10 +222,12 @@ class TreeKeeper:
         while len(self._rows) > ROOMS_CACHED_MAX:
             self._rows.popitem(last=False)
         for finding in growth.findings:
-            _log.error(
-                "partition %s, sequence %s to %s: %s",
-                *(self._trees.partition, finding.sequence, finding.last, finding.detail),
-            )
+            _log.error("%s", self._in_words(finding))
+
+    def _in_words(self, finding: Finding) -> str:
+        partition = self._trees.partition
+        where = "the audit trail" if partition < 0 else f"partition {partition}"
+        return f"{where}, sequence {finding.sequence} to {finding.last}: {finding.detail}"
 
     async def _load(self, room_ids: set[str]) -> None:
         unknown = [one for one in room_ids if one not in self._rows and is_room(one)]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from random import random
 from typing import Any
 
@@ -13,6 +13,7 @@ from roomlog.ports import DatabaseUnavailableError, Eraser, EventLog, LogUnavail
 from roomlog.projection_ports import FenceLostError, RowsRefusedError
 from roomlog.services.identity import SystemClock
 from roomlog.signal_ports import Signals
+from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import PartitionTrees, TreeTables
 
 BATCH_EVENTS_MAX = 500
@@ -30,30 +31,43 @@ async def keep_trees(
     signals: Signals,
     tables: TreeTables,
     *,
+    trail: LeafLog,
+    tell: Callable[[str], Awaitable[None]],
     batch_events_max: int = BATCH_EVENTS_MAX,
     check_every_s: float = CHECK_EVERY_S,
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     eraser: Eraser | None = None,
 ) -> None:
-    """Keep the trees at the log's end until cancelled; NATS or PostgreSQL away is waited out.
+    """Keep the trees of the log and of the audit `trail` at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
     Where the log is not what the trees were made of, they stay as they are, with the reason where
     status shows it, and the log is looked at again: what others made of it must go on. `beside`
     is what only one process may do, and runs while this one keeps the first partition's trees.
     With an `eraser`, redactions that somebody left unfinished are finished.
+    `tell` puts what is found wrong on the record, before the tables have it.
     """
+    sources = [(TRAIL_PARTITION, trail), *((one, log) for one in range(log.partitions))]
     async with asyncio.TaskGroup() as group:
-        for partition in range(log.partitions):
+        for partition, source in sources:
             runner = _Runner(
                 partition,
                 log=log,
+                source=source,
+                tell=tell,
                 tables=tables,
                 batch_events_max=batch_events_max,
                 check_every_s=check_every_s,
-                beside=None if partition else beside,
-                finisher=None if eraser is None else Finisher(log, eraser, SystemClock()),
+                beside=beside if partition == 0 else None,
+                finisher=_finisher(log, eraser, partition),
             )
             group.create_task(runner.run(signals))
+
+
+def _finisher(log: EventLog, eraser: Eraser | None, partition: int) -> Finisher | None:
+    """Nothing is ever redacted on the audit trail."""
+    if eraser is None or partition == TRAIL_PARTITION:
+        return None
+    return Finisher(log, eraser, SystemClock())
 
 
 class _Runner:
@@ -62,6 +76,8 @@ class _Runner:
         partition: int,
         *,
         log: EventLog,
+        source: LeafLog,
+        tell: Callable[[str], Awaitable[None]],
         tables: TreeTables,
         batch_events_max: int,
         check_every_s: float,
@@ -71,6 +87,8 @@ class _Runner:
         self._partition = partition
         self._finisher = finisher
         self._log = log
+        self._source = source
+        self._tell = tell
         self._tables = tables
         self._batch_events_max = batch_events_max
         self._check_every_s = check_every_s
@@ -95,9 +113,7 @@ class _Runner:
                 _log.info("the trees of partition %s begin anew: %s", self._partition, error)
                 wait_s = least_s
             except TreesHaltedError as error:
-                if str(error) != self._halted:
-                    _log.error("the trees do not grow: %s", error)
-                    self._halted = str(error)
+                await self._tell_halted(str(error))
                 await asyncio.sleep(HALTED_RETRY_S)
             except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
                 _log.warning("the trees of partition %s wait: %s", self._partition, error)
@@ -107,13 +123,28 @@ class _Runner:
                 _log.exception("the trees of partition %s stopped", self._partition)
                 await asyncio.sleep(most_s)
 
+    async def _tell_halted(self, reason: str) -> None:
+        if reason == self._halted:
+            return
+        _log.error("the trees do not grow: %s", reason)
+        try:
+            await self._tell(reason)
+        except LogUnavailableError as error:
+            _log.warning("not on the audit trail yet, that the trees do not grow: %s", error)
+        else:
+            self._halted = reason
+
     def _on_reset(self) -> None:
         self._reset = True
         self._wake.set()
 
     async def _keep(self, trees: PartitionTrees) -> None:
         keeper = TreeKeeper(
-            self._log, trees, batch_events_max=self._batch_events_max, finisher=self._finisher
+            self._source,
+            trees,
+            batch_events_max=self._batch_events_max,
+            tell=self._tell,
+            finisher=self._finisher,
         )
         try:
             await keeper.begin()

@@ -23,6 +23,7 @@ from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment, sequence_of
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
+from roomlog.cli.trail import record, record_failure
 from roomlog.core.printable import printable
 from roomlog.core.tree_head import TreeHead
 from roomlog.jetstream.log import JetStreamLog
@@ -30,6 +31,7 @@ from roomlog.services.audit_keys import key_ring
 from roomlog.services.proof_service import ProofService
 from roomlog.settings import Settings, load_settings, required
 from roomlog_contract.errors import ErrorCode, RefusedError
+from roomlog_contract.trail import RecordKind
 
 NOTE_FILE_BYTES_MAX = 64 * 1024
 _PARTS = 10_000
@@ -152,9 +154,14 @@ async def _export(
 
         async def confirm(head: TreeHead, explained: Collection[int]) -> None:
             if comparison is not None:
-                await comparison.require(head, up_to=end, explained=explained)
+                try:
+                    await comparison.require(head, up_to=end, explained=explained)
+                except ExportError as error:
+                    await record_failure(log, f"audit export of room {room}: {error}")
+                    raise
 
         head = await log.last_sequence(room)
+        await record(log, RecordKind.EXPORTED, room, past=as_of is not None)
         with progress_of("export", _PARTS) as advance:
             return await export_room(
                 log,

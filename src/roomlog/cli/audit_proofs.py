@@ -12,6 +12,7 @@ import uvloop
 
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
+from roomlog.cli.trail import trail_log
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.services.audit_keys import key_ring
@@ -19,6 +20,7 @@ from roomlog.services.proof_service import ProofService
 from roomlog.settings import Settings, load_settings, required
 from roomlog_contract.errors import RefusedError
 from roomlog_contract.proofs import LogCheckpoint, RoomCheckpoint
+from roomlog_contract.trail import TRAIL_ID
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -34,6 +36,11 @@ def room_id(ctx: click.Context, param: click.Parameter, value: str | None) -> st
         return str(UUID(value))
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not a room's id, a UUID.", ctx, param) from error
+
+
+def tree_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A room's id, or that which stands for the audit trail."""
+    return TRAIL_ID if value == "trail" else room_id(ctx, param, value)
 
 
 @asynccontextmanager
@@ -52,12 +59,13 @@ async def open_trees(settings: Settings) -> AsyncGenerator[tuple[JetStreamLog, P
         await log.close()
 
 
-def _asked(data: Path, ask: Callable[[ProofService], Awaitable[T]]) -> T:
+def _asked(data: Path, tree: str | None, ask: Callable[[ProofService], Awaitable[T]]) -> T:
     settings = load_settings(data)
 
     async def run() -> T:
         async with open_trees(settings) as (log, trees):
-            return await ask(ProofService(log=log, trees=trees, keys=key_ring(settings)))
+            source = trail_log(log) if tree == TRAIL_ID else log
+            return await ask(ProofService(log=source, trees=trees, keys=key_ring(settings)))
 
     try:
         return uvloop.run(run())
@@ -68,14 +76,14 @@ def _asked(data: Path, ask: Callable[[ProofService], Awaitable[T]]) -> T:
 
 
 @click.command(name="checkpoint")
-@click.argument("room", required=False, callback=room_id)
+@click.argument("room", required=False, callback=tree_id)
 @click.option("--size", type=_SIZE, help="The room's head as it was with that many leaves.")
 @json_option
 @data_option
 def checkpoint(*, room: str | None, size: int | None, as_json: bool, data: Path) -> None:
     """Print the signed checkpoint of ROOM, or of all rooms: keep it where others can't change it.
 
-    It holds all that is in the log when the command begins.
+    It holds all that is in the log when the command begins. `trail` for a ROOM is the audit trail.
     """
     if size is not None and room is None:
         raise click.UsageError("--size needs a ROOM.")
@@ -85,19 +93,19 @@ def checkpoint(*, room: str | None, size: int | None, as_json: bool, data: Path)
             return await proofs.log_checkpoint()
         return await proofs.room_checkpoint(room, size)
 
-    signed = _asked(data, ask)
+    signed = _asked(data, room, ask)
     click.echo(msgspec.json.encode(signed).decode() if as_json else signed.note, nl=as_json)
 
 
 @click.command(name="inclusion")
-@click.argument("room", callback=room_id)
+@click.argument("room", callback=tree_id)
 @click.argument("sequence", type=_SIZE)
 @click.option("--size", type=_SIZE, help="In the tree when it had that many leaves.")
 @json_option
 @data_option
 def inclusion(*, room: str, sequence: int, size: int | None, as_json: bool, data: Path) -> None:
-    """Prove that ROOM's event at SEQUENCE is in its tree."""
-    proof = _asked(data, lambda proofs: proofs.inclusion(room, sequence, size))
+    """Prove that ROOM's event at SEQUENCE is in its tree; `trail` for a ROOM is the audit trail."""
+    proof = _asked(data, room, lambda proofs: proofs.inclusion(room, sequence, size))
     if as_json:
         click.echo(msgspec.json.encode(proof).decode())
         return
@@ -109,14 +117,15 @@ def inclusion(*, room: str, sequence: int, size: int | None, as_json: bool, data
 
 
 @click.command(name="consistency")
-@click.argument("room", callback=room_id)
+@click.argument("room", callback=tree_id)
 @click.argument("size", type=_SIZE)
 @click.option("--to", "to_size", type=_SIZE, help="The later size.  [default: all there is]")
 @json_option
 @data_option
 def consistency(*, room: str, size: int, to_size: int | None, as_json: bool, data: Path) -> None:
-    """Prove that ROOM's tree of SIZE leaves is the beginning of what it is now."""
-    proof = _asked(data, lambda proofs: proofs.consistency(room, size, to_size))
+    """Prove that ROOM's tree of SIZE leaves is the beginning of what it is now; `trail` for a ROOM
+    is the audit trail."""
+    proof = _asked(data, room, lambda proofs: proofs.consistency(room, size, to_size))
     if as_json:
         click.echo(msgspec.json.encode(proof).decode())
         return

@@ -14,10 +14,12 @@ from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment, sequence_of
 from roomlog.cli.options import data_option, json_option
+from roomlog.cli.trail import record
 from roomlog.core.views import message_response
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import LogEvent
 from roomlog.settings import Settings, load_settings, required
+from roomlog_contract.trail import RecordKind
 
 PAUSE_S_MAX = 10.0
 WAITING_EVENTS_MAX = 10_000
@@ -90,6 +92,7 @@ async def _replay(settings: Settings, asked: Asked) -> None:
     try:
         if not await log.last_sequence(asked.room_id):
             raise CliError(f"room {asked.room_id} has no events: see whether the id is right")
+        await record(log, RecordKind.REPLAYED, asked.room_id, past=asked.as_of is not None)
         if asked.as_of is not None:
             await _show_as_of(log, asked, asked.as_of)
         else:

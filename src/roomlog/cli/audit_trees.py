@@ -6,15 +6,17 @@ import click
 import msgspec
 import uvloop
 
-from roomlog.audit.check import Checked, NoTreesError, check_log
+from roomlog.audit.check import Checked, NoTreesError, check_log, check_trail
 from roomlog.cli.audit_proofs import open_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
+from roomlog.cli.trail import record_failure, trail_log
 from roomlog.postgres.tree_tables import forget_trees
 from roomlog.services.identity import SystemClock
 from roomlog.services.tree_lag import TreeLag, tree_lag
 from roomlog.settings import Settings, load_settings, required
+from roomlog_contract.trail import TRAIL_ID
 
 _PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
 
@@ -52,6 +54,7 @@ def check(*, as_json: bool, data: Path) -> int:
     else:
         for one in found.mismatches:
             where = "the log" if one.room_id is None else f"room {one.room_id}"
+            where = "the audit trail" if one.room_id == TRAIL_ID else where
             click.echo(f"{where}, sequence {one.sequence}: {one.detail}")
         compared = ", ".join(str(sequence) for sequence in found.sequences)
         if not found.mismatches:
@@ -73,7 +76,7 @@ def rebuild(*, data: Path) -> None:
 
 async def _status(settings: Settings) -> list[TreeLag]:
     async with open_trees(settings) as (log, trees):
-        return await tree_lag(log, trees, SystemClock())
+        return await tree_lag(log, trail_log(log), trees, SystemClock())
 
 
 async def _check(settings: Settings) -> Checked:
@@ -83,12 +86,21 @@ async def _check(settings: Settings) -> Checked:
             def progress(done: int, total: int) -> None:
                 advance(done * _PARTS // max(total, 1), f"{done} of {total} events")
 
-            return await check_log(log, trees, progress)
+            checked = await check_log(log, trees, progress)
+        # With a record of its own that something is wrong: nobody else may have seen it yet.
+        wrong = await check_trail(trail_log(log), trees)
+        mismatches = [*checked.mismatches, *([] if wrong is None else [wrong])]
+        if mismatches:
+            first = mismatches[0]
+            told = f"audit check: {len(mismatches)} differences, the first at {first.sequence}"
+            await record_failure(log, f"{told}: {first.detail}")
+        return Checked(checked.sequences, mismatches)
 
 
 def in_words(one: TreeLag) -> str:
     """One line for people."""
-    line = f"partition {one.partition}: at {one.sequence} of {one.head}"
+    where = "the audit trail" if one.partition < 0 else f"partition {one.partition}"
+    line = f"{where}: at {one.sequence} of {one.head}"
     if one.events:
         line += f", {one.events} events ({one.seconds:.1f} s) behind"
     if one.findings:

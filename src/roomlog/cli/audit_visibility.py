@@ -12,10 +12,12 @@ from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
+from roomlog.cli.trail import record
 from roomlog.core import decide
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.settings import Settings, load_settings, required
 from roomlog_contract.errors import RefusedError
+from roomlog_contract.trail import RecordKind
 
 
 def _user(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -61,6 +63,7 @@ async def _seen(settings: Settings, room: str, user: str, at: Moment | None) -> 
         head = await log.last_sequence(room)
         if not head:
             raise CliError(f"room {room} has no events: see whether the id is right")
+        await record(log, RecordKind.VISIBILITY_ASKED, room, past=at is not None, detail=user)
         with progress_of("visibility", 2 * head) as advance:
             return await visibility(log, room, user, at, advance)
     finally:

@@ -1,23 +1,25 @@
-"""The sample incident of `roomlog up --demo`, told through the public API.
+"""The sample incident of `roomlog up --demo`: filled in where it is missing, and how to reach it."""
 
-Every write has a key of its own, so that filling the same data directory again changes nothing.
-"""
-
+import asyncio
 import http.client
 import json
 import shlex
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import click
 import msgspec
 
-from roomlog.cli.demo_story import COMMANDER, ROOM, STORY, Delete, Edit, React, Say, SetStatus
-from roomlog.cli.errors import CliError
+from roomlog.cli.demo_log import DemoLog
+from roomlog.cli.demo_story import COMMANDER, ROOM
+from roomlog.cli.errors import CliError, failure_line
 from roomlog.cli.token import signed_token
+from roomlog.jetstream.buckets import JetStreamNames
+from roomlog.jetstream.log import JetStreamLog
+from roomlog.ports import LogUnavailableError
 from roomlog.settings import Settings, load_settings, required
 
 _TOKEN_TTL_S = 12 * 3600
@@ -40,67 +42,12 @@ class Demo(msgspec.Struct, frozen=True):
     token: str
 
 
-class _Api:
-    """roomlog's REST API for several users. Waits out what passes (429, 503)."""
-
-    def __init__(self, base_url: str, settings: Settings) -> None:
-        self._netloc = urlsplit(base_url).netloc
-        self._settings = settings
-
-    def token(self, user: str, *roles: str) -> str:
-        secret = required(self._settings.jwt_secret, "JWT_SECRET")
-        return signed_token(
-            secret,
-            user,
-            settings=self._settings,
-            roles=roles,
-            name=user.partition("@")[0].capitalize(),
-            issued_at_s=int(time.time()),
-            ttl_s=_TOKEN_TTL_S,
-        )
-
-    def write(
-        self,
-        who: tuple[str, ...],
-        method: str,
-        path: str,
-        key: str,
-        body: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """The answer to a write by `who` (user id and roles). Raises CliError."""
-        headers = {
-            "Authorization": f"Bearer {self.token(*who)}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": key,
-        }
-        deadline_s = time.monotonic() + _RETRY_FOR_S
-        while True:
-            status, answer = self._ask(method, path, headers, json.dumps(body or {}))
-            if status < http.HTTPStatus.BAD_REQUEST:
-                return json.loads(answer or b"{}")
-            if status not in _PASSING_STATUSES or time.monotonic() > deadline_s:
-                detail = answer[:500].decode(errors="replace")
-                raise CliError(f"the demo could not be filled in: {method} {path}: {detail}")
-            time.sleep(_RETRY_EVERY_S)
-
-    def _ask(self, method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._netloc, timeout=_TIMEOUT_S)
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read(_ANSWER_BYTES_MAX)
-        except (OSError, http.client.HTTPException) as error:
-            return http.HTTPStatus.SERVICE_UNAVAILABLE, str(error).encode()
-        finally:
-            connection.close()
-
-
 def fill(data: Path) -> None:
     """Fill in the sample incident of a running `roomlog up`; print links, token and commands."""
     try:
         demo = tell_story(data)
-    except CliError as error:
-        click.echo(f"roomlog up --demo: {error.format_message()}", err=True)
+    except (CliError, LogUnavailableError) as error:
+        click.echo(f"roomlog up --demo: {failure_line(error)}", err=True)
         raise SystemExit(1) from error
     click.echo(_how_to_reach(demo))
 
@@ -109,37 +56,64 @@ def tell_story(data: Path) -> Demo:
     """Write the sample incident where it is missing, and say how to reach it."""
     settings = load_settings(data)
     base_url = msgspec.json.decode((data / "run.json").read_bytes(), type=_RunFile).base_url
-    api = _Api(base_url, settings)
-    room = api.write((COMMANDER,), "POST", "/api/rooms", "demo", ROOM)
-    room_id = str(room["room_id"])
-    said: dict[str, str] = {}
-    for index, step in enumerate(STORY):
-        key = f"demo:{index}"
-        match step:
-            case Say():
-                body: dict[str, Any] = {
-                    "content": step.content,
-                    "message_type": step.message_type.value,
-                    "metadata": step.metadata,
-                }
-                if step.reply_to:
-                    body["reply_to"] = said[step.reply_to]
-                sent = api.write(step.who, "POST", f"/api/rooms/{room_id}/messages", key, body)
-                said[step.name] = str(sent["message_id"])
-            case Edit():
-                path = f"/api/messages/{said[step.name]}"
-                edit = {"content": step.content, "reason": step.reason}
-                api.write((step.who,), "PATCH", path, key, edit)
-            case Delete():
-                path = f"/api/messages/{said[step.name]}"
-                api.write((step.who,), "DELETE", path, key, {"reason": step.reason})
-            case React():
-                path = f"/api/messages/{said[step.name]}/reactions"
-                api.write((step.who,), "POST", path, key, {"emoji": step.emoji})
-            case SetStatus():
-                status = {"status": step.status.value}
-                api.write((COMMANDER,), "PATCH", f"/api/rooms/{room_id}", key, status)
-    return Demo(base_url, room_id, api.token(COMMANDER))
+    secret = required(settings.jwt_secret, "JWT_SECRET")
+    token = signed_token(
+        secret,
+        COMMANDER,
+        settings=settings,
+        roles=(),
+        name=_name(COMMANDER),
+        issued_at_s=int(time.time()),
+        ttl_s=_TOKEN_TTL_S,
+    )
+    room_id, head = asyncio.run(_tell(settings))
+    _await_reading(base_url, f"/api/rooms/{room_id}?min_sequence={head}", token)
+    return Demo(base_url, room_id, token)
+
+
+def _name(user: str) -> str:
+    return user.partition("@")[0].capitalize()
+
+
+async def _tell(settings: Settings) -> tuple[str, int]:
+    log = await JetStreamLog.connect(
+        required(settings.nats_url, "NATS_URL"),
+        partitions=settings.partitions,
+        name="roomlog up --demo",
+    )
+    try:
+        names = JetStreamNames(log.connection)
+        for user in (COMMANDER, *(member["user_id"] for member in ROOM["members"])):
+            await names.put(user, _name(user))  # their tokens would have told it
+        demo = DemoLog(log)
+        return demo.room_id, await demo.tell(datetime.now(UTC))
+    finally:
+        await log.close()
+
+
+def _await_reading(base_url: str, path: str, token: str) -> None:
+    """Return when the API answers with all that was told. Raises CliError."""
+    deadline_s = time.monotonic() + _RETRY_FOR_S
+    while True:
+        status, answer = _ask(urlsplit(base_url).netloc, path, token)
+        if status < http.HTTPStatus.BAD_REQUEST:
+            return
+        if status not in _PASSING_STATUSES or time.monotonic() > deadline_s:
+            detail = answer[:500].decode(errors="replace")
+            raise CliError(f"the demo can't be read: GET {path}: {detail}")
+        time.sleep(_RETRY_EVERY_S)
+
+
+def _ask(netloc: str, path: str, token: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(netloc, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read(_ANSWER_BYTES_MAX)
+    except (OSError, http.client.HTTPException) as error:
+        return http.HTTPStatus.SERVICE_UNAVAILABLE, str(error).encode()
+    finally:
+        connection.close()
 
 
 def _how_to_reach(demo: Demo) -> str:

@@ -12,18 +12,30 @@ import msgspec
 from roomlog.cli.options import data_option, json_option
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.replay import Reader
-from roomlog.jetstream.stream import check_log, find_partitions, partition_state
+from roomlog.jetstream.stream import (
+    check_log,
+    find_partitions,
+    partition_state,
+    stream_info,
+    trail_state,
+)
+from roomlog.jetstream.subjects import TRAIL_STREAM
+from roomlog.jetstream.trail import JetStreamTrail
 from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError, PartitionState
 from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.projection_ports import TablesMissingError
 from roomlog.services.continuity import event_hash_at
+from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
 from roomlog.services.signing_keys import key_source
+from roomlog.services.trail import Trail
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
+from roomlog.trail_ports import TRAIL_PARTITION
 from roomlog.tree_ports import TreeStatus
 
 LAG_S_MAX = 10.0
 _CONNECT_TIMEOUT_S = 5.0
+_OF_THE_LOG = {"log", "checkpoint"}  # the trees' keeper records what it finds
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -85,11 +97,25 @@ async def _examine(data: Path, tell: Tell) -> None:
         await connection.open(timeout_s=_CONNECT_TIMEOUT_S)
         tell(Finding("nats", ok=True, detail="answers"))
         partitions = settings.partitions or await find_partitions(connection) or 1
-        await _log_and_tables(connection, partitions, database, tell)
+        found: list[Finding] = []
+        await _log_and_tables(connection, partitions, database, found.append)
+        for finding in found:
+            tell(finding)
+        await _record(connection, found)
     except LogUnavailableError as error:
         tell(Finding("nats", ok=False, detail=error.detail, todo=_start_or_set("NATS_URL")))
     finally:
         await connection.close()
+
+
+async def _record(connection: Connection, found: list[Finding]) -> None:
+    """Put on the audit trail that the log, the tables or the trees are not what they were."""
+    wrong = [one for one in found if one.check in _OF_THE_LOG and not one.ok]
+    if not wrong or await stream_info(connection, TRAIL_STREAM) is None:
+        return
+    trail = Trail(JetStreamTrail(connection), SystemClock(), span_s=0)
+    for one in wrong:
+        await trail.failure(f"doctor: {one.check}: {one.detail}")
 
 
 async def _database(database_url: str, tell: Tell) -> DatabaseState | None:
@@ -127,11 +153,14 @@ async def _log_and_tables(
             tell(check_checkpoint(position, state, stored))
             tell(check_projection(position, state, datetime.now(UTC)))
             tell(check_trees(trees.get(partition), state, datetime.now(UTC)))
+    trail = await trail_state(connection)
+    if positions:
+        tell(check_trees(trees.get(TRAIL_PARTITION), trail, datetime.now(UTC)))
 
 
 def _never_projected(state: PartitionState) -> Finding:
     return Finding(
-        "checkpoint",
+        "projection",
         ok=state.last_sequence == 0,
         detail=f"{state.stream}: nothing was projected yet",
         todo="start the projector (`roomlog up`, or `roomlog project`)",

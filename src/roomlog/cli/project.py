@@ -15,6 +15,7 @@ from roomlog.audit.delivery import Folder, Place, Webhook, deliver_checkpoints
 from roomlog.audit.tree_runner import keep_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option
+from roomlog.cli.trail import record_failure, trail_log
 from roomlog.collector import spare_what_stays
 from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.jetstream.log import JetStreamLog
@@ -68,19 +69,25 @@ async def _project(settings: Settings) -> None:
     spare_what_stays()
     try:
         async with open_pool(database_url, size=_PROOF_CONNECTIONS) as pool:
-            proofs = ProofService(log=log, trees=PostgresTreeReader(pool), keys=keys)
+            reader, trail = PostgresTreeReader(pool), trail_log(log)
+            proofs = ProofService(log=log, trees=reader, keys=keys)
+            of_trail = ProofService(log=trail, trees=reader, keys=keys)
             trees = asyncio.create_task(
                 keep_trees(
                     log,
                     log.signals,
                     PostgresTrees(database_url),
-                    beside=_delivery(proofs, settings),
+                    trail=trail,
+                    tell=lambda detail: record_failure(log, detail),
+                    beside=_delivery(proofs, of_trail, settings),
                     eraser=JetStreamEraser(erase_url(settings), log.partitions),
                 )
             )
             try:
                 await run_projector(
-                    *(log, log.signals, log.snapshots, tables), halted_retry_s=_HALTED_RETRY_S
+                    *(log, log.signals, log.snapshots, tables),
+                    halted_retry_s=_HALTED_RETRY_S,
+                    tell=lambda detail: record_failure(log, detail),
                 )
             finally:
                 trees.cancel()
@@ -90,7 +97,7 @@ async def _project(settings: Settings) -> None:
 
 
 def _delivery(
-    proofs: ProofService, settings: Settings
+    proofs: ProofService, of_trail: ProofService, settings: Settings
 ) -> Callable[[], Coroutine[Any, Any, None]] | None:
     """What gives checkpoints to places elsewhere, where there are any."""
     places: list[Place] = []
@@ -100,7 +107,9 @@ def _delivery(
         places.append(Webhook(settings.checkpoint_webhook))
     if not places or not settings.checkpoint_seconds:
         return None
-    return lambda: deliver_checkpoints(proofs, places, every_s=settings.checkpoint_seconds)
+    return lambda: deliver_checkpoints(
+        proofs, of_trail, places, every_s=settings.checkpoint_seconds
+    )
 
 
 async def _connected(nats_url: str, partitions: int | None) -> JetStreamLog:

@@ -13,6 +13,7 @@ import uvloop
 from roomlog.cli.doctor import check_checkpoint, stored_hash
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
+from roomlog.cli.trail import record_failure
 from roomlog.collector import spare_what_stays
 from roomlog.jetstream.log import JetStreamLog, begin_epoch
 from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
@@ -232,7 +233,11 @@ async def _verify(settings: Settings) -> Sequence[Difference]:
     async with _log(settings) as log:
         spare_what_stays()
         with progress_of("verify", PARTS) as advance:
-            return await verify(log, tables, scaled(advance))
+            found = await verify(log, tables, scaled(advance))
+        if found:
+            rows = ", ".join(f"{d.table} {d.missing} and {d.surplus}" for d in found)
+            await record_failure(log, f"projections verify: rows missing and too many: {rows}")
+        return found
 
 
 def scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:

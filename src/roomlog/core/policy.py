@@ -88,6 +88,15 @@ def require_audit(actor: Actor) -> None:
         )
 
 
+def require_records(actor: Actor) -> None:
+    """Raise DeniedError unless the actor may read the audit trail."""
+    if not actor.has(GlobalRole.ADMIN):
+        act = "read the audit trail"
+        raise DeniedError(
+            f"{actor.user_id} may not {act}", user_id=actor.user_id, act=act, room_id=None
+        )
+
+
 def _is_own(message: MessageState | None, actor: Actor) -> bool:
     """Whether the actor said it. A `system` message is the room's, whoever caused it."""
     return (

@@ -3,6 +3,8 @@
 Only `room.*` and `member.*` events change it, so that all others are passed over unread.
 """
 
+import zlib
+
 import msgspec
 
 from roomlog.core.upcasters import UnreadableEventError, room_event
@@ -25,6 +27,19 @@ def decode_snapshot(data: bytes) -> RoomState | None:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def encode_waypoint(state: RoomState) -> bytes:
+    """The same, small enough for a bucket's value however many members there are."""
+    return zlib.compress(encode_snapshot(state), 1)
+
+
+def decode_waypoint(data: bytes) -> RoomState | None:
+    """A room's state from a waypoint; None where the bytes are of another form."""
+    try:
+        return decode_snapshot(zlib.decompress(data))
+    except zlib.error:
         return None
 
 

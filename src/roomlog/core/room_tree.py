@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from roomlog.core.merkle import HASH_BYTES, Node, RightEdge, leaf_hash
+from roomlog_contract.trail import TRAIL_ID
 
 TILE_LEVELS = 8
 """Of a room's nodes those at multiples of this level are stored; those between are made again
@@ -43,7 +44,10 @@ def heads_hashes(heads: Sequence[RoomHead]) -> list[bytes]:
 
 
 def room_origin(name: str, epoch: str, room_id: str) -> str:
-    """The origin of a room's tree, under the name of the key that signs for it."""
+    """The origin of a room's tree, under the name of the key that signs for it; of TRAIL_ID, that
+    of the audit trail's."""
+    if room_id == TRAIL_ID:
+        return f"{name}/{epoch}/trail"
     return f"{name}/{epoch}/rooms/{room_id}"
 
 

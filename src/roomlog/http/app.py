@@ -8,7 +8,17 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from roomlog.http import console_page, events, health, messages, presence, proofs, reactions, rooms
+from roomlog.http import (
+    console_page,
+    events,
+    health,
+    messages,
+    presence,
+    proofs,
+    reactions,
+    records,
+    rooms,
+)
 from roomlog.http.auth import admit
 from roomlog.http.cross_origin import cross_origin
 from roomlog.http.kept_page import kept_page_first
@@ -45,6 +55,7 @@ def create_app(
             proofs.RoomProofsController,
             proofs.log_checkpoint,
             proofs.audit_keys,
+            records.RecordsController,
             presence.get_online,
             presence.get_typing,
             presence.broadcast,

@@ -16,6 +16,7 @@ from msgspec import Meta
 from roomlog.core.search_query import QUERY_BYTES_MAX
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.resources import PAGE_LIMIT_MAX, USER_ID_BYTES_MAX
+from roomlog_contract.trail import RecordKind
 from roomlog_contract.types import MessageType, SearchOrder
 
 CURSOR_CHARS_MAX = 2048
@@ -23,6 +24,7 @@ CURSOR_CHARS_MAX = 2048
 _Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)]
 _Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _RoomId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+_Time = Annotated[str, Meta(max_length=40)]
 _User = Annotated[str, Meta(max_length=USER_ID_BYTES_MAX)]
 
 
@@ -32,7 +34,7 @@ class MessagesCursor(msgspec.Struct, frozen=True, array_like=True, tag="m1"):
     limit: _Limit
     before: _Sequence | None = None
     after: _Sequence | None = None
-    before_timestamp: Annotated[str, Meta(max_length=40)] | None = None
+    before_timestamp: _Time | None = None
     message_type: MessageType | None = None
     sender: _User | None = None
     as_of: _Sequence | None = None
@@ -50,9 +52,10 @@ class SearchCursor(msgspec.Struct, frozen=True, array_like=True, tag="s1"):
     lowest: _Sequence
     before: _Sequence | None
     after: _Sequence | None
-    before_timestamp: Annotated[str, Meta(max_length=40)] | None
+    before_timestamp: _Time | None
     message_type: MessageType | None
     sender: _User | None
+    as_of: _Sequence | None = None
 
 
 class EventsCursor(msgspec.Struct, frozen=True, array_like=True, tag="e1"):
@@ -81,11 +84,36 @@ class MembersCursor(msgspec.Struct, frozen=True, array_like=True, tag="u1"):
     as_of: _Sequence | None = None
 
 
+class RecordsCursor(msgspec.Struct, frozen=True, array_like=True, tag="a1"):
+    """Records of the audit trail after that sequence, with the filters that they were asked by."""
+
+    limit: _Limit
+    after: _Sequence
+    room_id: _RoomId | None
+    actor: _User | None
+    kind: RecordKind | None
+    since: _Time | None
+    until: _Time | None
+
+
 AnyCursor = (
-    MessagesCursor | SearchCursor | EventsCursor | VersionsCursor | RoomsCursor | MembersCursor
+    MessagesCursor
+    | SearchCursor
+    | EventsCursor
+    | VersionsCursor
+    | RoomsCursor
+    | MembersCursor
+    | RecordsCursor
 )
 C = TypeVar(
-    "C", MessagesCursor, SearchCursor, EventsCursor, VersionsCursor, RoomsCursor, MembersCursor
+    "C",
+    MessagesCursor,
+    SearchCursor,
+    EventsCursor,
+    VersionsCursor,
+    RoomsCursor,
+    MembersCursor,
+    RecordsCursor,
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -26,6 +26,7 @@ from roomlog.http.requests import (
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import RoomEvent
+from roomlog_contract.trail import RecordKind
 
 _encoder = msgspec.json.Encoder()
 
@@ -49,9 +50,10 @@ async def list_events(
     at = EventsCursor(rs.PAGE_LIMIT_DEFAULT, after or 0)
     if cursor is not None:
         at = decode_cursor(cursor, EventsCursor)
-    room = await events.open_room(request.user, room_id)
-    head = await events.head(room_id, min_sequence)
     wanted = preferred(request.headers.get("accept"), (JSON, NDJSON, EVENT_STREAM))
+    kind = RecordKind.FOLLOWED if wanted == EVENT_STREAM else RecordKind.EVENTS_READ
+    room = await events.open_room(request.user, room_id, kind)
+    head = await events.head(room_id, min_sequence)
     if wanted == EVENT_STREAM:
         resumed = resume_position(after, last_event_id)
         return event_stream(request, room, resumed, head)  # type: ignore[return-value] - same
@@ -86,7 +88,7 @@ async def _lines(
         async with aclosing(events.events(room_id, after=after, up_to=head)) as batches:
             async for batch in batches:
                 yield _encoder.encode_lines(batch)
-                room = await events.open_room(request.user, room_id)
+                room = await events.open_room(request.user, room_id, RecordKind.EVENTS_READ)
                 policy.require(Act.READ, request.user, room.state)
                 if request.parts.clock.now().timestamp() > request.auth.expires_at:
                     raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")

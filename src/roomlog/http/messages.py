@@ -147,11 +147,13 @@ class RoomMessagesController(Controller):
         before_timestamp: _Time = None,
         message_type: _Type = None,
         sender: _Sender = None,
+        as_of: AsOf = None,
         cursor: Cursor = None,
         min_sequence: MinSequence = None,
     ) -> Response[rs.RoomPage[rs.SearchHit]]:
         """Messages that match `q`, newest first or the most relevant first, what was found marked."""
         place = None
+        then = None if as_of is None else moment_of_room(as_of, "as_of")
         if cursor is None:
             if sender is not None:
                 user_id(sender, "sender")
@@ -164,12 +166,13 @@ class RoomMessagesController(Controller):
         else:
             at = decode_cursor(cursor, SearchCursor)
             place = SearchPlace(at.sequence, at.rank, at.head, at.lowest)
+            then = at.as_of
         size = limit or at.limit
         page, following = await request.parts.messages.search_messages(
             request.user,
             path_uuid(room_id, "room"),
             at.q,
-            _filter(at, size),
+            msgspec.structs.replace(_filter(at, size), as_of=then),
             at.order,
             at=place,
             min_sequence=min_sequence,
@@ -177,7 +180,12 @@ class RoomMessagesController(Controller):
         if following is None:
             return page_answer(request, page, None)
         place_fields = msgspec.structs.asdict(following)
-        return page_answer(request, page, msgspec.structs.replace(at, limit=size, **place_fields))
+        # A time is a sequence from here on, as of pages of messages.
+        moment_of_all = None if then is None else page.head
+        following_page = msgspec.structs.replace(
+            at, limit=size, as_of=moment_of_all, **place_fields
+        )
+        return page_answer(request, page, following_page)
 
     @get("/{message_id:str}")
     async def get_message(

@@ -94,7 +94,7 @@ class Now(Collector):
             seconds.add_metric(labels, lag.seconds)
             dead.add_metric(labels, lag.dead)
         for tree in self._trees:
-            labels = (str(tree.partition),)
+            labels = ("trail" if tree.partition < 0 else str(tree.partition),)
             behind.add_metric(labels, tree.events)
             unexplained.add_metric(labels, tree.unexplained)
             findings.add_metric(labels, tree.findings)

@@ -17,6 +17,7 @@ from roomlog.services.presence_service import PresenceService
 from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.proof_service import ProofService
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.record_service import RecordService
 from roomlog.services.redaction_service import RedactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
@@ -73,6 +74,8 @@ class HttpParts:
     names: UserNames
     tokens: TokenVerifier
     proofs: ProofService
+    records: RecordService
+    trail_proofs: ProofService
     health: Health
     body_bytes_max: int = BODY_BYTES_MAX
     allowed_origins: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from roomlog.http.requests import (
 from roomlog.services.room_cache import LiveRoom
 from roomlog_contract import resources as rs
 from roomlog_contract.fold import RoomState
+from roomlog_contract.trail import RecordKind
 
 
 @get("/rooms/{room_id:str}/online")
@@ -54,7 +55,9 @@ async def broadcast(
 
 async def _readable(request: ApiRequest, room_id: str, min_sequence: int | None) -> LiveRoom:
     """The room, if the caller may read it, with its members as of `min_sequence` at least."""
-    room = await request.parts.events.open_room(request.user, path_uuid(room_id, "room"))
+    room = await request.parts.events.open_room(
+        request.user, path_uuid(room_id, "room"), RecordKind.PRESENCE_READ
+    )
     if min_sequence is not None and min_sequence > room.position:
         await request.parts.events.head(room.room_id, min_sequence)
         await room.refresh()

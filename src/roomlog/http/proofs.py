@@ -10,6 +10,7 @@ from roomlog.core import policy
 from roomlog.http.answers import answer
 from roomlog.http.requests import SEQUENCE_MAX, ApiRequest, RoomId, invalid, path_uuid
 from roomlog_contract import proofs as pr
+from roomlog_contract.trail import RecordKind
 
 PARTITIONS_MAX = 64
 _SEQUENCES = re.compile(r"[0-9]{1,19}(?:-[0-9]{1,19})*\Z")
@@ -123,7 +124,7 @@ def audit_keys(request: ApiRequest) -> Response[pr.AuditKeys]:
 
 async def _readable(request: ApiRequest, room_id: str) -> str:
     room_id = path_uuid(room_id, "room")
-    await request.parts.events.open_room(request.user, room_id)
+    await request.parts.events.open_room(request.user, room_id, RecordKind.PROVED)
     return room_id
 
 

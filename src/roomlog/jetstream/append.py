@@ -61,13 +61,16 @@ class Committer:
         self,
         connection: Connection,
         *,
+        beside: Connection,
+        identified: Callable[[], bool],
         ready: Callable[[], Awaitable[None]],
         beginning_of: Callable[[str, int], Awaitable[list[FirstEvent]]],
         appended: Callable[[int], None],
         timeout_s: float,
         wait_s: float,
     ) -> None:
-        """`ready` returns when the log may be written (connected, and the same log as before).
+        """`ready` returns when the log may be written (connected, and the same log as before);
+        `identified` says whether that is so, on `connection` and on the one `beside` it.
 
         `beginning_of(room_id, n)` gives a room's first n events; `appended(sequence)` is called
         after each commit. `wait_s` is the wait to aim at under overload, 0 for none.
@@ -89,7 +92,7 @@ class Committer:
         self._exchange: Exchange | None = None
         self._gathering: asyncio.Future[None] | None = None
         self._flooding: str | None = None
-        self._express = Express(connection, self._appended, self._after_express)
+        self._express = Express(beside, identified, self._appended, self._after_express)
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
@@ -145,11 +148,9 @@ class Committer:
     def _may_overtake(self, entry: Entry) -> bool:
         """Whether an entry may be sent while the commit under way is, which one room fills."""
         return (
-            self._exchange is not None
-            and not self._exchange.finished.done()  # the log may be written on this connection
-            and self._express.room_left
-            and not entry.first
+            not entry.first
             and len(entry.events) == 1
+            and self._express.may_send()
             and all(other.room_id != entry.room_id for other in (*self._under_way, *self._queue))
         )
 

@@ -161,17 +161,17 @@ class JetStreamSnapshots:
         self._bucket = _Bucket(connection, subjects.SNAPSHOTS_BUCKET)
         self._decoder = msgspec.msgpack.Decoder(RoomSnapshot)
 
-    async def get(self, room_id: str) -> RoomSnapshot | None:
+    async def get(self, key: str) -> RoomSnapshot | None:
         """See SnapshotStore.get."""
-        value = (await self._bucket.get(room_id)).value
+        value = (await self._bucket.get(key)).value
         try:
             return self._decoder.decode(value) if value is not None else None
         except msgspec.MsgspecError:
             return None
 
-    async def put(self, room_id: str, snapshot: RoomSnapshot) -> None:
+    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
         """See SnapshotStore.put."""
-        await self._bucket.put(room_id, msgspec.msgpack.encode(snapshot))
+        await self._bucket.put(key, msgspec.msgpack.encode(snapshot))
 
 
 class JetStreamReadMarkers:

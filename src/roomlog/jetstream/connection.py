@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import nats.errors
 from nats.aio.client import Client
 
+from roomlog.jetstream.parsing import MessageParser
 from roomlog.jetstream.wire import pub
 from roomlog.ports import LogUnavailableError
 
@@ -42,10 +43,11 @@ class Reply(NamedTuple):
 
 
 class _Client(Client):
-    """nats-py's client with three private methods replaced (the version is pinned for it)."""
+    """nats-py's client with some private parts replaced (the version is pinned for it)."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._ps = MessageParser(self)
         self.handlers: dict[int, MessageHandler] = {}
         self.on_inbox: Callable[[bytes, bytes, bytes], None] | None = None
         self.closed = asyncio.Event()
@@ -71,17 +73,15 @@ class _Client(Client):
     async def _on_closed(self) -> None:
         self.closed.set()
 
-    async def _process_msg(  # the base class has it private
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
-    ) -> None:
-        del reply
+    def receive(self, sid: int, subject: bytes, headers: bytes, data: bytes) -> None:
+        """See parsing.Receiver."""
         self.heard += 1
         try:
             if sid == _INBOX_SID and self.on_inbox is not None:
-                self.on_inbox(subject, headers or b"", data)
+                self.on_inbox(subject, headers, data)
             elif (handler := self.handlers.get(sid)) is not None:
-                handler(headers or b"", data)
-        except Exception:  # noqa: BLE001 - a failing callback would end nats-py's reading
+                handler(headers, data)
+        except Exception:  # noqa: BLE001 - a failing callback would end the reading
             _log.exception("a message of %s could not be handled", subject.decode())
 
     async def _process_pong(self) -> None:
@@ -113,6 +113,7 @@ class Connection:
     def __init__(self, url: str, *, name: str = "roomlog") -> None:
         """`url` may name several servers, separated by commas."""
         self.generation = 0
+        self._url = url
         self._servers = [part.strip() for part in url.split(",")]
         self._name = name
         self._client: _Client | None = None
@@ -126,6 +127,10 @@ class Connection:
         self._up_listeners: list[Callable[[], None]] = []
         self._last_error: Exception | None = None
 
+    def beside(self, name: str) -> "Connection":
+        """Another connection to the same servers, which is not begun yet."""
+        return Connection(self._url, name=f"{self._name} {name}")
+
     @property
     def connected(self) -> bool:
         """Whether the connection is up as far as is known."""
@@ -137,12 +142,17 @@ class Connection:
 
     async def open(self, *, timeout_s: float = 10.0) -> None:
         """Connect and stay connected. Raises LogUnavailableError after `timeout_s`."""
-        self._supervisor = asyncio.create_task(self._supervise())
+        self.begin()
         try:
             await self.wait_connected(timeout_s)
         except BaseException:
             await self.close()
             raise
+
+    def begin(self) -> None:
+        """Begin to connect, and stay connected then. More than once does no harm."""
+        if self._supervisor is None:
+            self._supervisor = asyncio.create_task(self._supervise())
 
     async def wait_connected(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         """Return when connected. Raises LogUnavailableError after `timeout_s`."""

@@ -2,8 +2,9 @@
 
 One commit is under way while the next gathers, so that an event waits for the one and then for
 its own: twice as long as the busy room's own events need, each of which is sent when the last has
-its answer. So another room's event is published singly at once, a few at a time. That costs an
-fsync more for each, and only while one room floods.
+its answer. So another room's event is published singly at once, a few at a time, and on a
+connection of its own: on the other one it would stand behind the commit, and its answer behind all
+that the busy room is told. That costs an fsync more for each, and only while one room floods.
 
 The order within a room holds: what a room appends while its express is under way waits for it.
 Whatever does not go well is committed again by the ordinary way, which judges it; the stream
@@ -34,7 +35,9 @@ def flooding(entries: Sequence[Entry]) -> str | None:
 
 
 class Express:
-    """The single events that are under way beside the commit.
+    """The single events that are under way beside the commit, on `connection`, which is begun when
+    it is first wanted. `identified` says whether the log is known to be the same since that
+    connection was made.
 
     `appended(sequence)` is called after each. `over(entries)` gets it and what followed it, in
     order: what of these has no answer is to be committed by the ordinary way, before all that
@@ -44,10 +47,12 @@ class Express:
     def __init__(
         self,
         connection: Connection,
+        identified: Callable[[], bool],
         appended: Callable[[int], None],
         over: Callable[[Sequence[Entry]], None],
     ) -> None:
         self._connection = connection
+        self._identified = identified
         self._appended = appended
         self._over = over
         self._under_way: dict[str, list[Entry]] = {}
@@ -58,10 +63,12 @@ class Express:
         """All that is under way or follows it."""
         return [entry for entries in self._under_way.values() for entry in entries]
 
-    @property
-    def room_left(self) -> bool:
-        """Whether another may be sent."""
-        return len(self._under_way) < AT_ONCE_MAX
+    def may_send(self) -> bool:
+        """Whether another may be sent now; the connection is begun where there is none yet."""
+        if not self._connection.connected:
+            self._connection.begin()
+            return False
+        return len(self._under_way) < AT_ONCE_MAX and self._identified()
 
     def follows(self, entry: Entry) -> bool:
         """Hold an entry behind the same room's express, if there is one."""
@@ -72,8 +79,7 @@ class Express:
         return True
 
     def send(self, entry: Entry) -> None:
-        """Publish an entry of one event that is its room's only one. The caller knows that the
-        log may be written now."""
+        """Publish an entry of one event that is its room's only one, where `may_send`."""
         exchange = Exchange(self._connection, [unit := whole([entry])])
         self._under_way[entry.room_id] = [entry]
         exchange.finished.add_done_callback(lambda _: self._finish(exchange, unit))

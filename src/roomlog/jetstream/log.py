@@ -53,6 +53,7 @@ class JetStreamLog:
     ) -> None:
         """Not for callers: see `connect`."""
         self.connection = connection
+        self._beside = connection.beside("express")
         self.signals = JetStreamSignals(connection)
         self.snapshots = JetStreamSnapshots(connection)
         self.read_markers = JetStreamReadMarkers(connection)
@@ -67,6 +68,8 @@ class JetStreamLog:
         self._committers = [
             Committer(
                 connection,
+                beside=self._beside,
+                identified=self._identified.is_set,
                 ready=self._identified_log,
                 beginning_of=self._reader.beginning_of,
                 appended=self._after_commit(partition),
@@ -226,12 +229,14 @@ class JetStreamLog:
         for committer in self._committers:
             await committer.close()
         await self._feeds.close()
+        await self._beside.close()
         await self.connection.close()
 
     def _begin(self, epoch: str) -> None:
         self._epoch = epoch
         self._identified.set()
-        self.connection.on_up(self._on_up)
+        for connection in (self.connection, self._beside):
+            connection.on_up(self._on_up)
         self.connection.subscribe(subjects.EPOCH, lambda _headers, _data: self._recheck.set())
         self._feeds.start()
         self._identity_task = asyncio.create_task(self._watch_identity())

@@ -44,14 +44,14 @@ class JetStreamTrail:
         return Appended(ack.seq, ack.duplicate)
 
     async def read(
-        self, asked: RecordFilter, *, after: int = 0
+        self, asked: RecordFilter, *, after: int = 0, up_to: int | None = None
     ) -> AsyncIterator[Sequence[LogEvent]]:
         """See AuditTrail.read."""
         if asked.since is not None:
             after = max(after, await self._last_before(wire.unix_ns(asked.since)))
         until_ns = None if asked.until is None else wire.unix_ns(asked.until)
         pattern = subjects.records_matching(asked.room_id, asked.actor, asked.kind)
-        async for batch in self._direct.batches(subjects.TRAIL_STREAM, pattern, after, None):
+        async for batch in self._direct.batches(subjects.TRAIL_STREAM, pattern, after, up_to):
             records = [self._record(message) for message in batch]
             if until_ns is not None and records[-1].appended_ns > until_ns:
                 yield [one for one in records if one.appended_ns <= until_ns]

@@ -37,6 +37,7 @@ _message_type = ENUM(*(kind.value for kind in MessageType), name="message_type",
 # The function is made by a migration, outside of the schema that rebuilds swap. It takes the first
 # 65,536 characters: a tsvector holds 1 MB at most, and more would be refused.
 _SEARCH = "public.roomlog_search_vector(content)"
+_SEARCH_ORIGINAL = "public.roomlog_search_vector(original_content)"
 
 
 class Base(DeclarativeBase):
@@ -178,6 +179,14 @@ class MessageEditHistory(Base):
     __table_args__ = (
         Index("ix_message_edit_history_message_id", "message_id", "sequence"),
         Index("ix_message_edit_history_room_id", "room_id"),
+        # Searches of the past: as those of messages.
+        Index("ix_message_edit_history_search", "search", postgresql_using="gin"),
+        Index(
+            "ix_message_edit_history_content_trigrams",
+            "original_content",
+            postgresql_using="gin",
+            postgresql_ops={"original_content": "gin_trgm_ops"},
+        ),
     )
 
     edit_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -192,6 +201,7 @@ class MessageEditHistory(Base):
     edited_by: Mapped[str] = mapped_column(_user)
     edited_at: Mapped[datetime] = mapped_column(_time)
     reason: Mapped[str | None] = mapped_column(Text)
+    search: Mapped[str | None] = mapped_column(TSVECTOR, Computed(_SEARCH_ORIGINAL, persisted=True))
 
 
 class ProcessedEvent(Base):

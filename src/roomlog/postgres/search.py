@@ -69,7 +69,7 @@ async def search(
         matches, following = await _ranked(pool, asked, sought, at)
     else:
         matches, following = await _in_order(pool, asked, sought, at)
-    return FoundPage(await _hits(pool, matches, sought), following)
+    return FoundPage(await _hits(pool, matches, sought, asked.as_of), following)
 
 
 async def _in_order(
@@ -80,7 +80,8 @@ async def _in_order(
         span = msgspec.structs.replace(span, above=max(span.above, at.sequence))
     elif at is not None:
         span = msgspec.structs.replace(span, below=min(span.below, at.sequence))
-    matches = await _matches(pool, asked, Statement(sought), span, asked.limit + 1)
+    statement = Statement(sought, as_of=asked.as_of)
+    matches = await _matches(pool, asked, statement, span, asked.limit + 1)
     if len(matches) <= asked.limit:
         return matches, None
     page = matches[: asked.limit]
@@ -93,13 +94,16 @@ async def _ranked(
     """Each page ranks the same messages by what they said at the same head: edits and new messages
     in between move nothing."""
     span = msgspec.structs.replace(_span(asked), ascending=False)
-    head = await _head(pool, asked.room_id) if at is None else at.head
+    if asked.as_of is not None:
+        head = asked.as_of
+    else:
+        head = await _head(pool, asked.room_id) if at is None else at.head
     span = msgspec.structs.replace(span, below=min(span.below, head + 1))
     count = RANKED_MATCHES_MAX
     if at is not None:
         span = msgspec.structs.replace(span, above=max(span.above, at.lowest - 1))
         count *= 2  # Edits since may have added some that match now.
-    statement = Statement(sought, ranked_at=head)
+    statement = Statement(sought, ranked_at=head, as_of=asked.as_of)
     matches = await _matches(pool, asked, statement, span, count)
     if at is not None:
         lowest = at.lowest
@@ -128,7 +132,10 @@ async def _head(pool: Pool, room_id: str) -> int:
 
 def _span(asked: MessageQuery) -> Range:
     return Range(
-        below=_SEQUENCE_MAX if asked.before is None else asked.before,
+        below=min(
+            _SEQUENCE_MAX if asked.before is None else asked.before,
+            _SEQUENCE_MAX if asked.as_of is None else asked.as_of + 1,
+        ),
         above=-1 if asked.after is None else asked.after,
         ascending=asked.after is not None,
     )
@@ -174,17 +181,29 @@ def _worth_going_through(passed: int, found: int, count: int) -> int:
     return min(max(needed, WINDOW_MESSAGES), WINDOW_MESSAGES_MAX)
 
 
-async def _hits(pool: Pool, matches: Sequence[_Match], sought: SearchQuery) -> list[FoundMessage]:
+async def _hits(
+    pool: Pool, matches: Sequence[_Match], sought: SearchQuery, as_of: int | None
+) -> list[FoundMessage]:
     if not matches:
         return []
     # Plain words only, so that they mean in this syntax what they say.
     words = " or ".join(
         term.text for term in sought.wanted if term.route in {Route.WORD, Route.WHOLE_WORD}
     )
-    rows = await pool.fetch(query("search_hits"), [m.message_id for m in matches], words)
+    ids = [m.message_id for m in matches]
+    if as_of is None:
+        rows = await pool.fetch(query("search_hits"), ids, words)
+    else:
+        rows = await pool.fetch(hits_as_of(), ids, words, as_of)
     # What was deleted since it was found is left out.
     known = {row["message_id"]: FoundMessage(message_response(row), row["marked"]) for row in rows}
     return [known[m.message_id] for m in matches if m.message_id in known]
+
+
+def hits_as_of() -> str:
+    """The statement for hits of the past: ids, words, sequence. The parts that it shares with pages
+    of the past count their parameters as those do."""
+    return query("search_hits_as_of").replace("$8", "$3::bigint")
 
 
 def _is_unspaced(text: str) -> bool:
@@ -205,16 +224,29 @@ def _directed(name: str, *, ascending: bool) -> str:
 class Statement:
     """What a query becomes: conditions to put into the statements, and their parameters."""
 
-    def __init__(self, sought: SearchQuery, *, ranked_at: int | None = None) -> None:
+    def __init__(
+        self, sought: SearchQuery, *, ranked_at: int | None = None, as_of: int | None = None
+    ) -> None:
+        """`ranked_at`: by relevance, of what was said at that sequence. `as_of`: among messages as
+        they stood right after that one, which then is `ranked_at` too."""
         self._values: list[object] = []
+        self._as_of = None if as_of is None else self._parameter(as_of, "bigint")
         self._matches = self._alternatives(sought, for_indexes=False)
         self._indexed = self._alternatives(sought, for_indexes=True)
-        self._rank = "0" if ranked_at is None else self._rank_at(sought, ranked_at)
+        if ranked_at is None:
+            self._rank = "0"
+        elif as_of is None:
+            self._rank = self._rank_at(sought, ranked_at)
+        else:
+            self._rank = f"round(1000000 * {self._rank_of('m.search', sought)})::bigint"
 
     def text(self, name: str, *, ascending: bool) -> str:
         """The named statement with the conditions put in."""
         matches = self._indexed if name == "search_rest" else self._matches
-        text = _directed(name, ascending=ascending)
+        if self._as_of is not None:
+            # A window of the past is gone through in one way, however large it is.
+            name = "search_rest_as_of" if name == "search_rest" else "search_window_as_of"
+        text = _directed(name, ascending=ascending).replace("{as_of}", self._as_of or "")
         return text.replace("{matches}", matches).replace("{rank}", self._rank)
 
     def parameters(self, asked: MessageQuery, span: Range, count: int) -> list[object]:
@@ -276,16 +308,19 @@ class Statement:
     def _stems(self, term: Term) -> str:
         return f"({self._words(term, 'simple')} || {self._words(term, 'english')})"
 
+    def _rank_of(self, words: str, sought: SearchQuery) -> str:
+        any_of_them = " || ".join(self._stems(term) for term in sought.wanted)
+        return f"ts_rank({_WEIGHTS}, {words}, {any_of_them}, 1)"
+
     def _rank_at(self, sought: SearchQuery, head: int) -> str:
         """The rank of what a message said at `head`, whatever was edited since."""
-        any_of_them = " || ".join(self._stems(term) for term in sought.wanted)
         at = self._parameter(head, "bigint")
         # Places of parameters are all that is put in here.
-        original = f"{_WEIGHTS}, public.roomlog_search_vector(h.original_content), {any_of_them}, 1"
         return (
             f"round(1000000 * CASE WHEN m.version <= {at} "  # noqa: S608
-            f"THEN ts_rank({_WEIGHTS}, m.search, {any_of_them}, 1) "
-            f"ELSE coalesce((SELECT ts_rank({original}) FROM message_edit_history AS h "
+            f"THEN {self._rank_of('m.search', sought)} "
+            f"ELSE coalesce((SELECT {self._rank_of('h.search', sought)} "
+            "FROM message_edit_history AS h "
             f"WHERE h.message_id = m.message_id AND h.sequence > {at} "
             "ORDER BY h.sequence LIMIT 1), 0) END)::bigint"
         )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from random import random
 
@@ -42,13 +43,14 @@ async def run_projector(
     *,
     batch_events_max: int = BATCH_EVENTS_MAX,
     halted_retry_s: float | None = None,
+    tell: Callable[[str], Awaitable[None]] | None = None,
 ) -> None:
     """Keep the tables at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
     Of several projectors of a partition one works and the others wait. Where the log is not what
     the tables were made from, the reason is kept where status shows it; then it raises
     ProjectorHaltedError, or with `halted_retry_s` looks again after that time: until somebody has
-    restored the log or rebuilt the tables. Raises TablesMissingError.
+    restored the log or rebuilt the tables; `tell` is called with why. Raises TablesMissingError.
     """
     keeper = SnapshotKeeper(snapshots)
     keeper.start()
@@ -62,6 +64,7 @@ async def run_projector(
                 keeper=keeper,
                 batch_events_max=batch_events_max,
                 halted_retry_s=halted_retry_s,
+                tell=tell,
             )
             for partition in range(log.partitions)
         ]
@@ -81,8 +84,10 @@ class _PartitionRunner:
         keeper: SnapshotKeeper,
         batch_events_max: int,
         halted_retry_s: float | None,
+        tell: Callable[[str], Awaitable[None]] | None,
     ) -> None:
         self._halted_retry_s = halted_retry_s
+        self._tell = tell
         self._log = log
         self._signals = signals
         self._tables = tables
@@ -118,8 +123,7 @@ class _PartitionRunner:
                 if self._halted_retry_s is None:
                     raise
                 if str(error) != self._halted:
-                    _log.error("the projector stops: %s", error)
-                    self._halted = str(error)
+                    await self._tell_halted(str(error))
                 await _within(self._begun_anew, self._halted_retry_s)
                 self._begun_anew.clear()
             except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
@@ -157,6 +161,16 @@ class _PartitionRunner:
         except ProjectorHaltedError as error:
             await tables.halt(str(error))
             raise
+
+    async def _tell_halted(self, reason: str) -> None:
+        _log.error("the projector stops: %s", reason)
+        try:
+            if self._tell is not None:
+                await self._tell(f"the projector stops: {reason}")
+        except LogUnavailableError as error:
+            _log.warning("not on the audit trail yet, that the projector stops: %s", error)
+        else:
+            self._halted = reason
 
     async def _follow(self, projector: PartitionProjector, tables: PartitionTables) -> None:
         current_at = datetime.fromtimestamp(0, UTC)

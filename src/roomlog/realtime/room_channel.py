@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from roomlog import metrics
-from roomlog.core import policy
-from roomlog.core.policy import Act, Actor
+from roomlog.core.policy import Actor
 from roomlog.realtime.encoding import event_line, html_event_line, pack, text_frame
 from roomlog.realtime.fan_out import FanOut
 from roomlog.realtime.outbox import Outbox
@@ -165,11 +164,12 @@ class RoomChannel:
 
     def _end_membership(self, user_id: str) -> None:
         for subscription in self.subscriptions:
-            subscriber = subscription.subscriber
-            if subscriber.actor.user_id == user_id and not policy.allows(
-                Act.READ, subscriber.actor, self.room.state
+            # Also of who may read on by a role over all rooms: that begins with a record.
+            if (
+                subscription.subscriber.actor.user_id == user_id
+                and user_id not in self.room.state.members
             ):
-                subscriber.membership_ended(self.room.room_id)
+                subscription.subscriber.membership_ended(self.room.room_id)
 
     def send_some(self, frames_max: int) -> int:
         """Send at most so many frames of what waits to those who are live; how many were sent.

@@ -2,31 +2,33 @@
 
 from collections.abc import AsyncGenerator
 
-from roomlog.core.policy import Act, Actor
+from roomlog.core.policy import Actor
 from roomlog.core.upcasters import UnreadableEventError, room_event
 from roomlog.ports import EventLog, LogEvent
-from roomlog.services.room_cache import LiveRoom, RoomCache
+from roomlog.services.readers import Readers
+from roomlog.services.room_cache import LiveRoom
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import RoomEvent
+from roomlog_contract.trail import RecordKind
 
 
 class EventService:
     """Reads a room's events from the log. Raises RefusedError, LogUnavailableError."""
 
-    def __init__(self, *, log: EventLog, rooms: RoomCache) -> None:
+    def __init__(self, *, log: EventLog, readers: Readers) -> None:
         self._log = log
-        self._rooms = rooms
+        self.readers = readers
 
     @property
     def epoch(self) -> str:
         """The log's identity."""
         return self._log.epoch
 
-    async def open_room(self, actor: Actor, room_id: str) -> LiveRoom:
-        """The room, if the actor may read it."""
-        room = await self._rooms.open(room_id)
-        await room.require(Act.READ, actor)
-        return room
+    async def open_room(
+        self, actor: Actor, room_id: str, kind: RecordKind = RecordKind.FOLLOWED
+    ) -> LiveRoom:
+        """The room, if the actor may read it. `kind` is what a record of it says."""
+        return await self.readers.open(actor, room_id, kind)
 
     async def head(self, room_id: str, min_sequence: int | None = None) -> int:
         """The room's head as the log says now. Raises `invalid` where `min_sequence` is above."""

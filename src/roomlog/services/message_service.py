@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from roomlog.core import decide, policy
+from roomlog.core import decide
 from roomlog.core.decide import Limits
 from roomlog.core.highlight import highlight
-from roomlog.core.policy import Act, Actor
+from roomlog.core.policy import Actor
 from roomlog.core.search_query import parse_search
 from roomlog.core.upcasters import room_event
 from roomlog.core.views import message_response
@@ -19,11 +19,13 @@ from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.past import AsOf, place_of
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.writer import Appending, Command, Receipt, Writer
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import Fold, MessageState
+from roomlog_contract.trail import RecordKind
 from roomlog_contract.types import MessageType, SearchOrder
 
 STATS_USERS_MAX = 100
@@ -59,6 +61,7 @@ class MessageService:
         log: EventLog,
         read_model: ReadModel,
         rooms: RoomCache,
+        readers: Readers,
         writer: Writer,
         effects: Effects,
         progress: ProjectionProgress,
@@ -69,6 +72,7 @@ class MessageService:
         self._log = log
         self._read_model = read_model
         self._rooms = rooms
+        self._readers = readers
         self._writer = writer
         self._effects = effects
         self._progress = progress
@@ -236,7 +240,9 @@ class MessageService:
 
         `head` of a page of the past is the room's last event that it shows.
         """
-        room = await self.readable(actor, room_id, min_sequence)
+        kind, past = RecordKind.HISTORY_READ, asked.as_of is not None
+        room = await self._readers.open(actor, room_id, kind, past=past)
+        await self._progress.require(room_id, min_sequence)
         then = await self._moment(room_id, asked.as_of)
         asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
@@ -261,23 +267,28 @@ class MessageService:
         min_sequence: int | None = None,
     ) -> tuple[rs.RoomPage[rs.SearchHit], SearchPlace | None]:
         """A page of messages that match `text` (see `core.search_query`), and where the next one
-        begins. `next` of the page is left to the caller."""
+        begins. `next` of the page is left to the caller; its `head` as in `get_messages`."""
         sought = parse_search(text)
-        room = await self.readable(actor, room_id, min_sequence)
+        kind, past = RecordKind.SEARCHED, asked.as_of is not None
+        room = await self._readers.open(actor, room_id, kind, past=past)
+        await self._progress.require(room_id, min_sequence)
+        then = await self._moment(room_id, asked.as_of)
+        asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         found = await self._read_model.search(query, sought, order, at)
         hits = [
             rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
             for hit in found.hits
         ]
-        head = max(room.position, min_sequence or 0)
+        head = max(room.position, min_sequence or 0) if then is None else then
         return rs.RoomPage(hits, None, head, self._log.epoch), found.following
 
     async def get_stats(
         self, actor: Actor, room_id: str, min_sequence: int | None = None
     ) -> rs.RoomStats:
         """A room in numbers."""
-        room = await self.readable(actor, room_id, min_sequence)
+        room = await self._readers.open(actor, room_id, RecordKind.STATS_READ)
+        await self._progress.require(room_id, min_sequence)
         numbers = await self._read_model.room_numbers(room_id, users_max=STATS_USERS_MAX)
         return rs.RoomStats(
             room_id=room_id,
@@ -301,9 +312,14 @@ class MessageService:
         as_of: AsOf | None = None,
     ) -> rs.MessageResponse:
         """One message as it stands, or as it stood then."""
-        await self.readable(actor, room_id, min_sequence)
-        then = await self._moment(room_id, as_of)
-        message = await self._read_model.message(decide.uuid(message_id, "message_id"), as_of=then)
+        message_id = decide.uuid(message_id, "message_id")
+        kind, past = RecordKind.MESSAGE_READ, as_of is not None
+        await self._readers.open(actor, room_id, kind, message_id=message_id, past=past)
+        await self._progress.require(room_id, min_sequence)
+        return await self._message(room_id, message_id, await self._moment(room_id, as_of))
+
+    async def _message(self, room_id: str, message_id: str, then: int | None) -> rs.MessageResponse:
+        message = await self._read_model.message(message_id, as_of=then)
         if message is None or message.room_id != room_id:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message in this room")
         return message
@@ -319,24 +335,18 @@ class MessageService:
         min_sequence: int | None = None,
     ) -> rs.RoomPage[rs.MessageVersion]:
         """What a message said, oldest first; of a deleted one for auditors and admins only."""
-        message = await self.get_message(actor, room_id, message_id, min_sequence)
-        room = await self._rooms.open(room_id)
+        message_id = decide.uuid(message_id, "message_id")
+        kind = RecordKind.VERSIONS_READ
+        room = await self._readers.open(actor, room_id, kind, message_id=message_id)
+        await self._progress.require(room_id, min_sequence)
+        message = await self._message(room_id, message_id, None)
         if message.deleted_at is not None:
-            policy.require(Act.READ_DELETED, actor, room.state)
+            await self._readers.require_deleted(actor, room, message_id)
         # What somebody was told to be readable was on its way to this node before.
         await room.feed.settled()
         head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
         items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)
-
-    async def readable(
-        self, actor: Actor, room_id: str, min_sequence: int | None = None
-    ) -> LiveRoom:
-        """The room, if the actor may read it, with the tables at `min_sequence` at least."""
-        room = await self._rooms.open(room_id)
-        await room.require(Act.READ, actor)
-        await self._progress.require(room_id, min_sequence)
-        return room
 
     async def still_at(self, actor: Actor, room_id: str, head: int, epoch: str) -> bool:
         """Whether nothing has come to be in the room since the sequence `head` of that epoch.
@@ -344,8 +354,7 @@ class MessageService:
         Raises RefusedError where the actor may not read the room, DatabaseUnavailableError where
         the tables could not be read either.
         """
-        room = await self._rooms.open(room_id)
-        await room.require(Act.READ, actor)
+        room = await self._readers.open(actor, room_id, RecordKind.HISTORY_READ)
         if room.position != head or epoch != self._log.epoch:
             return False
         await self._read_model.answers()

@@ -1,14 +1,17 @@
 """Moments of a room's past, and the room as it stood then."""
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 
-from roomlog.core.room_state import evolve_stored
-from roomlog.ports import EventLog, LogUnavailableError, ReadModel
+from roomlog.core.room_state import decode_waypoint, encode_waypoint, evolve_stored
+from roomlog.ports import EventLog, LogUnavailableError, ReadModel, RoomSnapshot, SnapshotStore
 from roomlog.services.progress import ProjectionProgress
 from roomlog_contract.fold import RoomState
 
 READ_AT_ONCE = 64
+CHANGES_PER_WAYPOINT = 256
 
 AsOf = int | datetime
 """A moment of a room: a sequence, or a time, which means the last event appended by then."""
@@ -29,20 +32,49 @@ async def place_of(log: EventLog, progress: ProjectionProgress, room_id: str, as
 
 
 async def room_as_of(
-    log: EventLog, read_model: ReadModel, room_id: str, then: int
+    log: EventLog, read_model: ReadModel, snapshots: SnapshotStore, room_id: str, then: int
 ) -> RoomState | None:
     """The room right after sequence `then`, which the tables have; None before there was one.
 
     The tables know which events changed it, the log what they said: few in a room of many
-    messages, and these are not read. Raises LogUnavailableError, DatabaseUnavailableError.
+    messages, and these are not read. Whoever comes by every CHANGES_PER_WAYPOINT of them leaves
+    a snapshot of the room there, so that the next one goes on from it, on whichever worker.
+    Raises LogUnavailableError, DatabaseUnavailableError.
     """
-    state: RoomState | None = None
     changes = await read_model.room_changes(room_id, up_to=then)
-    for begin in range(0, len(changes), READ_AT_ONCE):
-        sequences = changes[begin : begin + READ_AT_ONCE]
+    done, state = await _from_waypoint(log, snapshots, room_id, changes)
+    while done < len(changes):
+        # Never beyond the next waypoint.
+        left = CHANGES_PER_WAYPOINT - done % CHANGES_PER_WAYPOINT
+        sequences = changes[done : done + min(READ_AT_ONCE, left)]
         found = await asyncio.gather(*(log.event_at(room_id, one) for one in sequences))
         for sequence, event in zip(sequences, found, strict=True):
             if event is None:
                 raise LogUnavailableError(f"event {sequence} of room {room_id} is not in the log")
             state = evolve_stored(state, sequence, event.data)
+        done += len(sequences)
+        if not done % CHANGES_PER_WAYPOINT and state is not None:
+            waypoint = RoomSnapshot(log.epoch, sequences[-1], encode_waypoint(state))
+            with contextlib.suppress(LogUnavailableError):  # it only saves time
+                await snapshots.put(_waypoint_key(room_id, sequences[-1]), waypoint)
     return state
+
+
+async def _from_waypoint(
+    log: EventLog, snapshots: SnapshotStore, room_id: str, changes: Sequence[int]
+) -> tuple[int, RoomState | None]:
+    """How many of the changes a waypoint stands for, the last there is, and the room there."""
+    for done in range(
+        len(changes) // CHANGES_PER_WAYPOINT * CHANGES_PER_WAYPOINT, 0, -CHANGES_PER_WAYPOINT
+    ):
+        sequence = changes[done - 1]
+        found = await snapshots.get(_waypoint_key(room_id, sequence))
+        if found is not None and (found.epoch, found.sequence) == (log.epoch, sequence):
+            state = decode_waypoint(found.state)
+            if state is not None:
+                return done, state
+    return 0, None
+
+
+def _waypoint_key(room_id: str, sequence: int) -> str:
+    return f"{room_id}.{sequence}"

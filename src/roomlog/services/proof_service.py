@@ -10,9 +10,9 @@ import msgspec
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import Range, consistency_ranges, inclusion_ranges, tree_root
 from roomlog.core.tree_head import TreeHead
-from roomlog.ports import EventLog
 from roomlog.services.audit_keys import KeyRing
 from roomlog.services.tree_ranges import MissingHashesError, range_roots
+from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import Heads, TreeReader, TreeRow
 from roomlog_contract import proofs as pr
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -48,7 +48,7 @@ class ProofService:
     trees are waited for up to 5 s, then the answer is `projection_behind`.
     """
 
-    def __init__(self, *, log: EventLog, trees: TreeReader, keys: KeyRing) -> None:
+    def __init__(self, *, log: LeafLog, trees: TreeReader, keys: KeyRing) -> None:
         self._log = log
         self._trees = trees
         self._keys = keys
@@ -89,7 +89,7 @@ class ProofService:
         whole = _whole(tree.size if size is None else size, tree)
         place = await self._trees.place_of(room_id, sequence)
         if place is None:
-            raise RefusedError(ErrorCode.NOT_FOUND, f"the room has no event at {sequence}")
+            raise RefusedError(ErrorCode.NOT_FOUND, f"there is no leaf of sequence {sequence}")
         if place.index >= whole.end:
             raise _invalid("size", f"a tree of {whole.end} leaves ends before that event")
         ranges = inclusion_ranges(place.index, whole.end)
@@ -200,7 +200,7 @@ class ProofService:
         """The room's tree with all that the log holds of it now."""
         head = await self._log.last_sequence(room_id)
         if not head:
-            raise RefusedError(ErrorCode.NOT_FOUND, "no such room")
+            raise RefusedError(ErrorCode.NOT_FOUND, "there is no such tree")
         await self._wait(self._log.partition_of(room_id), head)
         tree = await self._trees.tree(room_id)
         if tree is None:

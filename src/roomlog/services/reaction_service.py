@@ -4,17 +4,19 @@ from collections.abc import Mapping
 
 from roomlog.core import decide
 from roomlog.core.limits import Quota
-from roomlog.core.policy import Act, Actor
+from roomlog.core.policy import Actor
 from roomlog.ports import ReadModel
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.message_service import find_message
 from roomlog.services.progress import ProjectionProgress
+from roomlog.services.readers import Readers
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.writer import Command, Receipt, Writer
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import MessageState, ReactionState
 from roomlog_contract.resources import ReactionCount, ReactionResponse
+from roomlog_contract.trail import RecordKind
 
 
 class ReactionService:
@@ -25,12 +27,14 @@ class ReactionService:
         *,
         read_model: ReadModel,
         rooms: RoomCache,
+        readers: Readers,
         writer: Writer,
         effects: Effects,
         progress: ProjectionProgress,
     ) -> None:
         self._read_model = read_model
         self._rooms = rooms
+        self._readers = readers
         self._writer = writer
         self._effects = effects
         self._progress = progress
@@ -104,7 +108,9 @@ class ReactionService:
         room, found, _ = await find_message(
             message_id, None, self._read_model, self._progress, self._rooms
         )
-        await room.require(Act.READ, actor)
+        room = await self._readers.open(
+            actor, room.room_id, RecordKind.REACTIONS_READ, message_id=found.message_id
+        )
         await self._progress.require(room.room_id, min_sequence)
         message = await self._read_model.message(found.message_id)
         if message is None:

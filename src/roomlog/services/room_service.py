@@ -14,6 +14,7 @@ from roomlog.ports import (
     ReadModel,
     RoomPosition,
     RoomRow,
+    SnapshotStore,
 )
 from roomlog.services import identity
 from roomlog.services.aftermath import appended_already
@@ -21,12 +22,14 @@ from roomlog.services.notice_service import NoticeService
 from roomlog.services.once import Once
 from roomlog.services.past import AsOf, place_of, room_as_of
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Command, Receipt, Writer, check_key
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import RoomState
+from roomlog_contract.trail import RecordKind
 
 
 class RoomService:
@@ -37,7 +40,9 @@ class RoomService:
         *,
         log: EventLog,
         read_model: ReadModel,
+        snapshots: SnapshotStore,
         rooms: RoomCache,
+        readers: Readers,
         writer: Writer,
         progress: ProjectionProgress,
         markers: ReadMarkers,
@@ -47,7 +52,9 @@ class RoomService:
     ) -> None:
         self._log = log
         self._read_model = read_model
+        self._snapshots = snapshots
         self._rooms = rooms
+        self._readers = readers
         self._writer = writer
         self._progress = progress
         self._markers = markers
@@ -188,7 +195,7 @@ class RoomService:
         the cursor of the next page."""
         rows = await self._read_model.rooms(
             actor.user_id,
-            all_rooms=policy.sees_all_rooms(actor),
+            all_rooms=await self._readers.require_list(actor),
             markers=await self._markers.get(actor.user_id),
             after=after,
             limit=limit + 1,
@@ -212,8 +219,8 @@ class RoomService:
 
         `head` of a room of the past is its last event by then.
         """
-        room = await self._rooms.open(room_id)
-        await room.require(Act.READ, actor)
+        kind, past = RecordKind.ROOM_READ, as_of is not None
+        room = await self._readers.open(actor, room_id, kind, past=past)
         await self._progress.require(room_id, min_sequence)
         if as_of is not None:
             then, state = await self._as_of(room, as_of)
@@ -233,7 +240,9 @@ class RoomService:
         then = await place_of(self._log, self._progress, room.room_id, as_of)
         if room.changed_at <= then <= room.position:
             return then, room.state
-        return then, await room_as_of(self._log, self._read_model, room.room_id, then)
+        return then, await room_as_of(
+            self._log, self._read_model, self._snapshots, room.room_id, then
+        )
 
     async def _past_response(self, actor: Actor, state: RoomState, then: int) -> rs.RoomResponse:
         markers = await self._markers.get(actor.user_id)
@@ -271,8 +280,8 @@ class RoomService:
 
         `head` of a page of the past is the room's last event by then.
         """
-        room = await self._rooms.open(room_id)
-        await room.require(Act.READ, actor)
+        kind, past = RecordKind.MEMBERS_READ, as_of is not None
+        room = await self._readers.open(actor, room_id, kind, past=past)
         await self._progress.require(room_id, min_sequence)
         if as_of is None:
             head = await self._progress.head(room_id, max(room.position, min_sequence or 0))

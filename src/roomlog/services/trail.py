@@ -5,6 +5,7 @@ further reads of the same by the same user go without another one till then. So 
 a room are one record, and no read is without one that covers it.
 """
 
+import asyncio
 import getpass
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ REPEATED_FAILURE_S = 3600.0
 SERVERS = Actor("roomlog")
 """Who found what was found by the servers themselves."""
 
+_SPAN_OF_FOLLOWING = timedelta(seconds=600)  # where each read has a record of its own
 _VERSION = 1
 _NAMESPACE = uuid_utils.UUID("8c6b0a52-53a6-5c0b-8c4f-0d6f0e1d9c11")
 _decoder = msgspec.json.Decoder(NewRecord)
@@ -131,6 +133,12 @@ class Trail:
             if age_s < REPEATED_FAILURE_S:
                 return
         await self.record(kind, SERVERS, room_id=room_id, detail=detail)
+
+    async def next_span(self) -> None:
+        """Wait until the records of reading that stand now have run out."""
+        now = self._clock.now()
+        left = _end(now, self._span or _SPAN_OF_FOLLOWING) - now
+        await asyncio.sleep(left.total_seconds())
 
     def _covered(self, actor: Actor, reading: Reading, now: datetime) -> bool:
         until = self._until.get((actor.user_id, reading))

@@ -3,6 +3,7 @@
 import msgspec
 
 from roomlog.ports import Clock, EventLog
+from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import TreeReader
 
 
@@ -22,16 +23,17 @@ class TreeLag(msgspec.Struct, frozen=True):
     halted: str | None
 
 
-async def tree_lag(log: EventLog, trees: TreeReader, clock: Clock) -> list[TreeLag]:
-    """Every partition's trees as of now. Raises LogUnavailableError, DatabaseUnavailableError.
+async def tree_lag(log: EventLog, trail: LeafLog, trees: TreeReader, clock: Clock) -> list[TreeLag]:
+    """Every partition's trees as of now, and the audit trail's as TRAIL_PARTITION. Raises LogUnavailableError, DatabaseUnavailableError.
 
     Trees of another epoch, or none yet, lack everything that the log holds.
     """
     # The trees first: what is appended in between counts as lacking, never less than 0.
     known = {status.partition: status for status in await trees.statuses()}
     lags: list[TreeLag] = []
-    for partition in range(log.partitions):
-        state = await log.partition_state(partition)
+    sources = [*((one, log) for one in range(log.partitions)), (TRAIL_PARTITION, trail)]
+    for partition, source in sources:
+        state = await source.partition_state(partition)
         status = known.get(partition)
         if status is None or status.epoch != state.epoch:
             sequence, since, wrong = 0, state.created, (0, 0, None)

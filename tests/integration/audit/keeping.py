@@ -10,13 +10,14 @@ from roomlog.audit.tree_keeper import TreeKeeper
 from roomlog.ports import EventLog
 from roomlog.postgres.audit_models import AuditBase
 from roomlog.postgres.tree_tables import PostgresTrees
+from roomlog.trail_ports import LeafLog
 
 AUDIT_TABLES = [table.name for table in AuditBase.metadata.sorted_tables]
 
 
 @asynccontextmanager
 async def keeper_of(
-    log: EventLog, database: str, *, batch_events_max: int = 100, partition: int = 0
+    log: LeafLog, database: str, *, batch_events_max: int = 100, partition: int = 0
 ) -> AsyncGenerator[TreeKeeper]:
     """A keeper that has begun."""
     claimed = await PostgresTrees(database).claim(partition)

@@ -87,7 +87,7 @@ async def main(data: Path, message_id: str, touches: int) -> None:
             rooms=services.cache,
             writer=whole._writer,
             progress=whole._progress,
-            trail=services.trail,
+            trail=whole._trail,
             clock=services.clock,
         )
         admin = Actor(ADMIN, roles=frozenset({GlobalRole.ADMIN}))

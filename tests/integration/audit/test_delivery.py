@@ -20,10 +20,16 @@ from roomlog.audit.delivery import (
 from roomlog.core.signed_note import SigningKey
 from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.services.audit_keys import KeyRing
+from roomlog.services.identity import SystemClock
 from roomlog.services.proof_service import ProofService
+from roomlog.services.trail import SERVERS, Trail
+from roomlog.services.trail_log import TrailLog
+from roomlog.trail_ports import TRAIL_PARTITION
 from roomlog_contract.proofs import LogCheckpoint
+from roomlog_contract.trail import RecordKind
 from tests.integration.audit.holed_log import ROOMS, HoledLog
-from tests.integration.audit.keeping import keep
+from tests.integration.audit.keeping import keep, keeper_of
+from tests.integration.memory_trail import MemoryTrail
 
 DEADLINE_S = 30
 CHECKPOINT = LogCheckpoint("e1", [7, 9], "log/e1/heads/7-9", 2, "AAAA", "text\n\n\u2014 signed\n")
@@ -153,8 +159,11 @@ async def test_each_place_gets_what_changed_and_a_failing_one_does_not_hold_up_t
     log, service = proofs
     receiver.statuses = [400]
     failed, delivered = counted("webhook", "failed"), counted("folder", "delivered")
+    stored = MemoryTrail()
+    source = TrailLog(log, stored)  # type: ignore[arg-type]
+    of_trail = ProofService(log=source, trees=service._trees, keys=service._keys)
     places: list[Place] = [Webhook(receiver.url), Folder(tmp_path)]
-    task = asyncio.create_task(deliver_checkpoints(service, places, every_s=0.05))
+    task = asyncio.create_task(deliver_checkpoints(service, of_trail, places, every_s=0.05))
     try:
         await until(lambda: counted("webhook", "failed") >= failed + 2)
         assert [path.name for path in tmp_path.iterdir()] == ["epoch 1-1.checkpoint"]
@@ -167,6 +176,18 @@ async def test_each_place_gets_what_changed_and_a_failing_one_does_not_hold_up_t
         await until(lambda: b"heads/2" in receiver.received[-1][2])
         note = (tmp_path / "epoch 1-2.checkpoint").read_bytes()
         assert receiver.received[-1][2] == note
+
+        trail = Trail(stored, SystemClock(), span_s=600)
+        await trail.record(RecordKind.EXPORTED, SERVERS)
+        async with keeper_of(source, database, partition=TRAIL_PARTITION) as keeper:
+            await keeper.catch_up()
+        await until((tmp_path / "epoch 1-trail-1.checkpoint").exists)
+        assert (
+            (tmp_path / "epoch 1-trail-1.checkpoint")
+            .read_text()
+            .startswith("example.org/log/epoch 1/trail\n1\n")
+        )
+        assert len(list(tmp_path.iterdir())) == 3
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

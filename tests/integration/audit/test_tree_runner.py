@@ -2,17 +2,30 @@
 
 import asyncio
 import contextlib
+from base64 import b64decode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
+import msgspec
 import pytest
 
 from roomlog.audit import tree_runner
+from roomlog.audit.check import check_trail
 from roomlog.audit.tree_runner import keep_trees
+from roomlog.core.merkle import leaf_hash, tree_root, verify_inclusion
+from roomlog.core.signed_note import SigningKey
+from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.postgres.tree_tables import PostgresTrees
+from roomlog.services.audit_keys import KeyRing
+from roomlog.services.identity import SystemClock
+from roomlog.services.proof_service import ProofService
+from roomlog.services.trail import SERVERS, Trail
+from roomlog.services.trail_log import TrailLog
+from roomlog_contract.trail import TRAIL_ID, RecordKind
 from tests.integration.audit.holed_log import ROOMS, HoledLog
 from tests.integration.audit.keeping import keep, roots, rows
+from tests.integration.memory_trail import MemoryTrail
 from tests.integration.projector.memory_log import MemorySignals
 
 DEADLINE_S = 60
@@ -20,13 +33,19 @@ DEADLINE_S = 60
 
 @asynccontextmanager
 async def running(
-    log: HoledLog, database: str, beside: Callable[[], Awaitable[None]] | None = None
+    log: HoledLog,
+    database: str,
+    beside: Callable[[], Awaitable[None]] | None = None,
+    trail: MemoryTrail | None = None,
 ) -> AsyncGenerator["asyncio.Task[None]"]:
+    trail = trail or MemoryTrail(log.epoch)
     task = asyncio.create_task(
         keep_trees(
             log,  # type: ignore[arg-type]
             MemorySignals(),  # type: ignore[arg-type]
             PostgresTrees(database),
+            trail=TrailLog(log, trail),  # type: ignore[arg-type]
+            tell=Trail(trail, SystemClock(), span_s=600).failure,
             check_every_s=0.05,
             beside=beside,  # type: ignore[arg-type]
         )
@@ -119,13 +138,19 @@ async def test_a_log_that_was_changed_halts_the_trees_where_status_shows_it_and_
     log.change(ROOMS[0], last, data.replace(b"ada@example.org", b"bob@example.org"))
 
     async def halted() -> object:
-        return (await rows(database, "tree_checkpoint"))[0]["halted"]
+        found = await rows(database, "tree_checkpoint")
+        return next((row["halted"] for row in found if not row["partition"]), None)
 
-    async with running(log, database) as task:
+    trail = MemoryTrail()
+    async with running(log, database, trail=trail) as task:
         await until(halted)
+        await until(lambda: _are(trail.of("roomlog"), ["verification.failed"]))
         assert "the log was changed" in str(await halted())
         told = [r for r in caplog.records if "the trees do not grow" in r.getMessage()]
         assert len(told) == 1
+        assert [(one.kind, one.detail) for one in trail.records] == [
+            ("verification.failed", await halted())
+        ]
         assert not task.done()
 
         # The backup is back.
@@ -166,3 +191,70 @@ async def test_what_nobody_foresaw_does_not_end_it(
     async with running(log, database):
         await until(grown(log, database))
     assert sum("stopped" in record.getMessage() for record in caplog.records) == 2
+
+
+async def test_the_audit_trail_has_a_tree_of_its_own_which_no_rooms_checkpoint_holds(
+    database: str,
+):
+    log, stored = HoledLog(), MemoryTrail()
+    log.say(ROOMS[0], "one")
+    trail = Trail(stored, SystemClock(), span_s=600)
+    for number in range(5):
+        await trail.record(RecordKind.EXPORTED, SERVERS, detail=f"{number}")
+    leaves = [leaf_hash(one.sequence.to_bytes(8, "big") + one.data) for one in stored.stored]
+
+    async def kept() -> bool:
+        return (await roots(database)).get(TRAIL_ID) == (5, tree_root(leaves))
+
+    async with running(log, database, trail=stored), open_pool(database, size=2) as pool:
+        await until(kept)
+        reader = PostgresTreeReader(pool)
+        source = TrailLog(log, stored)  # type: ignore[arg-type]
+        keys = KeyRing(SigningKey("example.org/log", b"\x07" * 32))
+        proofs = ProofService(log=source, trees=reader, keys=keys)
+
+        head = await proofs.room_checkpoint(TRAIL_ID)
+        assert head.origin == "example.org/log/epoch 1/trail"
+        for sequence in range(1, 6):
+            proof = await proofs.inclusion(TRAIL_ID, sequence)
+            hashes = [b64decode(one) for one in proof.hashes]
+            root = b64decode(head.root)
+            assert verify_inclusion(leaves[sequence - 1], proof.index, 5, hashes, root)
+        heads = await reader.heads(None)
+        assert heads is not None
+        assert [one.room_id for one in heads.heads] == [ROOMS[0]]
+        assert len(heads.sequences) == 1
+
+        assert await check_trail(source, reader) is None
+        changed = stored.stored[2]
+        data = changed.data.replace(b'"2"', b'"x"')
+        stored.stored[2] = msgspec.structs.replace(changed, data=data)
+        wrong = await check_trail(source, reader)
+        assert wrong is not None
+        assert (wrong.room_id, wrong.sequence) == (TRAIL_ID, 3)
+        stored.stored[2] = changed
+        del stored.stored[1]
+        wrong = await check_trail(source, reader)
+        assert wrong is not None
+        assert (wrong.sequence, "gone" in wrong.detail) == (2, True)
+
+
+async def test_a_trail_that_was_cut_off_or_begun_again_is_told_of_in_what_is_left_of_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tree_runner, "HALTED_RETRY_S", 0.05)
+    log, stored = HoledLog(), MemoryTrail()
+    for number in range(3):
+        await Trail(stored, SystemClock(), span_s=600).record(
+            RecordKind.EXPORTED, SERVERS, detail=f"{number}"
+        )
+
+    async def grown() -> bool:
+        return (await roots(database)).get(TRAIL_ID, (0,))[0] == 3
+
+    async with running(log, database, trail=stored):
+        await until(grown)
+        stored.stored.clear()
+        await until(lambda: _are(stored.of("roomlog"), ["verification.failed"]))
+        assert "the log has lost events" in str(stored.records[0].detail)
+        assert (await roots(database))[TRAIL_ID][0] == 3

@@ -35,14 +35,17 @@ class World(NamedTuple):
     sequence: int = 1
 
 
-_OF_AUDITORS = {"GET /api/checkpoint", "GET /api/rooms/{room_id}/tree/head"}
-# Met only by a server that has no key to sign with.
-_ELSEWHERE = {("GET /api/checkpoint", ErrorCode.NOT_FOUND)}
+_OF_THE_TRAIL = {
+    f"GET /api/audit/records/{proof}" for proof in ("checkpoint", "inclusion", "consistency")
+}
+_OF_AUDITORS = {"GET /api/checkpoint", "GET /api/rooms/{room_id}/tree/head", *_OF_THE_TRAIL}
+# Met only by a server that has no key to sign with, or nothing on its audit trail.
+_ELSEWHERE = {(name, ErrorCode.NOT_FOUND) for name in ("GET /api/checkpoint", *_OF_THE_TRAIL)}
 
 
 def asker(name: str) -> str:
     """Somebody who may."""
-    if name == "POST /api/messages/{message_id}/redact":
+    if name in {"GET /api/audit/records", "POST /api/messages/{message_id}/redact"}:
         return ADMIN
     return AUDITOR if name in _OF_AUDITORS else ANA
 
@@ -63,6 +66,7 @@ def world(api: Api) -> World:
          "responder"),
     )  # fmt: skip
     sent = room.send(ANA, "to be asked about")
+    api.get(AUDITOR, room.path)  # the audit trail has a record
     return World(room.room_id, sent["message_id"], sent["sequence_number"])
 
 
@@ -169,7 +173,8 @@ def test_every_example_does_what_the_document_says(
         if parameter["in"] == "query"
     }
     # Like the ids in paths, these are the room's own.
-    told |= dict.fromkeys(told.keys() & {"sequence", "sequences"}, world.sequence)
+    if name not in _OF_THE_TRAIL:
+        told |= dict.fromkeys(told.keys() & {"sequence", "sequences"}, world.sequence)
     if "sequence" in told:
         del told["size"]
     answer = api.call(

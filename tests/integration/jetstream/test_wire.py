@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
+from nats.protocol.parser import Parser
 
 from roomlog.jetstream import wire
 
@@ -85,9 +86,10 @@ def test_an_unreadable_answer_is_an_error() -> None:
 
 
 def test_the_private_parts_of_nats_py_are_what_they_were() -> None:
-    parameters = list(inspect.signature(Client._process_msg).parameters)
-    assert parameters == ["self", "sid", "subject", "reply", "data", "headers"]
-    assert inspect.iscoroutinefunction(Client._process_msg)
+    assert isinstance(Client()._ps, Parser)
+    assert list(inspect.signature(Parser.parse).parameters) == ["self", "data"]
+    assert inspect.iscoroutinefunction(Parser.parse)
+    assert "self._ps.parse(" in inspect.getsource(Client._read_loop)
     assert inspect.iscoroutinefunction(Client._process_pong)
     assert "_io_writer" in vars(TcpTransport())
     assert "_transport" in vars(Client())

@@ -140,3 +140,96 @@ async def test_windows_and_the_rest_follow_each_other_without_a_seam(
         for q in QUERIES:
             assert await pages(q) == whole[q], (q, windows_max, passed_max)
             assert len(set(whole[q])) == len(whole[q])
+
+
+EDITED_EVERY, MOMENTS = 3, (700, 2_999, 3_500, 4_050)
+
+
+@pytest.fixture
+async def changed(filled: str) -> str:
+    """The same room after every third message was edited and every ninth of these deleted, and
+    one room beside it for each moment, which says in the present what this one said then."""
+    connection = await asyncpg.connect(filled, server_settings=server_settings())
+    for statement in _CHANGE:
+        await connection.execute(statement)
+    for number, moment in enumerate(MOMENTS, 2):
+        await connection.execute(
+            "INSERT INTO incident_rooms VALUES ($1, 'r', NULL, NULL, 'open', 'a', now(), 0, 0)",
+            str(UUID(int=number)),
+        )
+        await connection.execute(_AS_PRESENT, str(UUID(int=number)), moment)
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+    return filled
+
+
+_CHANGE = (
+    # The edit of message n stands at 3000 + n / 3, and says what message n - 1 says.
+    f"""INSERT INTO message_edit_history SELECT m.sequence_number, m.message_id, m.room_id,
+        {MESSAGES} + m.sequence_number / {EDITED_EVERY}, 'edit', m.content, '{{}}', m.version, NULL,
+        'ana', now(), NULL
+        FROM messages AS m WHERE m.sequence_number % {EDITED_EVERY} = 0""",
+    f"""UPDATE messages AS m SET version = {MESSAGES} + m.sequence_number / {EDITED_EVERY},
+        content = before.content, edited_at = now() FROM messages AS before
+        WHERE before.sequence_number = m.sequence_number - 1
+        AND m.sequence_number % {EDITED_EVERY} = 0""",
+    # Its deletion at 4000 + n / 27.
+    f"""INSERT INTO message_edit_history SELECT 100000 + m.sequence_number, m.message_id, m.room_id,
+        {MESSAGES} + 1000 + m.sequence_number / 27, 'delete', m.content, '{{}}', m.version, NULL,
+        'ana', now(), NULL
+        FROM messages AS m WHERE m.sequence_number % 27 = 0""",
+    f"""UPDATE messages SET version = {MESSAGES} + 1000 + sequence_number / 27, content = '',
+        deleted_at = now() WHERE sequence_number % 27 = 0""",
+)
+# Written as a fold would say it: what stood is the last that began at or before the moment.
+_AS_PRESENT = """
+INSERT INTO messages (message_id, room_id, sequence_number, sender_id, message_type, content,
+    content_html, metadata, created_at, version)
+SELECT gen_random_uuid(), $1::uuid, m.sequence_number, 'ana', 'text', v.content, '', '{}', now(),
+    m.sequence_number
+FROM messages AS m
+CROSS JOIN LATERAL (
+    SELECT content FROM (
+        SELECT h.original_content AS content, h.original_version AS began
+        FROM message_edit_history AS h WHERE h.message_id = m.message_id
+        UNION ALL
+        SELECT CASE WHEN m.deleted_at IS NULL THEN m.content END, m.version
+    ) AS versions
+    WHERE began <= $2 ORDER BY began DESC LIMIT 1
+) AS v
+WHERE m.room_id = '00000000-0000-0000-0000-000000000001' AND m.sequence_number <= $2
+    AND v.content IS NOT NULL
+"""
+
+
+@pytest.mark.parametrize("order", SearchOrder)
+@pytest.mark.parametrize("windows", [(10 * MESSAGES, 0), (20, 400), (20, 0)])
+async def test_as_of_a_moment_is_found_what_was_found_then(
+    changed: str, order: SearchOrder, windows: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(search, "WINDOW_MESSAGES", windows[0])
+    monkeypatch.setattr(search, "WINDOW_MESSAGES_MAX", windows[0])
+    monkeypatch.setattr(search, "PASSED_MESSAGES_MAX", windows[1])
+    async with open_pool(changed, size=1) as pool:
+        reads = PostgresReadModel(pool)
+
+        async def found(asked: MessageQuery, q: str) -> list[tuple[int, str, str | None]]:
+            hits: list[tuple[int, str, str | None]] = []
+            at: SearchPlace | None = None
+            while True:
+                page = await reads.search(asked, parse_search(q), order, at)
+                hits += [
+                    (hit.message.sequence_number, hit.message.content, hit.marked)
+                    for hit in page.hits
+                ]
+                at = page.following
+                if at is None:
+                    return hits
+
+        for number, moment in enumerate(MOMENTS, 2):
+            for q in QUERIES[::5]:
+                for after in (None, 0) if order is SearchOrder.NEWEST else (None,):
+                    asked = MessageQuery(ROOM, 200, after=after, as_of=moment)
+                    present = MessageQuery(str(UUID(int=number)), 200, after=after)
+                    assert await found(asked, q) == await found(present, q), (moment, q)
+        assert not await found(MessageQuery(ROOM, 200, as_of=0), "it")

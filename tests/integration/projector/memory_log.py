@@ -116,11 +116,11 @@ class MemorySnapshots:
     def __init__(self) -> None:
         self.kept: dict[str, RoomSnapshot] = {}
 
-    async def get(self, room_id: str) -> RoomSnapshot | None:
-        return self.kept.get(room_id)
+    async def get(self, key: str) -> RoomSnapshot | None:
+        return self.kept.get(key)
 
-    async def put(self, room_id: str, snapshot: RoomSnapshot) -> None:
-        self.kept[room_id] = snapshot
+    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
+        self.kept[key] = snapshot
 
 
 _FIELDS = {

@@ -138,10 +138,10 @@ class MemoryLog:
 
 
 class NoSnapshots:
-    async def get(self, room_id: str) -> None:
+    async def get(self, key: str) -> None:
         return None
 
-    async def put(self, room_id: str, snapshot: object) -> None:
+    async def put(self, key: str, snapshot: object) -> None:
         pass
 
 

@@ -34,9 +34,11 @@ from roomlog.services.once import Once
 from roomlog.services.presence_service import PresenceService
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.reaction_service import ReactionService
+from roomlog.services.readers import Readers
 from roomlog.services.room_cache import RoomCache
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.trail import Trail
 from roomlog.services.used_ids import UsedIds
 from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
@@ -44,6 +46,7 @@ from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.types import MessageType, RoomRole
 from tests.asyncapi.conformance import server_frame_problems
+from tests.integration.memory_trail import MemoryTrail
 from tests.integration.realtime.memory_bus import MemoryBus
 from tests.integration.realtime.memory_log import (
     MemoryKeyMarks,
@@ -90,11 +93,15 @@ class Node:
         writer = Writer(cast("Any", log), used, FreshKeys(MemoryKeyMarks()), clock)
         effects = Effects(cast("Any", log), nothing, progress, self.room_cache)
         self.markers = MemoryMarkers()
-        self.events = EventService(log=cast("Any", log), rooms=self.room_cache)
+        self.trail = MemoryTrail()
+        readers = Readers(self.room_cache, Trail(self.trail, clock, span_s=600))
+        self.events = EventService(log=cast("Any", log), readers=readers)
         self.rooms = RoomService(
             log=cast("Any", log),
             read_model=nothing,
+            snapshots=NoSnapshots(),
             rooms=self.room_cache,
+            readers=readers,
             writer=writer,
             progress=progress,
             markers=self.markers,
@@ -111,6 +118,7 @@ class Node:
                 log=cast("Any", log),
                 read_model=nothing,
                 rooms=self.room_cache,
+                readers=readers,
                 writer=writer,
                 effects=effects,
                 progress=progress,
@@ -121,6 +129,7 @@ class Node:
             reactions=ReactionService(
                 read_model=nothing,
                 rooms=self.room_cache,
+                readers=readers,
                 writer=writer,
                 effects=effects,
                 progress=progress,

@@ -10,7 +10,10 @@ from uuid import uuid4
 import pytest
 
 from roomlog.core.policy import Actor
+from roomlog.realtime.on_record import record_followers
 from roomlog.services import identity
+from roomlog.services.readers import Readers
+from roomlog.services.trail import Trail
 from roomlog_contract import resources as rs
 from roomlog_contract.types import RoomRole
 from tests.integration.realtime.node import (
@@ -408,6 +411,61 @@ async def test_an_auditor_who_is_no_member_reads_along():
             assert (await client.until("subscribed"))["role"] is None
             await client.until("live")
             assert len(client.events) == 4
+        assert node.trail.of("aud@example.org") == ["room.followed"]
+        assert node.trail.of(COMMANDER) == []
+        (record,) = node.trail.records
+        assert (record.room_id, record.roles) == (room, ["auditor"])
+        assert record.until is not None
+
+
+async def test_who_can_not_be_put_on_the_audit_trail_does_not_read_along():
+    async with running_node() as node:
+        room = await node.new_room()
+        node.trail.away = True
+        async with node.client(room, "aud@example.org", roles=("auditor",), after=0) as client:
+            assert (await client.closed())[0] == 4001
+            assert client.events == []
+        async with node.client(room) as client:
+            await client.until("subscribed")
+
+
+async def test_who_goes_on_reading_along_is_recorded_anew_or_closed():
+    async with running_node() as node:
+        room = await node.new_room()
+        async with (
+            node.client(room, "aud@example.org", roles=("auditor",)) as auditor,
+            node.client(room) as member,
+        ):
+            await auditor.until("subscribed")
+            await member.until("subscribed")
+            await record_followers(node.manager, node.events)
+            assert len(node.trail.stored) == 1
+
+            trail = Trail(node.trail, identity.SystemClock(), span_s=0)
+            node.events.readers = Readers(node.room_cache, trail)
+            await record_followers(node.manager, node.events)
+            assert node.trail.of("aud@example.org") == ["room.followed"] * 2
+
+            node.trail.away = True
+            await record_followers(node.manager, node.events)
+            assert (await auditor.closed())[0] == 4001
+            await member.send({"type": "ping"})
+            await member.until("pong")
+
+
+async def test_an_auditor_whose_membership_ends_reads_on_only_with_a_record():
+    async with running_node() as node:
+        room = await node.new_room()
+        user, update = "aud@example.org", rs.MemberUpdate(RoomRole.OBSERVER)
+        await node.rooms.put_member(Actor(COMMANDER), room, user, update, None)
+        async with node.client(room, user, roles=("auditor",)) as client:
+            await client.until("subscribed")
+            assert node.trail.stored == []
+            await node.rooms.remove_member(Actor(COMMANDER), room, user, None)
+            assert (await client.closed())[0] == 4503
+        async with node.client(room, user, roles=("auditor",)) as client:
+            await client.until("subscribed")
+        assert node.trail.of(user) == ["room.followed"]
 
 
 async def test_when_the_log_is_away_a_send_is_refused_and_the_connection_goes_on():

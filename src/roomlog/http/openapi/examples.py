@@ -16,6 +16,7 @@ from roomlog.http.cursors import (
     EventsCursor,
     MembersCursor,
     MessagesCursor,
+    RecordsCursor,
     RoomsCursor,
     SearchCursor,
     VersionsCursor,
@@ -30,7 +31,8 @@ from roomlog_contract import events as ev
 from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode
-from roomlog_contract.types import MessageType, RoomRole, RoomStatus, SearchOrder
+from roomlog_contract.trail import TRAIL_ID, AuditRecord, RecordKind
+from roomlog_contract.types import GlobalRole, MessageType, RoomRole, RoomStatus, SearchOrder
 
 Examples = Mapping[str, Any]
 
@@ -132,6 +134,17 @@ _LEAVES = [
     event_leaf_hash(sequence, b'{"v":1,"type":"message.sent"}') for sequence in (1, 1039, 1042)
 ]
 _TREE = TreeHead(room_origin(_KEY.name, _EPOCH, _ROOM_ID), 3, tree_root(_LEAVES))
+_RECORD = AuditRecord(
+    sequence=1,
+    id=_IMAGE_ID,
+    kind=RecordKind.HISTORY_READ,
+    actor=_CEM,
+    roles=[GlobalRole.AUDITOR],
+    at=_SAID,
+    until="2030-01-31T12:10:00.000Z",
+    room_id=_ROOM_ID,
+)
+_TRAIL = TreeHead(room_origin(_KEY.name, _EPOCH, TRAIL_ID), 3, tree_root(_LEAVES))
 _HEADS = TreeHead(
     heads_origin(_KEY.name, _EPOCH, [1042]),
     1,
@@ -153,12 +166,36 @@ CURSORS: dict[str, AnyCursor] = {
     ),
     "get_history": VersionsCursor(_LIMIT, 1041),
     "list_events": EventsCursor(_LIMIT, 1039),
+    "list_records": RecordsCursor(_LIMIT, 1, None, _CEM, None, None, None),
 }
 """Where the next page of each listing begins."""
 
 
 def _next(operation_id: str) -> str:
     return encode_cursor(CURSORS[operation_id])
+
+
+def _included(tree_id: str) -> pr.InclusionProof:
+    return pr.InclusionProof(
+        room_id=tree_id,
+        sequence=1039,
+        index=1,
+        leaf_hash=_hash(_LEAVES[1]),
+        size=3,
+        root=_hash(_TREE.root),
+        hashes=[_hash(_LEAVES[0]), _hash(_LEAVES[2])],
+    )
+
+
+def _consistent(tree_id: str) -> pr.ConsistencyProof:
+    return pr.ConsistencyProof(
+        room_id=tree_id,
+        from_size=2,
+        from_root=_hash(tree_root(_LEAVES[:2])),
+        to_size=3,
+        to_root=_hash(_TREE.root),
+        hashes=[_hash(_LEAVES[2])],
+    )
 
 
 def _page(operation_id: str, items: list[Any]) -> rs.RoomPage[Any]:
@@ -185,6 +222,10 @@ PARAMETERS: Examples = {
     "from": 1,
     "to": 1,
     "sequences": "1",
+    "actor": _CEM,
+    "kind": "history.read",
+    "since": "2030-01-31T12:00:00Z",
+    "until": "2030-01-31T13:00:00Z",
     "Idempotency-Key": "0192f3a4-8d2f-7c63-8e1b-6a7f8e9d0c1b",
     "If-Match": '"1039"',
     "Last-Event-ID": "1039",
@@ -297,27 +338,8 @@ JSON_ANSWERS: dict[str, Examples] = {
             _ROOM_ID, _EPOCH, 1042, _TREE.origin, _TREE.size, _hash(_TREE.root), _KEYS.signed(_TREE)
         )
     },
-    "inclusion": {
-        "proof": pr.InclusionProof(
-            room_id=_ROOM_ID,
-            sequence=1039,
-            index=1,
-            leaf_hash=_hash(_LEAVES[1]),
-            size=3,
-            root=_hash(_TREE.root),
-            hashes=[_hash(_LEAVES[0]), _hash(_LEAVES[2])],
-        )
-    },
-    "consistency": {
-        "proof": pr.ConsistencyProof(
-            room_id=_ROOM_ID,
-            from_size=2,
-            from_root=_hash(tree_root(_LEAVES[:2])),
-            to_size=3,
-            to_root=_hash(_TREE.root),
-            hashes=[_hash(_LEAVES[2])],
-        )
-    },
+    "inclusion": {"proof": _included(_ROOM_ID)},
+    "consistency": {"proof": _consistent(_ROOM_ID)},
     "head_inclusion": {
         "proof": pr.HeadProof(
             room_id=_ROOM_ID,
@@ -339,6 +361,15 @@ JSON_ANSWERS: dict[str, Examples] = {
     "audit_keys": {
         "keys": pr.AuditKeys([pr.AuditKey(_KEY.name, str(_KEY.verifier), current=True)])
     },
+    "list_records": {"page": rs.Page([_RECORD], _next("list_records"))},
+    "trail_checkpoint": {
+        "head": pr.RoomCheckpoint(
+            *(TRAIL_ID, _EPOCH, 3, _TRAIL.origin, _TRAIL.size, _hash(_TRAIL.root)),
+            _KEYS.signed(_TRAIL),
+        )
+    },
+    "trail_inclusion": {"proof": _included(TRAIL_ID)},
+    "trail_consistency": {"proof": _consistent(TRAIL_ID)},
     "get_online": {"users": rs.PresenceResponse([rs.PresentUser(_ADA, "Ada", RoomRole.COMMANDER)])},
     "get_typing": {"nobody": rs.PresenceResponse([])},
     "broadcast": {"notice": rs.BroadcastResponse(_IMAGE_ID, "Maintenance begins in ten minutes")},

@@ -11,7 +11,8 @@ TAGS = {
     "messages": "What is said: sending, reading, searching, editing, deleting, redacting.",
     "reactions": "Emoji on messages.",
     "events": "What happened in a room, as the log has it: in pages, as lines, or as a feed.",
-    "proofs": "Signed checkpoints of the log, and what proves that it is what they hold it to.",
+    "proofs": "Signed checkpoints of the log, what proves that it is what they hold it to, and the "
+    "audit trail.",
     "presence": "Who is there, and notices to everybody.",
     "operation": "Health and metrics of a worker. No token is asked for.",
 }
@@ -186,6 +187,12 @@ OPERATIONS: dict[str, Told] = {
     "head_inclusion": Told("proofs", _AUDITORS, "The proof.", (*_IN_ROOM, *_TABLES)),
     "log_checkpoint": Told("proofs", _AUDITORS, "The signed head.", (*_IN_ROOM, *_TABLES)),
     "audit_keys": Told("proofs", _ANYBODY, "The keys."),
+    "list_records": Told(
+        "proofs", "`admin`", "A page of records.", (ErrorCode.FORBIDDEN, *_LOG), _PAGE
+    ),
+    "trail_checkpoint": Told("proofs", _AUDITORS, "The signed head.", (*_IN_ROOM, *_TABLES)),
+    "trail_inclusion": Told("proofs", _AUDITORS, "The proof.", (*_IN_ROOM, *_TABLES)),
+    "trail_consistency": Told("proofs", _AUDITORS, "The proof.", (*_IN_ROOM, *_TABLES)),
     "get_online": Told("presence", _READERS, "Who is there.", (*_IN_ROOM, *_LOG)),
     "get_typing": Told("presence", _READERS, "Who types.", (*_IN_ROOM, *_LOG)),
     "broadcast": Told(

@@ -11,6 +11,7 @@ from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import Problem
 from roomlog_contract.events import RoomEvent
+from roomlog_contract.trail import AuditRecord
 from roomlog_contract.types import MessageType, SearchOrder
 
 _SHAPES = (
@@ -34,6 +35,7 @@ _SHAPES = (
     rs.ReactionResponse,
     *(pr.RoomCheckpoint, pr.InclusionProof, pr.ConsistencyProof),
     *(pr.HeadProof, pr.LogCheckpoint, pr.AuditKeys),
+    rs.Page[AuditRecord],
     SearchOrder,
     Problem,
     UnexpectedProblem,
