@@ -7,6 +7,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Generator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +86,12 @@ def _execute(stack: Stack, statements: str) -> None:
 
 def _append_unreadable_edit(stack: Stack, room_id: str, message_id: str, text: str) -> None:
     """An edit of a version that nobody knows: it is set aside with its bytes."""
+    body = {"said": text}
+    commit = sha256(json.dumps(body, separators=(",", ":")).encode()).hexdigest()
     edit = {
-        "v": 99,
-        "type": "message.edited",
-        "id": new_id(),
-        "room_id": room_id,
-        "actor": ANA,
-        "at": "2026-01-31T09:00:00.000Z",
-        "message_id": message_id,
-        "commit": "00",
-        "body": {"said": text},
+        **{"v": 99, "type": "message.edited", "id": new_id(), "room_id": room_id, "actor": ANA},
+        **{"at": "2026-01-31T09:00:00.000Z", "message_id": message_id, "commit": commit},
+        "body": body,
     }
 
     async def append() -> None:
