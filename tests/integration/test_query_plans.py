@@ -32,6 +32,7 @@ READS = {
     "checkpoint": [0],
     "checkpoints": [],
     "count_explained": [0],
+    "dead_events": [0],
     "find_event": [MESSAGE],
     "find_redactions": [0, 100, 200],
     "findings": [1],
@@ -64,6 +65,7 @@ READS = {
     "versions": [MESSAGE, 0, 50],
 }
 WRITES = {
+    *("forget_room", "end_projector"),
     *("add_dead", "count_dead", "first_position", "halt", "move_position"),
     *("add_finding", "add_leaf_runs", "add_redaction", "add_tree_nodes", "forget_positions"),
     *("forget_trees", "put_trees", "tree_first_position", "tree_forget", "tree_halt", "tree_move"),
