@@ -88,9 +88,16 @@ def _append_unreadable_edit(stack: Stack, room_id: str, message_id: str, text: s
     """An edit of a version that nobody knows: it is set aside with its bytes."""
     body = {"said": text}
     commit = sha256(json.dumps(body, separators=(",", ":")).encode()).hexdigest()
+    event_id = new_id()
     edit = {
-        **{"v": 99, "type": "message.edited", "id": new_id(), "room_id": room_id, "actor": ANA},
-        **{"at": "2026-01-31T09:00:00.000Z", "message_id": message_id, "commit": commit},
+        "v": 99,
+        "type": "message.edited",
+        "id": event_id,
+        "room_id": room_id,
+        "actor": ANA,
+        "at": "2026-01-31T09:00:00.000Z",
+        "message_id": message_id,
+        "commit": commit,
         "body": body,
     }
 
@@ -98,7 +105,7 @@ def _append_unreadable_edit(stack: Stack, room_id: str, message_id: str, text: s
         log = await JetStreamLog.connect(stack.run["nats_url"])
         try:
             data = json.dumps(edit, separators=(",", ":")).encode()
-            await log.append(room_id, [NewEvent(edit["id"], data)])
+            await log.append(room_id, [NewEvent(event_id, data)])
         finally:
             await log.close()
 
