@@ -119,7 +119,7 @@ async def _show(log: JetStreamLog, asked: Asked) -> None:
     pace = _Pace(asked.speed)
     async for told in _told(log, asked, up_to):
         if told.sequence >= first:
-            await pace.wait(told.at)
+            await asyncio.sleep(pace.pause_s(told.at))
             _print(told, as_json=asked.as_json)
 
 
@@ -162,18 +162,24 @@ def _put(coming: "asyncio.Queue[LogEvent]", events: Sequence[LogEvent]) -> None:
 
 
 class _Pace:
-    """Waits between events as long as it took then."""
+    """How long to wait between events: as long as it took then. Of a time that lies before one
+    already told (a sender's clock may be wrong) nothing is waited for, as on the page."""
 
     def __init__(self, speed: float) -> None:
+        """`speed` is how many times as fast; 0 waits for nothing."""
         self._speed = speed
         self._last: datetime | None = None
 
-    async def wait(self, at: datetime | None) -> None:
-        """Until the event that was said then is due."""
-        if self._speed and at is not None and self._last is not None:
-            pause_s = (at - self._last).total_seconds() / self._speed
-            await asyncio.sleep(min(max(pause_s, 0.0), PAUSE_S_MAX))
-        self._last = at or self._last
+    def pause_s(self, at: datetime | None) -> float:
+        """How many seconds later than the event before it this one, said then, is due."""
+        if at is None:
+            return 0.0
+        last = self._last or at
+        self._last = max(last, at)
+        if not self._speed:
+            return 0.0
+        pause_s = (at - last).total_seconds() / self._speed
+        return min(max(pause_s, 0.0), PAUSE_S_MAX)
 
 
 def _print(told: Told, *, as_json: bool) -> None:
