@@ -11,7 +11,7 @@ import click
 _HERE = Path(__file__).parent
 # Enough to see that all work. The figures of such a run say little.
 SHORT: dict[str, tuple[str, ...]] = {
-    "as_of": ("--events", "5000", "--reads", "40"),
+    "as_of": ("--events", "5000", "--changes", "500", "--reads", "40"),
     "baseline": ("--seconds", "2"),
     "bundles": ("--events", "5000"),
     "crowds": ("--connections", "500"),

@@ -77,6 +77,26 @@ def _event(room_id: str, fact: Fact) -> NewEvent:
     return NewEvent(event_id, stamp(fact, room_id, "bench@example.org", _AT, mark))
 
 
+async def fill_members(nats_url: str, *, users: int, changes: int) -> tuple[str, int]:
+    """A new room in which so many users are given another role so often: its id and its head."""
+    log = await JetStreamLog.connect(nats_url, partitions=1)
+    room_id, head = str(uuid4()), 0
+    names = [f"bench{number}@example.org" for number in range(users)]
+    facts = [Fact("room.created", {"name": "filled"})]
+    facts += [Fact("member.added", {"user_id": name, "role": "responder"}) for name in names]
+    for number in range(changes):
+        role = ("observer", "responder")[number // users % 2]
+        fields = {"user_id": names[number % users], "role": role}
+        facts.append(Fact("member.role_changed", fields))
+    try:
+        for at in range(0, len(facts), APPEND_BATCH):
+            events = [_event(room_id, fact) for fact in facts[at : at + APPEND_BATCH]]
+            head = (await log.append(room_id, events))[-1].sequence
+    finally:
+        await log.close()
+    return room_id, head
+
+
 async def fill_beside(nats_url: str, **how: Any) -> Filled:
     """`fill` in a process of its own."""
     process = await asyncio.create_subprocess_exec(
