@@ -354,7 +354,7 @@ class _Part(msgspec.Struct):
 class _Readiness(msgspec.Struct):
     """What /readyz says; `degraded` while the tables, or their projection, are away."""
 
-    status: str = ""
+    status: str | int = ""  # a number where it is a problem
     parts: dict[str, _Part] = {}
 
     @property
