@@ -152,7 +152,13 @@ class Incident:
                 f"/api/rooms/{self.room}/messages?min_sequence={room['head']}&limit=1"
             ).raise_for_status()
             assert stack.cli("projections", "verify").returncode == 0
-            assert stack.cli("audit", "check").returncode == 0
+            checked = stack.cli("audit", "check")
+            if checked.returncode:
+                # That the log was found damaged was recorded after the backup, and is not in it.
+                told = checked.stdout.splitlines()
+                assert all(line.startswith("the audit trail") for line in told), told
+                assert stack.cli("audit", "rebuild").returncode == 0
+                eventually(lambda: stack.cli("audit", "check").returncode == 0)
             self._resume(stack, after=sorted(self.acked)[-5])
             self.say(client, "and on it goes")
 

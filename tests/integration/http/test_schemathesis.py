@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.repository import ROOT
-from tests.integration.http.api import ANA, AUDITOR, BEN, Api
+from tests.integration.http.api import ADMIN, ANA, AUDITOR, BEN, Api
 from tests.integration.http.conformance import operations, resolve
 from tests.integration.http.fuzzing.hooks import WORLD
 from tests.stack import running_stack
@@ -50,6 +50,8 @@ def world(api: Api) -> dict[str, object]:
         path, reaction = f"/api/messages/{message}/reactions", {"emoji": given["emoji"]}
         assert api.call(ANA, "POST", path, json=reaction).status_code == 200
         messages[operation["operationId"]] = message
+    # The audit trail has something to tell.
+    assert api.call(AUDITOR, "GET", f"{room.path}/messages").status_code == 200
     return {"room_id": room.room_id, "messages": messages}
 
 
@@ -80,6 +82,7 @@ def test_it_finds_nothing(limited: Api, tmp_path: Path) -> None:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": "tests.integration.http.fuzzing.hooks",
+            "ROOMLOG_FUZZING_ADMIN": limited.stack.token(ADMIN, "admin"),
             "ROOMLOG_FUZZING_AUDITOR": limited.stack.token(AUDITOR, "auditor"),
             "ROOMLOG_FUZZING_USERS": str(users(limited, tmp_path / "users.json")),
             WORLD: json.dumps(world(limited)),

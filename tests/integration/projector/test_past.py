@@ -14,7 +14,7 @@ from roomlog_contract.fold import Fold, MessageErased, MessageState
 from roomlog_contract.resources import MessageResponse
 from roomlog_contract.types import MessageType
 from tests.integration.projector.driving import empty, project
-from tests.integration.projector.memory_log import MemoryLog, fact_bytes, log_of
+from tests.integration.projector.memory_log import MemoryLog, MemorySnapshots, fact_bytes, log_of
 from tests.projections.event_streams import ROOMS, USERS, an_id, steps, stream
 
 ROOM = ROOMS[0]
@@ -75,14 +75,15 @@ async def test_a_room_of_the_past_is_what_the_fold_says_too(database, taken):
     await empty(database)
     await project(log, database)
     async with open_pool(database, size=2) as pool:
-        reads = PostgresReadModel(pool)
+        reads, waypoints = PostgresReadModel(pool), MemorySnapshots()
         for room_id in ROOMS[:2]:
             fold = Fold()
             for event in events:
                 if event.room_id == room_id:
                     fold.apply(event)
-                    assert await room_as_of(log, reads, room_id, event.sequence) == fold.room
-            assert await room_as_of(log, reads, room_id, 0) is None
+                    then = await room_as_of(log, reads, waypoints, room_id, event.sequence)
+                    assert then == fold.room
+            assert await room_as_of(log, reads, waypoints, room_id, 0) is None
 
 
 async def test_each_event_counts_from_its_own_sequence_on(database):

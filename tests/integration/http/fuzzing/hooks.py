@@ -26,9 +26,9 @@ DEPENDS_ON_WHAT_IS_THERE = {
     ("invalid", "as_of"): {"get_room", "list_members", "list_messages", "get_message"},
     ("invalid", "sequence"): {"put_read_marker"},
     # A tree has as many leaves as its room has events, and no proof of what is not in it.
-    ("invalid", "size"): {"room_checkpoint", "inclusion"},
-    ("invalid", "from"): {"consistency"},
-    ("invalid", "to"): {"consistency"},
+    ("invalid", "size"): {"room_checkpoint", "inclusion", "trail_checkpoint", "trail_inclusion"},
+    ("invalid", "from"): {"consistency", "trail_consistency"},
+    ("invalid", "to"): {"consistency", "trail_consistency"},
     # A place in the log is where one of its events is, or was.
     ("invalid", "sequences"): {"head_inclusion"},
     # A cursor is opaque: only what a page gave is one.
@@ -39,6 +39,8 @@ DEPENDS_ON_WHAT_IS_THERE = {
     # A text may not be left blank, a picture's may; metadata must suit the message's type.
     ("invalid", "content"): {"edit_message"},
     ("invalid", "metadata"): {"edit_message"},
+    # Only what somebody sent can be redacted, not what tells of a member or of the status.
+    ("invalid", "message_id"): {"redact_message"},
 }
 """By code and field: the operations that may refuse so what their schema allows."""
 
