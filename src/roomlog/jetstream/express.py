@@ -7,6 +7,8 @@ connection of its own: on the other one it would stand behind the commit, and it
 that the busy room is told. That costs an fsync more for each, and only while one room floods.
 
 The order within a room holds: what a room appends while its express is under way waits for it.
+Only one that was given up without an answer, its outcome told as unknown, may still land behind
+what the room appended since.
 Whatever does not go well is committed again by the ordinary way, which judges it; the stream
 knows an event by its id that had landed.
 """

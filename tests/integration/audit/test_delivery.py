@@ -172,7 +172,7 @@ async def test_each_place_gets_what_changed_and_a_failing_one_does_not_hold_up_t
         receiver.statuses = [200]
         log.say(ROOMS[0], "two")
         await keep(log, database)
-        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        await until((tmp_path / "epoch 1-2.checkpoint").exists)
         await until(lambda: b"heads/2" in receiver.received[-1][2])
         note = (tmp_path / "epoch 1-2.checkpoint").read_bytes()
         assert receiver.received[-1][2] == note

@@ -113,7 +113,9 @@ async def test_without_an_answer_in_time_the_outcome_is_unknown_and_what_follows
         await asyncio.sleep(0.05)
     stored = [e.data for e in await read_all(log, "quiet")]
     allowed = [new.data for new, may_be in zip(news, unknown, strict=True) if may_be]
-    assert stored in ([after.data], [allowed[0], after.data], [*allowed, after.data])
+    assert stored.count(after.data) == 1
+    # What was given up may still land, also behind what the room appended since.
+    assert [data for data in stored if data != after.data] in ([], allowed[:1], allowed)
     assert _committer(log)._queue_events == _committer(log)._queue_bytes == 0
 
 
