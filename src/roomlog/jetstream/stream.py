@@ -64,24 +64,30 @@ _info_decoder = msgspec.json.Decoder(StreamInfo)
 _names_decoder = msgspec.json.Decoder(_StreamNames)
 
 
+# Every event and record is kept, for good.
+_KEPT: Final[dict[str, Any]] = {
+    "storage": "file",
+    "num_replicas": 1,
+    "retention": "limits",
+    "max_msgs": -1,
+    "max_bytes": -1,
+    "max_age": 0,
+    "max_msgs_per_subject": -1,
+    "max_msg_size": -1,
+    "discard": "new",
+    "duplicate_window": DUPLICATE_WINDOW_S * 1_000_000_000,
+    "allow_direct": True,
+    "deny_purge": True,
+}
+
+
 def stream_config(partition: int, partitions: int, epoch: str) -> dict[str, Any]:
     """The exact configuration of a partition's stream."""
     config: dict[str, Any] = {
         "name": subjects.stream_name(partition, partitions),
         "subjects": [subjects.stream_subject(partition, partitions)],
-        "storage": "file",
-        "num_replicas": 1,
-        "retention": "limits",
-        "max_msgs": -1,
-        "max_bytes": -1,
-        "max_age": 0,
-        "max_msgs_per_subject": -1,
-        "max_msg_size": -1,
-        "discard": "new",
-        "duplicate_window": DUPLICATE_WINDOW_S * 1_000_000_000,
-        "allow_direct": True,
+        **_KEPT,
         "allow_atomic": True,
-        "deny_purge": True,
         # Redaction erases single messages; who else must not is kept off by its NATS permission.
         "deny_delete": False,
         "republish": {"src": subjects.all_events(), "dest": subjects.live_destination()},
@@ -105,18 +111,7 @@ def trail_config(epoch: str) -> dict[str, Any]:
     return {
         "name": subjects.TRAIL_STREAM,
         "subjects": [subjects.all_records()],
-        "storage": "file",
-        "num_replicas": 1,
-        "retention": "limits",
-        "max_msgs": -1,
-        "max_bytes": -1,
-        "max_age": 0,
-        "max_msgs_per_subject": -1,
-        "max_msg_size": -1,
-        "discard": "new",
-        "duplicate_window": DUPLICATE_WINDOW_S * 1_000_000_000,
-        "allow_direct": True,
-        "deny_purge": True,
+        **_KEPT,
         "deny_delete": True,
         "metadata": {_EPOCH: epoch},
     }
@@ -162,15 +157,14 @@ async def ensure_log(connection: Connection, partitions: int) -> str:
     if len(existing) < partitions and all(info.state.last_seq == 0 for info in existing):
         await _refuse_other_layouts(connection, partitions)
         await _create_missing(connection, partitions, infos)
-    if await stream_info(connection, subjects.TRAIL_STREAM) is None and await _log_epoch(
-        connection, partitions
-    ):
+    epoch = await _log_epoch(connection, partitions)
+    if epoch and await stream_info(connection, subjects.TRAIL_STREAM) is None:
         # A log from before there was a trail. One that was removed comes back empty, with the
         # epoch of the trees that remember it: these say so.
-        await create_stream(connection, trail_config(await _log_epoch(connection, partitions)))
+        await create_stream(connection, trail_config(epoch))
     if problems := await check_log(connection, partitions):
         raise LogMismatchError(problems)
-    return await _log_epoch(connection, partitions)
+    return epoch
 
 
 async def begin_epoch(connection: Connection, partitions: int) -> str:

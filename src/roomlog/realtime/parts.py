@@ -17,8 +17,8 @@ from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
 
 # Of a room and of all, in one turn of the event loop.
-LINES_PER_TURN: Final = (8, 64)
-ACKS_PER_TURN: Final = (16, 128)
+LINES_PER_TURN: Final = {"share": 8, "most": 64}
+ACKS_PER_TURN: Final = {"share": 16, "most": 128}
 
 
 def _no_limiter() -> Limiter:
@@ -27,11 +27,6 @@ def _no_limiter() -> Limiter:
 
 def _no_limits() -> Mapping[str, int]:
     return {}
-
-
-def _turns(shares: tuple[int, int]) -> Turns:
-    share, most = shares
-    return Turns(share=share, most=most)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,5 +54,5 @@ class RealtimeParts:
     outbox_lines: int = 4096
     outbox_bytes: int = 8 * 1024 * 1024
     denials: DenialLog = field(default_factory=DenialLog)
-    line_turns: Turns = field(default_factory=lambda: _turns(LINES_PER_TURN))
-    ack_turns: Turns = field(default_factory=lambda: _turns(ACKS_PER_TURN))
+    line_turns: Turns = field(default_factory=lambda: Turns(**LINES_PER_TURN))
+    ack_turns: Turns = field(default_factory=lambda: Turns(**ACKS_PER_TURN))

@@ -21,6 +21,7 @@ from roomlog.services.past import AsOf, place_of
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom, RoomCache
+from roomlog.services.trail import Reading
 from roomlog.services.writer import Appending, Command, Receipt, Writer
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -241,16 +242,13 @@ class MessageService:
         `head` of a page of the past is the room's last event that it shows.
         """
         kind, past = RecordKind.HISTORY_READ, asked.as_of is not None
-        room = await self._readers.open(actor, room_id, kind, past=past)
-        await self._progress.require(room_id, min_sequence)
+        room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
         then = await self._moment(room_id, asked.as_of)
         asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         if then is not None:
             return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
-        # What somebody was told to be readable was on its way to this node before.
-        await room.feed.settled()
-        head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
+        head = await self._head(room, min_sequence)
         items = await self._read_model.messages(query)
         head = max(head, *(item.version for item in items)) if items else head
         return rs.RoomPage(items, None, head, self._log.epoch)
@@ -270,8 +268,7 @@ class MessageService:
         begins. `next` of the page is left to the caller; its `head` as in `get_messages`."""
         sought = parse_search(text)
         kind, past = RecordKind.SEARCHED, asked.as_of is not None
-        room = await self._readers.open(actor, room_id, kind, past=past)
-        await self._progress.require(room_id, min_sequence)
+        room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
         then = await self._moment(room_id, asked.as_of)
         asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
@@ -287,8 +284,7 @@ class MessageService:
         self, actor: Actor, room_id: str, min_sequence: int | None = None
     ) -> rs.RoomStats:
         """A room in numbers."""
-        room = await self._readers.open(actor, room_id, RecordKind.STATS_READ)
-        await self._progress.require(room_id, min_sequence)
+        room = await self._open(actor, Reading(RecordKind.STATS_READ, room_id), min_sequence)
         numbers = await self._read_model.room_numbers(room_id, users_max=STATS_USERS_MAX)
         return rs.RoomStats(
             room_id=room_id,
@@ -314,8 +310,7 @@ class MessageService:
         """One message as it stands, or as it stood then."""
         message_id = decide.uuid(message_id, "message_id")
         kind, past = RecordKind.MESSAGE_READ, as_of is not None
-        await self._readers.open(actor, room_id, kind, message_id=message_id, past=past)
-        await self._progress.require(room_id, min_sequence)
+        await self._open(actor, Reading(kind, room_id, message_id, past), min_sequence)
         return await self._message(room_id, message_id, await self._moment(room_id, as_of))
 
     async def _message(self, room_id: str, message_id: str, then: int | None) -> rs.MessageResponse:
@@ -336,17 +331,33 @@ class MessageService:
     ) -> rs.RoomPage[rs.MessageVersion]:
         """What a message said, oldest first; of a deleted one for auditors and admins only."""
         message_id = decide.uuid(message_id, "message_id")
-        kind = RecordKind.VERSIONS_READ
-        room = await self._readers.open(actor, room_id, kind, message_id=message_id)
-        await self._progress.require(room_id, min_sequence)
+        reading = Reading(RecordKind.VERSIONS_READ, room_id, message_id)
+        room = await self._open(actor, reading, min_sequence)
         message = await self._message(room_id, message_id, None)
         if message.deleted_at is not None:
             await self._readers.require_deleted(actor, room, message_id)
-        # What somebody was told to be readable was on its way to this node before.
-        await room.feed.settled()
-        head = await self._progress.head(room_id, max(room.position, min_sequence or 0))
+        head = await self._head(room, min_sequence)
         items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)
+
+    async def _open(self, actor: Actor, reading: Reading, min_sequence: int | None) -> LiveRoom:
+        """The room that is read, if the actor may, with the tables at `min_sequence` at least."""
+        assert reading.room_id is not None
+        room = await self._readers.open(
+            actor,
+            reading.room_id,
+            reading.kind,
+            message_id=reading.message_id,
+            past=reading.past,
+        )
+        await self._progress.require(room.room_id, min_sequence)
+        return room
+
+    async def _head(self, room: LiveRoom, min_sequence: int | None) -> int:
+        """The head that a page of the present tells."""
+        # What somebody was told to be readable was on its way to this node before.
+        await room.feed.settled()
+        return await self._progress.head(room.room_id, max(room.position, min_sequence or 0))
 
     async def still_at(self, actor: Actor, room_id: str, head: int, epoch: str) -> bool:
         """Whether nothing has come to be in the room since the sequence `head` of that epoch.
