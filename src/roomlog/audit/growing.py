@@ -5,9 +5,10 @@ from uuid import UUID
 
 import msgspec
 
+from roomlog.core.erasure import erasure_of
 from roomlog.core.leaves import commit_holds, event_leaf_hash, parts_of
 from roomlog.core.room_tree import RoomTree
-from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
+from roomlog.core.upcasters import UnreadableEventError, decode_event
 from roomlog.ports import LogEvent
 from roomlog.tree_ports import (
     Finding,
@@ -18,7 +19,6 @@ from roomlog.tree_ports import (
     RoomNode,
     TreeRow,
 )
-from roomlog_contract.stored import MessageRedactedBody
 
 _REDACTED = b'"type":"message.redacted"'
 _TYPE_WITHIN_BYTES = 100  # it stands right behind the version
@@ -151,16 +151,15 @@ def redaction_of(event: LogEvent) -> Redaction | None:
     can have stood before it in its room."""
     try:
         stored = decode_event(event.data)
-        body = decode_body(stored)
     except UnreadableEventError:
         return None
-    if not isinstance(body, MessageRedactedBody) or stored.room_id != event.room_id:
+    erasure = erasure_of(stored)
+    if erasure is None or stored.room_id != event.room_id:
         return None
-    envelope = body.redacted_envelope.encode()
     try:
-        room_id = _in_room_decoder.decode(envelope).room_id
+        room_id = _in_room_decoder.decode(erasure.envelope).room_id
     except msgspec.DecodeError:
         return None
-    if room_id != event.room_id or not 0 < body.redacted_sequence < event.sequence:
+    if room_id != event.room_id or not 0 < erasure.sequence < event.sequence:
         return None
-    return Redaction(body.redacted_sequence, room_id, envelope, event.sequence)
+    return Redaction(erasure.sequence, room_id, erasure.envelope, event.sequence)

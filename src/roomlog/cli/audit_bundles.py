@@ -21,6 +21,7 @@ from roomlog.audit.verify_bundle import Verdict, verify
 from roomlog.cli.audit_proofs import open_trees, room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment, sequence_of
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.cli.trail import record, record_failure
@@ -29,7 +30,7 @@ from roomlog.core.tree_head import TreeHead
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.services.audit_keys import key_ring
 from roomlog.services.proof_service import ProofService
-from roomlog.settings import Settings, load_settings, required
+from roomlog.settings import Settings, load_settings
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.trail import RecordKind
 
@@ -188,15 +189,8 @@ async def _with_trees(
 async def _log_alone(
     settings: Settings,
 ) -> AsyncGenerator[tuple[JetStreamLog, TreeComparison | None]]:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog audit export",
-    )
-    try:
+    async with open_log(settings, "roomlog audit export") as log:
         yield log, None
-    finally:
-        await log.close()
 
 
 def _require_whole(out: BinaryIO, size_bytes: int) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import uvloop
 
 from roomlog.cli.errors import CliError
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.trail import trail_log
 from roomlog.jetstream.log import JetStreamLog
@@ -47,16 +48,11 @@ def tree_id(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 async def open_trees(settings: Settings) -> AsyncGenerator[tuple[JetStreamLog, PostgresTreeReader]]:
     """The log and its trees for the length of the block. Raises LogUnavailableError."""
     database_url = required(settings.database_url, "DATABASE_URL")
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog audit",
-    )
-    try:
-        async with open_pool(database_url, size=_CONNECTIONS) as pool:
-            yield log, PostgresTreeReader(pool)
-    finally:
-        await log.close()
+    async with (
+        open_log(settings, "roomlog audit") as log,
+        open_pool(database_url, size=_CONNECTIONS) as pool,
+    ):
+        yield log, PostgresTreeReader(pool)
 
 
 def _asked(data: Path, tree: str | None, ask: Callable[[ProofService], Awaitable[T]]) -> T:

@@ -9,12 +9,12 @@ import uvloop
 
 from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.moments import Moment, moment
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.core.printable import printable
-from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.trail import JetStreamTrail
 from roomlog.services.trail import told
-from roomlog.settings import Settings, load_settings, required
+from roomlog.settings import Settings, load_settings
 from roomlog.trail_ports import RecordFilter
 from roomlog_contract.trail import AuditRecord, RecordKind
 
@@ -55,18 +55,11 @@ def records(
 
 
 async def _list(settings: Settings, asked: RecordFilter, *, as_json: bool) -> None:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog audit records",
-    )
-    try:
+    async with open_log(settings, "roomlog audit records") as log:
         async for batch in JetStreamTrail(log.connection).read(asked):
             for stored in batch:
                 record = told(stored)
                 click.echo(msgspec.json.encode(record).decode() if as_json else _in_words(record))
-    finally:
-        await log.close()
 
 
 def _in_words(record: AuditRecord) -> str:

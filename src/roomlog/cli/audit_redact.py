@@ -1,7 +1,6 @@
 """`roomlog audit redact`: remove what a message said, and what is left of it in files."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import uvloop
 from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import redaction_of
 from roomlog.cli.errors import CliError
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.cli.projections import PARTS, scaled
@@ -119,7 +119,7 @@ async def _redact(
 
 async def _scrub(settings: Settings) -> Sequence[Step]:
     database_url = required(settings.database_url, "DATABASE_URL")
-    async with _log(settings) as log:
+    async with open_log(settings, "roomlog audit redact") as log:
         await _erase_all(settings, log)
         with progress_of("rebuild", PARTS) as advance:
             await rebuild(log, PostgresTables(database_url), scaled(advance))
@@ -140,19 +140,6 @@ async def _erase_all(settings: Settings, log: JetStreamLog) -> None:
         await finisher.finish()
         if finisher.pending:
             raise LogUnavailableError(f"{finisher.pending} redactions can't be finished now")
-
-
-@asynccontextmanager
-async def _log(settings: Settings) -> AsyncGenerator[JetStreamLog]:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog audit redact",
-    )
-    try:
-        yield log
-    finally:
-        await log.close()
 
 
 COMMANDS = (redact,)

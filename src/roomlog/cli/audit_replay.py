@@ -13,12 +13,13 @@ from roomlog.audit.replay import Replay, Told, as_it_stood, for_machines, in_wor
 from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment, sequence_of
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.trail import record
 from roomlog.core.views import message_response
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import LogEvent
-from roomlog.settings import Settings, load_settings, required
+from roomlog.settings import Settings, load_settings
 from roomlog_contract.trail import RecordKind
 
 PAUSE_S_MAX = 10.0
@@ -84,12 +85,7 @@ def replay(
 
 
 async def _replay(settings: Settings, asked: Asked) -> None:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog audit replay",
-    )
-    try:
+    async with open_log(settings, "roomlog audit replay") as log:
         if not await log.last_sequence(asked.room_id):
             raise CliError(f"room {asked.room_id} has no events: see whether the id is right")
         await record(log, RecordKind.REPLAYED, asked.room_id, past=asked.as_of is not None)
@@ -97,8 +93,6 @@ async def _replay(settings: Settings, asked: Asked) -> None:
             await _show_as_of(log, asked, asked.as_of)
         else:
             await _show(log, asked)
-    finally:
-        await log.close()
 
 
 async def _show_as_of(log: JetStreamLog, asked: Asked, as_of: Moment) -> None:

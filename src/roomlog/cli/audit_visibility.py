@@ -10,12 +10,12 @@ from roomlog.audit.visibility import Visibility, in_words, visibility
 from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.cli.trail import record
 from roomlog.core import decide
-from roomlog.jetstream.log import JetStreamLog
-from roomlog.settings import Settings, load_settings, required
+from roomlog.settings import Settings, load_settings
 from roomlog_contract.errors import RefusedError
 from roomlog_contract.trail import RecordKind
 
@@ -54,20 +54,13 @@ def visibility_(*, room: str, user: str, at: Moment | None, as_json: bool, data:
 
 
 async def _seen(settings: Settings, room: str, user: str, at: Moment | None) -> Visibility:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog audit visibility",
-    )
-    try:
+    async with open_log(settings, "roomlog audit visibility") as log:
         head = await log.last_sequence(room)
         if not head:
             raise CliError(f"room {room} has no events: see whether the id is right")
         await record(log, RecordKind.VISIBILITY_ASKED, room, past=at is not None, detail=user)
         with progress_of("visibility", 2 * head) as advance:
             return await visibility(log, room, user, at, advance)
-    finally:
-        await log.close()
 
 
 COMMANDS = (visibility_,)

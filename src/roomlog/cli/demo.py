@@ -16,9 +16,9 @@ import msgspec
 from roomlog.cli.demo_log import DemoLog
 from roomlog.cli.demo_story import COMMANDER, ROOM
 from roomlog.cli.errors import CliError, failure_line
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.token import signed_token
 from roomlog.jetstream.buckets import JetStreamNames
-from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import LogUnavailableError
 from roomlog.settings import Settings, load_settings, required
 
@@ -76,19 +76,12 @@ def _name(user: str) -> str:
 
 
 async def _tell(settings: Settings) -> tuple[str, int]:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog up --demo",
-    )
-    try:
+    async with open_log(settings, "roomlog up --demo") as log:
         names = JetStreamNames(log.connection)
         for user in (COMMANDER, *(member["user_id"] for member in ROOM["members"])):
             await names.put(user, _name(user))  # their tokens would have told it
         demo = DemoLog(log)
         return demo.room_id, await demo.tell(datetime.now(UTC))
-    finally:
-        await log.close()
 
 
 def _await_reading(base_url: str, path: str, token: str) -> None:

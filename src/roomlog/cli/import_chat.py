@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from roomlog.cli.errors import CliError
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.core.decide import Limits
-from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import LogUnavailableError
 from roomlog.services.chat_file import DamagedFileError
 from roomlog.services.chat_sources import SOURCES, ChatSource
@@ -98,10 +98,7 @@ def command(*, file: Path, format_: str, skip_bad: bool, as_json: bool, data: Pa
 async def _import(
     chat: ChatSource, settings: Settings, on_bad_entry: OnBadEntry | None
 ) -> ImportReport:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"), partitions=settings.partitions
-    )
-    try:
+    async with open_log(settings, "roomlog") as log:
         with progress_of("import", chat.size) as advance:
             return await ImportService(log).run(
                 chat.entries(),
@@ -109,8 +106,6 @@ async def _import(
                 on_bad_entry=on_bad_entry,
                 on_progress=lambda report: advance(chat.position, f"{report.messages:,} messages"),
             )
-    finally:
-        await log.close()
 
 
 @contextmanager

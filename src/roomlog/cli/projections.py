@@ -1,8 +1,7 @@
 """`roomlog projections`: how far the tables are, and making or checking them anew."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import msgspec
 import uvloop
 
 from roomlog.cli.doctor import check_checkpoint, stored_hash
+from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.cli.trail import record_failure
 from roomlog.collector import spare_what_stays
-from roomlog.jetstream.log import JetStreamLog, begin_epoch
+from roomlog.jetstream.log import begin_epoch
 from roomlog.postgres.checkpoint import CheckpointRow, checkpoints
 from roomlog.postgres.diagnosis import examine
 from roomlog.postgres.tables import PostgresTables
@@ -153,22 +153,9 @@ def verify_(*, as_json: bool, data: Path) -> int:
     return 1 if found else 0
 
 
-@asynccontextmanager
-async def _log(settings: Settings) -> AsyncGenerator[JetStreamLog]:
-    log = await JetStreamLog.connect(
-        required(settings.nats_url, "NATS_URL"),
-        partitions=settings.partitions,
-        name="roomlog projections",
-    )
-    try:
-        yield log
-    finally:
-        await log.close()
-
-
 async def _status(settings: Settings) -> list[PartitionStatus]:
     rows = await checkpoints(required(settings.database_url, "DATABASE_URL"))
-    async with _log(settings) as log:
+    async with open_log(settings, "roomlog projections") as log:
         heads = [
             (await log.partition_state(partition)).last_sequence
             for partition in range(log.partitions)
@@ -204,7 +191,7 @@ async def _rebuild(settings: Settings, *, new_epoch: bool) -> Rebuilt:
         nats_url = required(settings.nats_url, "NATS_URL")
         epoch = await begin_epoch(nats_url, partitions=settings.partitions)
         click.echo(f"the log has a new epoch, {epoch}: clients begin anew", err=True)
-    async with _log(settings) as log:
+    async with open_log(settings, "roomlog projections") as log:
         spare_what_stays()
         with progress_of("rebuild", PARTS) as advance:
             return await rebuild(log, tables, scaled(advance))
@@ -213,7 +200,7 @@ async def _rebuild(settings: Settings, *, new_epoch: bool) -> Rebuilt:
 async def _is_continued(settings: Settings, database_url: str) -> bool:
     """Whether the log still holds what the tables were made from."""
     database = await examine(database_url)
-    async with _log(settings) as log:
+    async with open_log(settings, "roomlog projections") as log:
         for position in database.positions:
             state = await log.partition_state(position.partition)
             stored = await stored_hash(log, position, state)
@@ -224,13 +211,13 @@ async def _is_continued(settings: Settings, database_url: str) -> bool:
 
 async def _retry(settings: Settings) -> Sequence[Retried]:
     tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
-    async with _log(settings) as log:
+    async with open_log(settings, "roomlog projections") as log:
         return await retry(log, tables, log.snapshots)
 
 
 async def _verify(settings: Settings) -> Sequence[Difference]:
     tables = PostgresTables(required(settings.database_url, "DATABASE_URL"))
-    async with _log(settings) as log:
+    async with open_log(settings, "roomlog projections") as log:
         spare_what_stays()
         with progress_of("verify", PARTS) as advance:
             found = await verify(log, tables, scaled(advance))

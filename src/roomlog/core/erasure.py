@@ -1,9 +1,9 @@
-"""Which event a redaction tells of, from stored bytes alone."""
+"""Which event a redaction tells of."""
 
 from typing import NamedTuple
 
 from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
-from roomlog_contract.stored import MessageRedactedBody
+from roomlog_contract.stored import MessageRedactedBody, StoredEvent
 
 _REDACTED = b'"type":"message.redacted"'
 _TYPE_WITHIN_BYTES = 100  # it stands right behind the version
@@ -17,11 +17,20 @@ class Erasure(NamedTuple):
 
 
 def erasure_in(data: bytes) -> Erasure | None:
-    """What an event erases from its room's log; None where it is no redaction."""
+    """What an event erases from its room's log, from its stored bytes alone; None where it is no
+    redaction, or none that can be read."""
     if _REDACTED not in data[:_TYPE_WITHIN_BYTES]:
         return None
     try:
-        body = decode_body(decode_event(data))
+        return erasure_of(decode_event(data))
+    except UnreadableEventError:
+        return None
+
+
+def erasure_of(stored: StoredEvent) -> Erasure | None:
+    """The same of an event that was decoded."""
+    try:
+        body = decode_body(stored)
     except UnreadableEventError:
         return None
     if not isinstance(body, MessageRedactedBody):

@@ -11,6 +11,7 @@ import msgspec
 
 from roomlog.core import policy
 from roomlog.core.decide import Fact, clean_reason
+from roomlog.core.erasure import erasure_of
 from roomlog.core.leaves import parts_of
 from roomlog.core.policy import Act, Actor
 from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
@@ -50,9 +51,9 @@ class SaidSoFar:
         if about_message(stored) != self.message_id:
             return
         if stored.type == "message.redacted":
-            erased = erased_by(stored)
-            if erased is not None:
-                self.explained.setdefault(erased, sequence)
+            erasure = erasure_of(stored)
+            if erasure is not None:
+                self.explained.setdefault(erasure.sequence, sequence)
         elif says_something(stored):
             self.said.append(Said(sequence, parts_of(data).envelope.decode()))
 
@@ -75,15 +76,6 @@ def says_something(stored: st.StoredEvent) -> bool:
             return True
         return not isinstance(body, st.MessageDeletedBody) or body.reason is not None
     return stored.type in {"message.sent", "message.edited"}
-
-
-def erased_by(stored: st.StoredEvent) -> int | None:
-    """The sequence of the event that a `message.redacted` tells of; None where it can't be read."""
-    try:
-        body = decode_body(stored)
-    except UnreadableEventError:
-        return None
-    return body.redacted_sequence if isinstance(body, st.MessageRedactedBody) else None
 
 
 def redact(
