@@ -180,44 +180,34 @@ def _members(*, changes: int, reads: int, seed: int) -> Measured:
             first = asked_ms(as_of=head - 1)
             past = [asked_ms(as_of=chance.randrange(_USERS, head)) for _ in range(reads)]
             plain = [asked_ms() for _ in range(reads)]
-    told, bare = _told(past), _told(plain)
-    return Measured(
-        f"as_of, members after any of {changes:,} changes: p95",
-        told["p95_ms"],
-        "ms",
-        bare["p95_ms"],
-        "members as they are",
-        more_is_better=False,
-        details={"members of the past": told, "members as they are": bare, "the first, ms": first},
-    )
+    times = {"bare": _told(plain), "as_of": _told(past), "first": first}
+    return _beside(f"members after any of {changes:,} changes", times, "members as they are")
 
 
 def _found(results: dict[str, Any]) -> list[Measured]:
-    pages = [
-        Measured(
-            f"as_of, {shape}: p95",
-            told["as_of"]["p95_ms"],
-            "ms",
-            told["bare"]["p95_ms"],
-            "a plain page of the same place",
-            more_is_better=False,
-            details={"pages of the past": told["as_of"], "plain pages": told["bare"]},
-        )
-        for shape, told in results["shapes"].items()
+    return [
+        *(
+            _beside(shape, times, "a plain page of the same place")
+            for shape, times in results["shapes"].items()
+        ),
+        *(
+            _beside(f"search for {text}", times, "the same search of the present")
+            for text, times in results["searches"].items()
+        ),
     ]
-    searches = [
-        Measured(
-            f"as_of, search for {text}: p95",
-            told["as_of"]["p95_ms"],
-            "ms",
-            told["bare"]["p95_ms"],
-            "the same search of the present",
-            more_is_better=False,
-            details={"searches of the past": told["as_of"], "of the present": told["bare"]},
-        )
-        for text, told in results["searches"].items()
-    ]
-    return [*pages, *searches]
+
+
+def _beside(what: str, times: dict[str, Any], bare_name: str) -> Measured:
+    first = {"the first, ms": times["first"]} if "first" in times else {}
+    return Measured(
+        f"as_of, {what}: p95",
+        times["as_of"]["p95_ms"],
+        "ms",
+        times["bare"]["p95_ms"],
+        bare_name,
+        more_is_better=False,
+        details={"of the past": times["as_of"], bare_name: times["bare"], **first},
+    )
 
 
 @click.command()

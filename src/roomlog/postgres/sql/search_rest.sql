@@ -6,17 +6,7 @@ WITH found AS MATERIALIZED (
         m.room_id = $1
         AND m.sequence_number < $2
         AND m.sequence_number > $3
-        AND m.deleted_at IS NULL
-        AND ($4::timestamptz IS NULL OR m.created_at < $4)
-        AND ($5::text IS NULL OR m.message_type = $5::public.message_type)
-        AND ($6::text IS NULL OR m.sender_id = $6)
-        AND ({matches})
+        AND
+-- part: search_filters
 )
-SELECT m.message_id::text AS message_id, m.sequence_number, {rank} AS rank
-FROM (
-    SELECT *
-    FROM found
-    ORDER BY sequence_number DESC
-    LIMIT $7
-) AS m
-ORDER BY m.sequence_number DESC;
+-- part: search_newest_found

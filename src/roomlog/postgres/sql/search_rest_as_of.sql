@@ -8,11 +8,8 @@ WITH found AS MATERIALIZED (
         AND m.sequence_number < $2
         AND m.sequence_number > $3
         AND m.version <= {as_of}
-        AND m.deleted_at IS NULL
-        AND ($4::timestamptz IS NULL OR m.created_at < $4)
-        AND ($5::text IS NULL OR m.message_type = $5::public.message_type)
-        AND ($6::text IS NULL OR m.sender_id = $6)
-        AND ({matches})
+        AND
+-- part: search_filters
     UNION ALL
     SELECT s.message_id, s.sequence_number, m.search
     FROM (
@@ -31,11 +28,4 @@ WITH found AS MATERIALIZED (
         AND ($6::text IS NULL OR s.sender_id = $6)
         AND ({matches})
 )
-SELECT m.message_id::text AS message_id, m.sequence_number, {rank} AS rank
-FROM (
-    SELECT *
-    FROM found
-    ORDER BY sequence_number DESC
-    LIMIT $7
-) AS m
-ORDER BY m.sequence_number DESC;
+-- part: search_newest_found

@@ -18,10 +18,6 @@ FROM (
     OFFSET 0
 ) AS m
 WHERE
-    m.deleted_at IS NULL
-    AND ($4::timestamptz IS NULL OR m.created_at < $4)
-    AND ($5::text IS NULL OR m.message_type = $5::public.message_type)
-    AND ($6::text IS NULL OR m.sender_id = $6)
-    AND ({matches})
+-- part: search_filters
 ORDER BY m.sequence_number DESC
 LIMIT $7;
