@@ -59,14 +59,21 @@ class Stack:
 
     def cli(self, *arguments: str, timeout_s: float = 120) -> "subprocess.CompletedProcess[str]":
         """Run a roomlog command against this data directory."""
-        return subprocess.run(
-            [sys.executable, "-m", "roomlog", *arguments, "--data", str(self.data)],
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-            env=clean_environment(),
-        )
+        return run_command(self.data, *arguments, timeout_s=timeout_s)
+
+
+def run_command(
+    data: Path, *arguments: str, timeout_s: float = 120
+) -> "subprocess.CompletedProcess[str]":
+    """Run a roomlog command to its end against a data directory, whatever runs there."""
+    return subprocess.run(
+        [sys.executable, "-m", "roomlog", *arguments, "--data", str(data)],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env=clean_environment(),
+    )
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from websockets.sync.client import connect as connect_websocket
 from roomlog.jetstream.log import JetStreamLog
 from tests.integration.backup.backups import message
 from tests.integration.embedded.waiting import eventually
-from tests.stack import Stack, clean_environment, data_directory, running_stack
+from tests.stack import Stack, clean_environment, data_directory, run_command, running_stack
 
 USER = "ada@example.org"
 LOUD = {"SPAM_GUARD": "off", "USER_MESSAGES_PER_SECOND": "0", "CONNECTS_PER_MINUTE": "0"}
@@ -119,17 +119,7 @@ class Incident:
         return streams / "ROOMLOG" / "msgs"
 
     def restore(self) -> None:
-        restored = subprocess.run(
-            [
-                *(sys.executable, "-m", "roomlog", "restore", str(self.backup)),
-                *("--data", str(self.data), "--force"),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=clean_environment(),
-        )
+        restored = run_command(self.data, "restore", str(self.backup), "--force")
         assert restored.returncode == 0, restored.stderr
 
     def require_whole(self, stack: Stack) -> None:

@@ -98,9 +98,9 @@ class JetStreamLog:
 
         `partitions` is how many the log must have; left out, as many as it has, 1 for a new one.
         `append_timeout_s` is each append's deadline; where appends wait for longer than
-        `append_wait_s` (0: however long), new ones are refused. Raises LogUnavailableError where no server
-        answers within `connect_timeout_s`, stream.LogMismatchError where the streams differ from
-        what they should be. The caller closes what it got.
+        `append_wait_s` (0: however long), new ones are refused. Raises LogUnavailableError where
+        no server answers within `connect_timeout_s`, stream.LogMismatchError where the streams
+        differ from what they should be. The caller closes what it got.
         """
         connection = Connection(nats_url, name=name)
         await connection.open(timeout_s=connect_timeout_s)

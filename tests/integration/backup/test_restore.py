@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,22 +20,12 @@ from tests.integration.backup.backups import (
     messages_in,
     redaction,
 )
-from tests.stack import clean_environment
+from tests.stack import run_command
 
 
 async def restore(folder: Path, data: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return await asyncio.to_thread(
-        subprocess.run,
-        [
-            *(sys.executable, "-m", "roomlog", "restore", str(folder)),
-            *("--data", str(data), "--json", *options),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=clean_environment(),
-    )
+    arguments = ("restore", str(folder), "--json", *options)
+    return await asyncio.to_thread(run_command, data, *arguments)
 
 
 async def refused(folder: Path, data: Path, *options: str) -> str:
@@ -153,15 +141,7 @@ async def test_after_a_restore_that_was_broken_off_up_does_not_begin_a_new_log(
     data = tmp_path / "data"
     (data / "restoring").mkdir(parents=True)
 
-    up = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "roomlog", "up", "--data", str(data), "--port", "0"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=clean_environment(),
-    )
+    up = await asyncio.to_thread(run_command, data, "up", "--port", "0", timeout_s=60)
 
     assert up.returncode == 1
     assert "was broken off" in up.stderr
@@ -207,14 +187,7 @@ async def refused_check(folder: Path) -> str:
 
 
 def test_a_folder_without_a_backup_is_named(tmp_path: Path):
-    result = subprocess.run(
-        [sys.executable, "-m", "roomlog", "restore", str(tmp_path), "--data", str(tmp_path / "d")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ},
-    )
+    result = run_command(tmp_path / "d", "restore", str(tmp_path), timeout_s=60)
     assert result.returncode == 1
     assert "there is no backup in" in result.stderr
     assert not (tmp_path / "d").exists()

@@ -1,15 +1,13 @@
 """Backup and restore of the whole product, by its own command line, while it runs."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.integration.embedded.waiting import eventually
-from tests.stack import Stack, clean_environment, data_directory, running_stack
+from tests.stack import Stack, data_directory, run_command, running_stack
 
 USER = "ada@example.org"
 
@@ -70,17 +68,7 @@ def test_what_clients_read_is_the_same_after_a_restore(tmp_path: Path):
             listed = client.get("/api/rooms").json()
             checkpoint = stack.cli("audit", "checkpoint", room).stdout
         secret = stack.secret
-    restored = subprocess.run(
-        [
-            *(sys.executable, "-m", "roomlog", "restore", str(backup)),
-            *("--data", str(data), "--force", "--json"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=clean_environment(),
-    )
+    restored = run_command(data, "restore", str(backup), "--force", "--json")
     assert restored.returncode == 0, restored.stderr
     assert json.loads(restored.stdout)["compared"] == [
         "every event",
@@ -112,16 +100,8 @@ def test_what_clients_read_is_the_same_after_a_restore(tmp_path: Path):
 
 @pytest.mark.parametrize("arguments", [("--json",), ()])
 def test_without_servers_backup_says_what_to_do(tmp_path: Path, arguments: tuple[str, ...]):
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "roomlog", "backup", str(tmp_path / "backup")),
-            *("--data", str(tmp_path / "data"), *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=clean_environment(),
+    result = run_command(
+        tmp_path / "data", "backup", str(tmp_path / "backup"), *arguments, timeout_s=60
     )
     assert result.returncode == 1
     assert "NATS_URL" in result.stderr

@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
@@ -16,7 +15,7 @@ import pytest
 from roomlog.embedded.tcp_ports import free_port
 from roomlog_client import Reload, Room, RoomlogClient, RoomView
 from tests.integration.client.following import ADA, BOB, create_room, until
-from tests.stack import Stack, clean_environment, data_directory, running_stack
+from tests.stack import Stack, data_directory, run_command, running_stack
 
 REBUILT_WITHIN_S = 120
 
@@ -46,17 +45,9 @@ def _copy(source: Path, target: Path) -> None:
 
 def _rebuilt(live: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """What `projections rebuild` says, as soon as its servers are there to be asked."""
-    command = [sys.executable, "-m", "roomlog", "projections", "rebuild", *options]
     deadline_s = time.monotonic() + REBUILT_WITHIN_S
     while True:
-        done = subprocess.run(
-            [*command, "--data", str(live)],
-            capture_output=True,
-            text=True,
-            timeout=REBUILT_WITHIN_S,
-            check=False,
-            env=clean_environment(),
-        )
+        done = run_command(live, "projections", "rebuild", *options, timeout_s=REBUILT_WITHIN_S)
         if done.returncode == 0:
             return done
         assert time.monotonic() < deadline_s, done.stderr
