@@ -1,11 +1,7 @@
-"""Bundles made by chance: rooms of events that nobody's parser likes, and files that were changed.
-
-`python -m tests.contracts.bundle_mutants SEED COUNT` writes them as JSON lines, with what the
-Python verifier says of each.
-"""
+"""Bundles made by chance: rooms of events that nobody's parser likes, and files that were changed,
+by anybody or by the owner of the key, who makes every check and signature fit again."""
 
 import random
-import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +12,10 @@ import msgspec
 
 from roomlog.audit.bundle_notes import parse_checkpoint, parse_key
 from roomlog.audit.verify_bundle import verify
+from roomlog.core.signed_note import SigningKey
 from tests.audit import rooms
 from tests.audit.rooms import RoomLog, bundle_of
+from tests.contracts import bundle_owner as owner
 
 _KINDS = (
     *("room.created", "room.updated", "member.added", "member.role_changed", "member.removed"),
@@ -48,7 +46,7 @@ _NO_JSON = (
     *("[" * 101, "1_000", "１", "True", "\ufeff1", "\u00a01", "/**/1", '"a\tb"'),
 )
 _SPACES = ("", "", "", "", " ", "  ")
-_RARE = 0.03
+_RARE = 0.02
 
 
 class _Chance(random.Random):
@@ -141,28 +139,32 @@ class Mutant:
     how: str
 
 
-def _lines(data: bytes) -> list[bytes]:
-    return data.splitlines(keepends=True) if b"\r" not in data else data.split(b"\n")
+def _place(chance: _Chance, data: bytes) -> int:
+    """Mostly behind the head, which is in one form and half of a small file."""
+    begin = data.find(b"<ol>") if chance.often(0.8) else 0
+    return chance.randrange(max(begin, 0), len(data) + 1)
 
 
 def _flip(chance: _Chance, data: bytes, _other: bytes) -> bytes:
-    at = chance.randrange(len(data))
+    at = _place(chance, data[:-1])
     return data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :]
 
 
 def _drop(chance: _Chance, data: bytes, _other: bytes) -> bytes:
-    at = chance.randrange(len(data))
+    at = _place(chance, data)
     return data[:at] + data[at + chance.randrange(1, 4) :]
 
 
 def _insert(chance: _Chance, data: bytes, _other: bytes) -> bytes:
-    at = chance.randrange(len(data) + 1)
-    put = chance.choice((b" ", b"\n", b"\r", b"\0", b"0", b"\xff", b"\xef\xbb\xbf", b"&amp;", b"<p>"))
+    at = _place(chance, data)
+    put = chance.choice(
+        (b" ", b"\n", b"\r", b"\0", b"0", b"\xff", b"\xef\xbb\xbf", b"&amp;", b"<p>")
+    )
     return data[:at] + put + data[at:]
 
 
 def _cut(chance: _Chance, data: bytes, _other: bytes) -> bytes:
-    return data[: chance.randrange(len(data))]
+    return data[: _place(chance, data[:-1])]
 
 
 def _append(chance: _Chance, data: bytes, other: bytes) -> bytes:
@@ -172,7 +174,8 @@ def _append(chance: _Chance, data: bytes, other: bytes) -> bytes:
 def _line(chance: _Chance, data: bytes, _other: bytes) -> bytes:
     """A line that is gone, there twice, elsewhere, or another's end."""
     lines = data.split(b"\n")
-    one, two = chance.randrange(len(lines)), chance.randrange(len(lines))
+    one = data.count(b"\n", 0, _place(chance, data))
+    two = data.count(b"\n", 0, _place(chance, data))
     match chance.randrange(4):
         case 0:
             del lines[one]
@@ -188,7 +191,8 @@ def _line(chance: _Chance, data: bytes, _other: bytes) -> bytes:
 def _splice(chance: _Chance, data: bytes, other: bytes) -> bytes:
     """The beginning of one file and the end of another, at lines; or a piece of it in between."""
     mine, theirs = data.split(b"\n"), other.split(b"\n")
-    at, there = chance.randrange(len(mine)), chance.randrange(len(theirs))
+    at = data.count(b"\n", 0, _place(chance, data))
+    there = other.count(b"\n", 0, _place(chance, other))
     if chance.often(0.5):
         return b"\n".join(mine[:at] + theirs[there:])
     piece = theirs[there : there + chance.randrange(1, 5)]
@@ -197,13 +201,28 @@ def _splice(chance: _Chance, data: bytes, other: bytes) -> bytes:
 
 def _number(chance: _Chance, data: bytes, _other: bytes) -> bytes:
     """Another number where there is one."""
-    places = [at for at, byte in enumerate(data) if byte in b"0123456789"]
-    at = chance.choice(places)
+    place = _place(chance, data)
+    at = next((n for n in range(place, len(data)) if data[n] in b"0123456789"), len(data))
     end = at
     while end < len(data) and data[end] in b"0123456789":
         end += 1
-    put = chance.choice((b"0", b"-1", b"1e3", b"9" * 15, b"9" * 16, b"9" * 5000, b"00", b"\xd9\xa3"))
+    put = chance.choice(
+        (b"0", b"-1", b"1e3", b"9" * 15, b"9" * 16, b"9" * 5000, b"00", b"\xd9\xa3")
+    )
     return data[:at] + put + data[end:]
+
+
+def _owned_anew(data: bytes, key: SigningKey) -> bytes | None:
+    """The same with all that the owner of the key can make fit; None where it has no such parts."""
+    begin, end = data.find(b"<ol>\n") + 5, data.find(b"</ol>\n")
+    head, lines = data[:begin], data[begin:end].split(b"\n")[:-1]
+    if begin < 5 or end < begin or head.count(b"\nroom ") != 1 or head.count(b"\nepoch ") != 1:
+        return None
+    records = [b"\n".join(lines[at : at + 2]) for at in range(0, len(lines), 2)]
+    try:
+        return owner.owned(head, records, key=key)
+    except ValueError:
+        return None  # what can't be signed is signed by nobody
 
 
 _CHANGES: tuple[Callable[[_Chance, bytes, bytes], bytes], ...] = (
@@ -214,28 +233,58 @@ _CHANGES: tuple[Callable[[_Chance, bytes, bytes], bytes], ...] = (
 def mutants(seed: int, count: int) -> Iterator[Mutant]:
     """That many files: some as they were signed, most of them changed once or twice."""
     chance = _Chance(seed)
-    files: list[tuple[bytes, str, str]] = []
+    files: list[tuple[bytes, SigningKey, str]] = []
     for number in range(count):
         if number % 12 == 0:
             log, key = _room(chance), chance.choice((rooms.KEY, rooms.KEY, rooms.OTHER_KEY))
             data, exported = bundle_of(log, key=key)
-            files.append((data, str(key.verifier), exported.checkpoint))
+            files.append((data, key, exported.checkpoint))
             # The same room at an earlier time.
             earlier, told = bundle_of(log, key=key, up_to=log.events[0].sequence)
-            files.append((earlier, str(key.verifier), told.checkpoint))
-        data, key_text, checkpoint = chance.choice(files[-8:])
+            files.append((earlier, key, told.checkpoint))
+        data, key, checkpoint = chance.choice(files[-8:])
         other, other_key, other_checkpoint = chance.choice(files)
         how, changed = [], data
         for _ in range(chance.choice((0, 1, 1, 1, 2)) if number % 12 else 0):
             change = chance.choice(_CHANGES)
             how.append(change.__name__)
-            changed = change(chance, changed, other)
-        keys = chance.choice(((), (key_text,), (other_key,), (other_key, key_text)))
+            changed = change(chance, changed or other, other)
+        known = any(changed == one for one, _, _ in files)
+        if how and chance.often(0.4):
+            made = _owned_anew(changed, key)
+            changed, known = made or changed, known or made is not None
+            how.append("owned anew" if made else "")
+        texts = str(key.verifier), str(other_key.verifier)
+        keys = chance.choice(((), (), texts[:1], texts[1:], texts))
         against = chance.choice((None, None, checkpoint, other_checkpoint))
         if against is not None and chance.often(0.1):
             against = _flip(chance, against.encode(), b"").decode("utf-8", "replace")
-        known = any(changed == one for one, _, _ in files)
         yield Mutant(changed, keys, against, not known, " ".join(how))
+
+
+def heavy() -> Iterator[Mutant]:
+    """Files that take a careless reader a day: long numbers, open quotes, deep and many brackets."""
+    length = 400_000
+    for what, text in (
+        ("quotes without end", '{"content":' + "[" * 101 + '"' + '\\"' * length),
+        ("backslashes without end", '{"content":' + "[" * 101 + '"' + "\\" * length),
+        ("a long number", '{"content":' + "9" * length + "}"),
+        ("a long fraction", '{"content":1.' + "3" * length + "}"),
+        ("a large exponent", '{"content":1' + "0" * length + f"e-{length}" + "}"),
+        ("brackets within brackets", "[" * length),
+        ("brackets in a text", '{"content":"' + "[]" * length + '"}'),
+        ("one name again and again", "{" + '"content":1,' * (length // 10) + '"content":2}'),
+        ("commits", '{"content":"' + ',\\"commit\\":\\"' * (length // 10) + '"}'),
+        ("entities", '{"content":"' + "&amp;" * (length // 10) + '"}'),
+    ):
+        log = RoomLog()
+        log.put(rooms.stored("room.created", 1, {"name": "payments"}))
+        log.put(rooms.stored("message.sent", 2, text))
+        yield Mutant(bundle_of(log)[0], (), None, changed=False, how=what)
+    head, first = owner.head(), owner.record(1, rooms.stored("room.created", 1, {"name": "p"}))
+    kept = b'{"room_id":"%b","commit":""}' % rooms.ROOM.encode()
+    holes = [owner.erased(n, 10**9, kept) for n in range(2, 3002)]
+    yield Mutant(owner.owned(head, [first, *holes]), (), None, changed=False, how="holes")
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -260,14 +309,3 @@ def judged(mutant: Mutant) -> Told:
         return Told(*told, "against_malformed", None)
     verdict = verify(BytesIO(mutant.data), [parse_key(one) for one in mutant.keys], against)
     return Told(*told, verdict.code, verdict.sequence)
-
-
-def main() -> None:
-    """Write the mutants of a seed."""
-    seed, count = map(int, sys.argv[1:3])
-    for mutant in mutants(seed, count):
-        sys.stdout.write(msgspec.json.encode(judged(mutant)).decode() + "\n")
-
-
-if __name__ == "__main__":
-    main()

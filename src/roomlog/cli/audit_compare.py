@@ -43,9 +43,7 @@ class _Told(msgspec.Struct, frozen=True):
     detail: str | None
 
 
-def _keys(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> list[VerifierKey]:
+def _keys(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[VerifierKey]:
     try:
         return [parse_verifier_key(value) for value in values]
     except NoteError as error:
@@ -53,9 +51,7 @@ def _keys(
 
 
 @click.command(name="compare")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--key",
     "keys",

@@ -5,6 +5,7 @@ from base64 import b64decode
 import pytest
 
 from roomlog.audit.comparing import compare
+from roomlog.core.merkle import tree_root
 from roomlog.core.room_tree import (
     RoomHead,
     heads_hashes,
@@ -13,7 +14,6 @@ from roomlog.core.room_tree import (
     parse_origin,
     room_origin,
 )
-from roomlog.core.merkle import tree_root
 from roomlog.core.tree_head import TreeHead
 from roomlog.services.identity import SystemClock
 from roomlog.services.trail import SERVERS, Trail
@@ -136,7 +136,9 @@ async def test_the_audit_trail_is_held_to_its_checkpoint_too(log: HoledLog):
         kept = TreeHead(origin, size, naive_tree.root(leaves[:size]))
         assert await detail(log, kept, stored) is None
     kept = TreeHead(origin, len(leaves) + 1, b64decode("A" * 43 + "="))
-    assert await detail(log, kept, stored) == f"there are {len(leaves)} where there were {kept.size}"
+    assert (
+        await detail(log, kept, stored) == f"there are {len(leaves)} where there were {kept.size}"
+    )
 
 
 async def test_another_number_of_partitions_cannot_be_compared(log: HoledLog):

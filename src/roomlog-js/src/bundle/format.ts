@@ -150,11 +150,14 @@ export function parsed(data: Uint8Array): Fields {
   }
 }
 
+// One without an end goes to the end: else each quote in it would be a beginning to try again.
+const STRINGS = /"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?$)/g;
+
 function isNestedTooDeep(text: string): boolean {
   if ((text.match(/[[{]/g) ?? []).length <= NESTED_MAX) {
     return false;
   }
-  const brackets = text.replace(/"[^"\\]*(?:\\[\s\S][^"\\]*)*"/g, "").replace(/[^\][{}]/g, "");
+  const brackets = text.replace(STRINGS, "").replace(/[^\][{}]/g, "");
   let depth = 0;
   for (const char of brackets) {
     depth += char === "[" || char === "{" ? 1 : -1;
