@@ -5,6 +5,7 @@ import asyncio
 import random
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_time_between_two_events_is_the_first_of_them_in_whichever_zone(
     stamps = asyncio.run(_stamps(stack, room))
     middles = [
         (one, earlier + (later - earlier) // 2)
-        for (one, earlier), (_, later) in zip(stamps, stamps[1:], strict=False)
+        for (one, earlier), (_, later) in pairwise(stamps)
         if later - earlier > 2_000_000
     ]
     assert len(middles) > 10
