@@ -31,6 +31,11 @@ SUBSCRIPTIONS_MAX = 256
 ONLINE_USERS_MAX = 1000
 _SETTLE_S = 4.0
 _EXPIRY_CHECK_MAX_S = 3600.0
+_TOO_LATE = RefusedError(
+    ErrorCode.LOG_UNAVAILABLE,
+    "too much waits for this worker, and nothing of this was taken",
+    retry_after_s=1.0,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -71,6 +76,7 @@ class Connection:
             self,
             turns=parts.line_turns,
             room=room_id or self.connection_id,
+            patience=parts.patience,
         )
         self._sends = Sends(self, self._commands, self._lanes, self.outbox.push, parts.ack_turns)
         self._seen_marks = SeenMarks(self._mark_read)
@@ -205,8 +211,8 @@ class Connection:
 
     # What the client says
 
-    def take(self, line: str) -> None:
-        """See Listener."""
+    def take(self, line: str, *, late: bool) -> None:
+        """See Listener. Only what writes is turned away."""
         try:
             frame = parse(line)
         except UnusableFrameError as error:
@@ -215,11 +221,22 @@ class Connection:
             else:
                 self.malformed(error.refusal, error.ref, error.room_id)
             return
+        if late and isinstance(frame, Write):
+            self._turn_away(frame)
+            return
         try:
             self._dispatch(frame)
         except RefusedError as refusal:
             self._parts.denials.record(refusal, "websocket")
             self._say(error_frame(refusal, frame.ref, getattr(frame, "room_id", None)))
+
+    def _turn_away(self, frame: Write) -> None:
+        metrics.APPENDS_SHED.inc()
+        line = encode(error_frame(_TOO_LATE, frame.ref, frame.room_id or self.room_id))
+        if isinstance(frame, fr.Send):
+            self._sends.turn_away(line)
+        else:
+            self.outbox.push(line)
 
     def malformed(
         self, refusal: RefusedError, ref: str | None = None, room_id: str | None = None
@@ -407,7 +424,7 @@ class Connection:
 
     async def _replay(self, channel: RoomChannel, subscription: Subscription) -> None:
         try:
-            await replay(self._parts.events, channel, subscription)
+            await replay(self._parts.events, channel, subscription, self._parts.unread)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal is None:
