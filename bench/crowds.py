@@ -124,7 +124,9 @@ def _resume(stack: Stack, room: str, query: str = "?after=0") -> bytes:
     )
 
 
-async def _deaf(stack: Stack, request: bytes, count: int, meanwhile: Meanwhile | None = None) -> None:
+async def _deaf(
+    stack: Stack, request: bytes, count: int, meanwhile: Meanwhile | None = None
+) -> None:
     """They ask for something, and read nothing of it."""
     port = int(stack.base_url.rpartition(":")[2])
     taken: list[socket.socket] = []

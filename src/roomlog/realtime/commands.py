@@ -17,6 +17,11 @@ from roomlog_contract.resources import MessageCreate, MessageDelete, MessageEdit
 
 Write = fr.Send | fr.Edit | fr.Delete | fr.React | fr.Unreact
 _RETRY_AFTER_S = 1.0
+_TOO_LATE = RefusedError(
+    ErrorCode.LOG_UNAVAILABLE,
+    "too much waits for this worker, and nothing of this was taken",
+    retry_after_s=_RETRY_AFTER_S,
+)
 _errors = cache(metrics.ERRORS.labels)  # finding a label's counter costs more than counting
 
 
@@ -148,6 +153,12 @@ def refusal_of(error: Exception) -> RefusedError | None:
             )
         case _:
             return None
+
+
+def turned_away(asked: Write, room_id: str | None) -> fr.Error:
+    """The `error` for a write that waited too long to be looked at, which is counted."""
+    metrics.APPENDS_SHED.inc()
+    return error_frame(_TOO_LATE, asked.ref, room_id)
 
 
 def error_frame(refusal: RefusedError, ref: str | None, room_id: str | None) -> fr.Error:

@@ -9,7 +9,7 @@ from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
 from roomlog.observability import tell
-from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
+from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of, turned_away
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
 from roomlog.realtime.lanes import Lanes, Work
@@ -31,11 +31,6 @@ SUBSCRIPTIONS_MAX = 256
 ONLINE_USERS_MAX = 1000
 _SETTLE_S = 4.0
 _EXPIRY_CHECK_MAX_S = 3600.0
-_TOO_LATE = RefusedError(
-    ErrorCode.LOG_UNAVAILABLE,
-    "too much waits for this worker, and nothing of this was taken",
-    retry_after_s=1.0,
-)
 
 _logger = logging.getLogger(__name__)
 
@@ -222,21 +217,14 @@ class Connection:
                 self.malformed(error.refusal, error.ref, error.room_id)
             return
         if late and isinstance(frame, Write):
-            self._turn_away(frame)
+            answer = self._sends.turn_away if isinstance(frame, fr.Send) else self.outbox.push
+            answer(encode(turned_away(frame, frame.room_id or self.room_id)))
             return
         try:
             self._dispatch(frame)
         except RefusedError as refusal:
             self._parts.denials.record(refusal, "websocket")
             self._say(error_frame(refusal, frame.ref, getattr(frame, "room_id", None)))
-
-    def _turn_away(self, frame: Write) -> None:
-        metrics.APPENDS_SHED.inc()
-        line = encode(error_frame(_TOO_LATE, frame.ref, frame.room_id or self.room_id))
-        if isinstance(frame, fr.Send):
-            self._sends.turn_away(line)
-        else:
-            self.outbox.push(line)
 
     def malformed(
         self, refusal: RefusedError, ref: str | None = None, room_id: str | None = None

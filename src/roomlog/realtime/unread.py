@@ -39,9 +39,7 @@ class UnreadReplays:
     def _close(self, subscription: Subscription) -> None:
         self._forget(subscription)
         metrics.SLOW_CONSUMER_CLOSES.inc()
-        subscription.subscriber.close(
-            CloseCode.TOO_SLOW, "too slow: resume from the last sequence"
-        )
+        subscription.subscriber.close(CloseCode.TOO_SLOW, "too slow: resume from the last sequence")
 
     def _forget(self, subscription: Subscription) -> None:
         self._bytes -= self._waiting.pop(subscription, 0)

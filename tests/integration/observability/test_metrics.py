@@ -140,7 +140,7 @@ def _make_things_up(stack: Stack) -> None:
     with httpx.Client(base_url=stack.base_url, headers=stack.headers(ANA), timeout=60) as client:
         for path in (f"/{made_up}", f"/api/rooms/{made_up}", f"/api/{made_up}?{made_up}", "/ws/x"):
             client.get(path)
-        client.request(made_up.hex[:8].upper(), "/api/rooms")
+        client.request("PROPFIND", "/api/rooms")  # others than these never get here
         client.get("/api/rooms", headers={"Authorization": f"Bearer {made_up}"})
         room_id = new_room(stack)
         for said in ({"content": "", "message_type": str(made_up)}, {str(made_up): 1}):
@@ -163,10 +163,11 @@ def _make_things_up(stack: Stack) -> None:
 
 def test_what_clients_make_up_makes_no_series(workers: Stack):
     _make_things_up(workers)
+    counted(workers)  # which is counted too, once it is answered
     before = counted(workers).keys()
     for _ in range(3):
         _make_things_up(workers)
     after = counted(workers)
 
     assert after.keys() == before
-    assert after['roomlog_http_requests_total{method="other",route="unmatched",status="405"}'] == 4
+    assert sum(n for name, n in after.items() if 'method="other"' in name) == 4
