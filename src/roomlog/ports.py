@@ -191,7 +191,7 @@ class EventLog(Protocol):
         ...
 
     async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
-        """The stored bytes of that event, in half the time: the event before it is not looked up."""
+        """That event's stored bytes, in half the time: the one before it is not looked up."""
         ...
 
     def read_partition(
@@ -442,8 +442,7 @@ class ReadModel(Protocol):
         ...
 
     async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
-        """The sequences, rising, of the events up to there that changed a room or its members,
-        with redactions among them."""
+        """The sequences, rising, of what changed the room or members up to there; redactions too."""
         ...
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
