@@ -25,7 +25,7 @@ _AT_ONCE = 200
 _SAMPLE_S = 0.25
 _DEAF = 200
 _RESUMING = 500
-_MESSAGES = 5000
+_MESSAGES = 2000
 _STILL_S = 5.0
 _LIVE = b'"type":"live"'
 _RESET = struct.pack("ii", 1, 0)
@@ -170,7 +170,7 @@ async def _fill(stack: Stack, room: str) -> None:
         await asyncio.gather(*(send(number) for number in range(_MESSAGES)))
 
 
-async def _measure(stack: Stack, count: int) -> list[Measured]:
+async def _measure(stack: Stack, count: int, only: str) -> list[Measured]:
     room, busy = await new_room(stack), await new_room(stack)
     await _fill(stack, room)
     found: list[Measured] = []
@@ -200,9 +200,12 @@ async def _measure(stack: Stack, count: int) -> list[Measured]:
         ),
     }
     for name, crowd in crowds.items():
+        if only not in name:
+            continue
         before, watch = memory_mib(stack), Watch(stack, room)
         async with watch.on():
             await crowd()
+        click.echo(f"  {name}: {watch.peak_mib:.0f} MiB at most", err=True)
         found.append(
             Measured(
                 f"{name}: API's memory at most",
@@ -221,8 +224,9 @@ async def _measure(stack: Stack, count: int) -> list[Measured]:
 
 @click.command()
 @click.option("--connections", default=5000, show_default=True)
+@click.option("--only", default="", help="Only the crowds whose names hold this text.")
 @json_option
-def main(*, connections: int, json_file: Path | None) -> None:
+def main(*, connections: int, only: str, json_file: Path | None) -> None:
     """Measure crowds that do no good."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -232,7 +236,7 @@ def main(*, connections: int, json_file: Path | None) -> None:
         CONNECTS_PER_MINUTE="0",
         SPAM_GUARD="off",
     ) as stack:
-        results = asyncio.run(_measure(stack, connections))
+        results = asyncio.run(_measure(stack, connections, only))
     tell(results, json_file)
 
 

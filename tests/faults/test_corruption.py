@@ -6,6 +6,7 @@ What nats-server does with each kind of damage stands in docs/reliability.md.
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from websockets.sync.client import connect as connect_websocket
 
@@ -63,6 +65,14 @@ class Incident:
         self.epoch = ""
         self.acked: dict[int, str] = {}
 
+    def copied(self, data: Path, backup: Path) -> "Incident":
+        """The same elsewhere, of what has ended."""
+        for source, target in ((self.data, data), (self.backup, backup)):
+            subprocess.run(["cp", "-a", f"{source}/.", target], check=True)
+        other = Incident(data, backup)
+        other.room, other.epoch, other.acked = self.room, self.epoch, dict(self.acked)
+        return other
+
     def begin(self, stack: Stack) -> None:
         with self.asking(stack) as client:
             made = client.post(
@@ -98,11 +108,10 @@ class Incident:
         self.acked[said.raise_for_status().json()["sequence_number"]] = content
 
     def is_projected(self, stack: Stack) -> bool:
-        told = json.loads(stack.cli("projections", "status", "--json").stdout)
-        trees = json.loads(stack.cli("audit", "status", "--json").stdout)
-        return not any(one["lag_events"] for one in told["partitions"]) and not any(
-            one["events"] for one in trees["partitions"]
+        lags = re.findall(
+            r"^roomlog_(?:projection|tree)_lag_events\{.*\} (.*)$", metrics(stack), re.MULTILINE
         )
+        return len(lags) == 3 and not any(map(float, lags))
 
     def break_off(self, stack: Stack, *, killed: bool) -> None:
         """End it without a chance to write anything, or as one should."""
@@ -111,7 +120,13 @@ class Incident:
                 os.kill(pid, signal.SIGKILL)
         else:
             stack.process.terminate()
+        pids = [
+            pid
+            for told in stack.run["pids"].values()
+            for pid in (told if isinstance(told, list) else [told])
+        ]
         stack.process.wait(60)
+        eventually(lambda: not any(map(psutil.pid_exists, pids)))
 
     @property
     def messages(self) -> Path:
@@ -148,7 +163,8 @@ class Incident:
                 told = checked.stdout.splitlines()
                 assert all(line.startswith("the audit trail") for line in told), told
                 assert stack.cli("audit", "rebuild").returncode == 0
-                eventually(lambda: stack.cli("audit", "check").returncode == 0)
+                eventually(lambda: self.is_projected(stack))
+                assert stack.cli("audit", "check").returncode == 0
             self._resume(stack, after=sorted(self.acked)[-5])
             self.say(client, "and on it goes")
 
@@ -168,10 +184,27 @@ class Incident:
                         return
 
 
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[bool, Incident]]:
+    """The same incident, killed and stopped."""
+    folders = [data_directory() for _ in range(2)]
+    killed, stopped = (Incident(one, tmp_path_factory.mktemp("backup")) for one in folders)
+    with running_stack(data=killed.data, **LOUD) as stack:
+        killed.begin(stack)
+        killed.break_off(stack, killed=True)
+    stopped = killed.copied(stopped.data, stopped.backup)
+    with running_stack(data=stopped.data, **LOUD) as stack:
+        stopped.break_off(stack, killed=False)
+    yield {True: killed, False: stopped}
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
-def incident(tmp_path: Path) -> Generator[Incident]:
+def incident(ended: dict[bool, Incident], tmp_path: Path, *, killed: bool) -> Generator[Incident]:
+    """A copy of it, to be damaged."""
     data = data_directory()
-    yield Incident(data, tmp_path / "backup")
+    yield ended[killed].copied(data, tmp_path)
     shutil.rmtree(data, ignore_errors=True)
 
 
@@ -229,11 +262,8 @@ def wrong(stack: Stack) -> dict[str, str]:
 
 @pytest.mark.parametrize(("killed", "damage"), AT_THE_END)
 def test_a_log_that_lost_its_end_takes_nothing_until_it_is_restored(
-    incident: Incident, *, killed: bool, damage: Damage
+    incident: Incident, damage: Damage
 ):
-    with running_stack(data=incident.data, **LOUD) as stack:
-        incident.begin(stack)
-        incident.break_off(stack, killed=killed)
     damage(incident.messages)
 
     with started(incident.data) as stack:
@@ -261,11 +291,8 @@ def test_a_log_that_lost_its_end_takes_nothing_until_it_is_restored(
 
 @pytest.mark.parametrize(("killed", "damage"), IN_THE_MIDDLE)
 def test_a_log_that_lost_events_in_its_middle_says_so_and_loses_no_more(
-    incident: Incident, *, killed: bool, damage: Damage
+    incident: Incident, damage: Damage
 ):
-    with running_stack(data=incident.data, **LOUD) as stack:
-        incident.begin(stack)
-        incident.break_off(stack, killed=killed)
     damage(incident.messages)
 
     with running_stack(data=incident.data, **LOUD) as stack:
