@@ -20,6 +20,7 @@ from roomlog.audit.verify_bundle import verify
 from roomlog.core.signed_note import sign
 from roomlog.core.tree_head import TreeHead, parse_tree_head
 from tests.audit import rooms
+from tests.contracts.bundle_owner import owner_files
 
 BUNDLE_CASES = Path(__file__).parent / "bundle_cases.json"
 _ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -58,7 +59,8 @@ NASTY, _ = rooms.bundle_of(rooms.nasty_log())
 OTHER, _OTHER_EXPORTED = rooms.bundle_of(rooms.other_log(), room_id=rooms.OTHER_ROOM)
 FORGED, _ = rooms.bundle_of(rooms.plain_log(), key=rooms.OTHER_KEY)
 _EARLIER, _EARLIER_EXPORTED = rooms.bundle_of(rooms.plain_log(), up_to=11)
-BUNDLES = {"plain": PLAIN, "nasty": NASTY, "other": OTHER, "forged": FORGED}
+OWNED = {f"by the owner: {what}": data for what, data in owner_files()}
+BUNDLES = {"plain": PLAIN, "nasty": NASTY, "other": OTHER, "forged": FORGED, **OWNED}
 _KEY = str(rooms.KEY.verifier)
 
 
@@ -366,6 +368,7 @@ def bundle_cases() -> Cases:
         _case("the right key given", "plain", PLAIN, (_KEY,)),
         _case("one of two keys", "plain", PLAIN, (str(rooms.OTHER_KEY.verifier), _KEY)),
     ]
+    cases += [_case(what, what, data) for what, data in OWNED.items()]
     held = {
         "the checkpoint of itself": _EXPORTED.checkpoint,
         "an earlier checkpoint": _EARLIER_EXPORTED.checkpoint,

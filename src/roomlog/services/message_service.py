@@ -374,7 +374,7 @@ class MessageService:
     async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
         if as_of is None:
             return None
-        return await place_of(self._log, self._progress, room_id, as_of)
+        return await place_of(self._log, self._read_model, self._progress, room_id, as_of)
 
 
 async def find_message(
