@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import httpx
+from picows import WSFrame, WSListener, WSTransport, ws_connect
 
 from bench.bare_nats import percentiles_ms
 from bench.log_filling import CONTENT
@@ -24,7 +25,7 @@ _USER = "bench@example.org"
 _AT_ONCE = 200
 _SAMPLE_S = 0.25
 _DEAF = 200
-_RESUMING = 500
+_RESUMING = 300
 _MESSAGES = 2000
 _STILL_S = 5.0
 _LIVE = b'"type":"live"'
@@ -139,19 +140,30 @@ async def _deaf(
         one.close()
 
 
+class _Resuming(WSListener):
+    """Reads until it is live."""
+
+    def __init__(self) -> None:
+        self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if _LIVE in frame.get_payload_as_bytes() and not self.live.done():
+            self.live.set_result(None)
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self.live.done():
+            code = transport.close_handshake and transport.close_handshake.recv
+            self.live.set_exception(RuntimeError(f"a connection ended before it was live: {code}"))
+
+
 async def _all_resume(stack: Stack, room: str) -> None:
     """They resume from the beginning, all at once, and read it."""
-    port = int(stack.base_url.rpartition(":")[2])
+    url = f"{stack.ws_url}/ws/{room}?after=0&token={stack.token(_USER)}"
 
     async def resume() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(_resume(stack, room))
-        end = b""
-        while _LIVE not in end:
-            read = await reader.read(1 << 18)
-            assert read, "a connection ended before it was live"
-            end = end[-len(_LIVE) :] + read
-        writer.close()
+        _, listener = await ws_connect(_Resuming, url)
+        await listener.live
 
     await asyncio.gather(*(resume() for _ in range(_RESUMING)))
 
