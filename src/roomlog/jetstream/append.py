@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from roomlog import metrics
 from roomlog.core.admission import Admission
 from roomlog.jetstream.connection import Connection
-from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
+from roomlog.jetstream.exchange import Continuity, Entry, Exchange, Unit, whole
 from roomlog.jetstream.express import Express, flooding
 from roomlog.jetstream.trouble import Trouble
 from roomlog.jetstream.wire import WRONG_LAST_SEQUENCE, ApiError
@@ -38,7 +38,7 @@ EVENTS_PER_APPEND_MAX: Final = 512
 FIRSTS_AT_ONCE_MAX: Final = 16
 QUEUE_EVENTS_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
-QUEUE_EVENTS_LEAST: Final = 2 * BATCH_MAX
+QUEUE_EVENTS_LEAST: Final = BATCH_MAX
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Committer:
         identified: Callable[[], bool],
         ready: Callable[[], Awaitable[None]],
         beginning_of: Callable[[str, int], Awaitable[list[FirstEvent]]],
+        continuity: Continuity,
         appended: Callable[[int], None],
         timeout_s: float,
         wait_s: float,
@@ -78,6 +79,7 @@ class Committer:
         self._connection = connection
         self._ready = ready
         self._beginning_of = beginning_of
+        self._continuity = continuity
         self._tell_appended = appended
         self._timeout_s = timeout_s
         self._admission = Admission(wait_s, least=QUEUE_EVENTS_LEAST, most=QUEUE_EVENTS_MAX)
@@ -92,7 +94,7 @@ class Committer:
         self._exchange: Exchange | None = None
         self._gathering: asyncio.Future[None] | None = None
         self._flooding: str | None = None
-        self._express = Express(beside, identified, self._appended, self._after_express)
+        self._express = Express(beside, continuity, identified, self._appended, self._after_express)
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
@@ -128,8 +130,9 @@ class Committer:
         return entry.future
 
     def require_place(self, events: int, size_bytes: int) -> None:
-        """Raise LogUnavailableError where too much waits for so many more events."""
-        if (
+        """Raise LogUnavailableError where too much waits for so many more events: never where
+        nothing does, since an append may be of more events than may wait."""
+        if self._queue_events and (
             self._queue_events + events > self._queue_events_max
             or self._queue_bytes + size_bytes > QUEUE_BYTES_MAX
         ):
@@ -313,7 +316,7 @@ class Committer:
 
     async def _exchanged(self, units: list[Unit]) -> bool:
         """Send and wait for all answers; False where there was no connection to send on."""
-        exchange = self._exchange = Exchange(self._connection, units)
+        exchange = self._exchange = Exchange(self._connection, units, self._continuity)
         try:
             if not exchange.send():
                 return False
