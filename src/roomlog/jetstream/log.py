@@ -209,6 +209,10 @@ class JetStreamLog:
         """See EventLog.event_at."""
         return await self._reader.event_at(room_id, sequence)
 
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        """See EventLog.bytes_at."""
+        return await self._reader.bytes_at(room_id, sequence)
+
     def read_partition(
         self, partition: int, *, after: int, up_to: int | None = None
     ) -> AsyncIterator[Sequence[LogEvent]]:
