@@ -337,7 +337,9 @@ class Connection:
                 return
             if alive:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(client.closed.wait(), PING_INTERVAL_S)
+                    # Not `wait_for`, which may swallow that the task is cancelled.
+                    async with asyncio.timeout(PING_INTERVAL_S):
+                        await client.closed.wait()
 
     @staticmethod
     async def _is_alive(client: _Client) -> bool:
