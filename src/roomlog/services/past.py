@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from roomlog.core.room_state import decode_waypoint, encode_waypoint, evolve_stored
 from roomlog.ports import EventLog, LogUnavailableError, ReadModel, RoomSnapshot, SnapshotStore
@@ -17,18 +18,30 @@ AsOf = int | datetime
 """A moment of a room: a sequence, or a time, which means the last event appended by then."""
 
 
-async def place_of(log: EventLog, progress: ProjectionProgress, room_id: str, as_of: AsOf) -> int:
-    """The sequence of the room's last event up to there, once the tables have it; 0 for none.
+class Place(NamedTuple):
+    """A moment as a place in the log. `head` is the room's last event up to there, 0 for none.
+    `sequence` lies behind it where an event in between was erased: of that, its tombstone stands
+    in the tables."""
+
+    sequence: int
+    head: int
+
+
+async def place_of(
+    log: EventLog, progress: ProjectionProgress, room_id: str, as_of: AsOf
+) -> Place:
+    """Where a moment lies, once the tables have come to it.
 
     Raises RefusedError: `invalid` for a sequence above the room's head, `projection_behind`.
     """
     if isinstance(as_of, datetime):
-        then = await log.sequence_at(room_id, as_of)
-    else:
-        await progress.require(room_id, as_of, field="as_of")
-        then = await log.last_sequence(room_id, up_to=as_of)
-    await progress.require(room_id, then)
-    return then
+        head = await log.sequence_at(room_id, as_of)
+        await progress.require(room_id, head)
+        return Place(head, head)
+    await progress.require(room_id, as_of, field="as_of")
+    head = await log.last_sequence(room_id, up_to=as_of)
+    await progress.require(room_id, head)
+    return Place(as_of, head)
 
 
 async def room_as_of(
