@@ -22,14 +22,14 @@ export function Redaction(props: {
     <Dialog title="Redact this message?" onClose={onClose}>
       {message.content !== "" && <blockquote>{message.content.slice(0, SHOWN_CHARS_MAX)}</blockquote>}
       <p className="warning">
-        <b>This can’t be undone, by nobody.</b> All that the message said is erased from the log
-        itself, with its earlier versions and the reasons given for them: from history, search,
-        timeline, and whatever is exported later. Whoever has it open loses it at once.
+        <b>This can’t be undone.</b> All that the message said is erased from the log itself, with
+        its earlier versions and the reasons given for them: from history, search, timeline, and
+        whatever is exported later. Whoever has it open loses it at once.
       </p>
       <Afterwards message={message} members={members} />
       <p className="quiet">
-        Whoever has read it has read it: a password that was pasted here must be changed all the
-        same. Copies in other messages are redacted by themselves, each.
+        Whoever has read it has read it: change a password that was pasted here. Copies in other
+        messages have to be redacted too.
       </p>
       <form
         onSubmit={(form) => {
@@ -96,8 +96,8 @@ function Afterwards(props: {
         <p className="tombstone">This message was deleted.</p>
       </div>
       <p className="quiet">
-        On record stays that {name} said something on {exactTime(created_at)}, and that you redacted
-        it, when, and why. The proofs of the room hold as before.
+        On record stays that {name} said something on {exactTime(created_at)}, and who redacted it,
+        when and why. The proofs of the room hold as before.
       </p>
     </section>
   );

@@ -58,27 +58,31 @@ def saying_in(data: bytes) -> Saying | None:
     envelope, or it lacks what a redaction must keep.
     """
     parts = parts_of(data)
-    if parts.body is None:
+    saying = None if parts.body is None else saying_by(parts.envelope)
+    if saying is None or (saying.event.type == "message.deleted" and not _gives_a_reason(data)):
         return None
+    return saying
+
+
+def saying_by(envelope: bytes) -> Saying | None:
+    """The same of an envelope alone; a deletion may have given a reason. None of what no redaction
+    may erase."""
     try:
-        told, envelope = _envelope_decoder.decode(parts.envelope), parts.envelope.decode()
+        told, text = _envelope_decoder.decode(envelope), envelope.decode()
     except ValueError:
         return None
     message_id = told.id if told.type == "message.sent" else told.message_id
-    if message_id is None or not _says_something(told.type, data):
-        return None
-    return Saying(told.room_id, message_id, envelope, told)
+    of_message = told.type.startswith("message.") and told.type != "message.redacted"
+    return Saying(told.room_id, message_id, text, told) if of_message and message_id else None
 
 
-def _says_something(kind: str, data: bytes) -> bool:
-    """Whether an event's bytes hold what somebody said; what cannot be read may well."""
-    if kind == "message.deleted":
-        try:
-            body = decode_body(decode_event(data))
-        except UnreadableEventError:
-            return True
-        return not isinstance(body, st.MessageDeletedBody) or body.reason is not None
-    return kind.startswith("message.") and kind != "message.redacted"
+def _gives_a_reason(data: bytes) -> bool:
+    """Whether a deletion's bytes hold what somebody said; what cannot be read may well."""
+    try:
+        body = decode_body(decode_event(data))
+    except UnreadableEventError:
+        return True
+    return not isinstance(body, st.MessageDeletedBody) or body.reason is not None
 
 
 class SaidSoFar:

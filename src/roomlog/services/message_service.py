@@ -380,8 +380,8 @@ class MessageService:
 
 
 def _query(room_id: str, asked: MessageFilter, then: Place | None) -> MessageQuery:
-    fields = msgspec.structs.asdict(asked) | {"as_of": None if then is None else then.sequence}
-    return MessageQuery(room_id=room_id, **fields)
+    asked = msgspec.structs.replace(asked, as_of=None if then is None else then.sequence)
+    return MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
 
 
 async def find_message(

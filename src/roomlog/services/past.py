@@ -27,9 +27,7 @@ class Place(NamedTuple):
     head: int
 
 
-async def place_of(
-    log: EventLog, progress: ProjectionProgress, room_id: str, as_of: AsOf
-) -> Place:
+async def place_of(log: EventLog, progress: ProjectionProgress, room_id: str, as_of: AsOf) -> Place:
     """Where a moment lies, once the tables have come to it.
 
     Raises RefusedError: `invalid` for a sequence above the room's head, `projection_behind`.
