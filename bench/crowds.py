@@ -1,5 +1,6 @@
-"""`python -m bench.crowds`: thousands who connect and say nothing, vanish, or ask and do not read; the
-most memory that this takes, and what is left of it after, beside answers to others meanwhile."""
+"""`python -m bench.crowds`: thousands who connect and say nothing, vanish, ask and do not read, or
+resume from the beginning; the most memory that this takes, and what is left of it after, beside
+answers to others meanwhile."""
 
 import asyncio
 import contextlib
@@ -7,7 +8,7 @@ import resource
 import socket
 import struct
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import click
@@ -16,15 +17,20 @@ import httpx
 from bench.bare_nats import percentiles_ms
 from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
-from bench.nasty import memory_mib, new_room
+from bench.nasty import memory_mib, new_room, resident_mib
 from tests.stack import Stack, running_stack
 
 _USER = "bench@example.org"
 _AT_ONCE = 200
 _SAMPLE_S = 0.25
 _DEAF = 200
-_MESSAGES = 2000
+_RESUMING = 500
+_MESSAGES = 5000
+_STILL_S = 5.0
+_LIVE = b'"type":"live"'
 _RESET = struct.pack("ii", 1, 0)
+
+Meanwhile = Callable[[], Awaitable[None]]
 
 
 def _connected(port: int, *, small: bool = False) -> socket.socket:
@@ -49,6 +55,7 @@ class Watch:
     def __init__(self, stack: Stack, room: str) -> None:
         self.answers_ms: list[float] = []
         self.peak_mib = 0.0
+        self.others_mib: dict[str, float] = {}
         self._stack = stack
         self._path = f"/api/rooms/{room}"
 
@@ -60,6 +67,9 @@ class Watch:
                 (await http.get(self._path, headers=headers)).raise_for_status()
                 self.answers_ms.append((time.monotonic() - began_s) * 1000)
                 self.peak_mib = max(self.peak_mib, memory_mib(self._stack))
+                for part in ("nats", "projector"):
+                    mib = resident_mib(self._stack.run["pids"][part])
+                    self.others_mib[part] = max(mib, self.others_mib.get(part, 0.0))
                 await asyncio.sleep(_SAMPLE_S)
 
     @contextlib.asynccontextmanager
@@ -95,20 +105,55 @@ async def _vanishing(stack: Stack, count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def _deaf(stack: Stack, room: str) -> None:
-    """They ask for all of a room, and read nothing of it."""
-    port = int(stack.base_url.rpartition(":")[2])
-    token = stack.token(_USER)
-    request = (
-        f"GET /api/rooms/{room}/events HTTP/1.1\r\nHost: x\r\n"
-        f"Accept: application/x-ndjson\r\nAuthorization: Bearer {token}\r\n\r\n"
+def _asking(stack: Stack, path: str, *headers: str) -> bytes:
+    lines = (
+        f"GET {path} HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {stack.token(_USER)}",
+        *headers,
     )
-    taken = [_connected(port, small=True) for _ in range(_DEAF)]
-    for one in taken:
-        one.sendall(request.encode())
-    await asyncio.sleep(5)
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def _resume(stack: Stack, room: str, query: str = "?after=0") -> bytes:
+    return _asking(
+        stack,
+        f"/ws/{room}{query}",
+        *("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    )
+
+
+async def _deaf(
+    stack: Stack, request: bytes, count: int, meanwhile: Meanwhile | None = None
+) -> None:
+    """They ask for something, and read nothing of it."""
+    port = int(stack.base_url.rpartition(":")[2])
+    taken: list[socket.socket] = []
+    for _ in range(count):
+        taken.append(one := _connected(port, small=True))
+        one.sendall(request)
+        await asyncio.sleep(0)
+    await (asyncio.sleep(_STILL_S) if meanwhile is None else meanwhile())
     for one in taken:
         one.close()
+
+
+async def _all_resume(stack: Stack, room: str) -> None:
+    """They resume from the beginning, all at once, and read it."""
+    port = int(stack.base_url.rpartition(":")[2])
+
+    async def resume() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_resume(stack, room))
+        end = b""
+        while _LIVE not in end:
+            read = await reader.read(1 << 18)
+            assert read, "a connection ended before it was live"
+            end = end[-len(_LIVE) :] + read
+        writer.close()
+
+    await asyncio.gather(*(resume() for _ in range(_RESUMING)))
 
 
 async def _fill(stack: Stack, room: str) -> None:
@@ -126,13 +171,33 @@ async def _fill(stack: Stack, room: str) -> None:
 
 
 async def _measure(stack: Stack, count: int) -> list[Measured]:
-    room = await new_room(stack)
+    room, busy = await new_room(stack), await new_room(stack)
     await _fill(stack, room)
     found: list[Measured] = []
+    ndjson = _asking(stack, f"/api/rooms/{room}/events", "Accept: application/x-ndjson")
+    stream = _asking(stack, f"/api/rooms/{room}/events?after=0", "Accept: text/event-stream")
+    live = _asking(stack, f"/api/rooms/{busy}/events", "Accept: text/event-stream")
     crowds = {
         f"{count:,} connect and say nothing": lambda: _silent(stack, count),
         f"{count:,} begin a handshake and vanish": lambda: _vanishing(stack, count),
-        f"{_DEAF} ask for {_MESSAGES:,} events and do not read": lambda: _deaf(stack, room),
+        f"{_DEAF} ask for {_MESSAGES:,} events and do not read": lambda: _deaf(
+            stack, ndjson, _DEAF
+        ),
+        f"{_DEAF} follow a room from its beginning as an event stream and do not read": lambda: (
+            _deaf(stack, stream, _DEAF)
+        ),
+        f"{_DEAF} follow a room live as an event stream and do not read": lambda: _deaf(
+            stack, live, _DEAF, lambda: _fill(stack, busy)
+        ),
+        f"{_DEAF} are in a room by WebSocket and do not read": lambda: _deaf(
+            stack, _resume(stack, busy, ""), _DEAF, lambda: _fill(stack, busy)
+        ),
+        f"{_RESUMING} resume {_MESSAGES:,} events by WebSocket and do not read": lambda: _deaf(
+            stack, _resume(stack, room), _RESUMING
+        ),
+        f"{_RESUMING} resume {_MESSAGES:,} events by WebSocket at once": lambda: _all_resume(
+            stack, room
+        ),
     }
     for name, crowd in crowds.items():
         before, watch = memory_mib(stack), Watch(stack, room)
@@ -146,6 +211,7 @@ async def _measure(stack: Stack, count: int) -> list[Measured]:
                 more_is_better=False,
                 details={
                     "before and after, MiB": [before, memory_mib(stack)],
+                    "NATS and projector at most, MiB": watch.others_mib,
                     "others' reads meanwhile": percentiles_ms(watch.answers_ms),
                 },
             )
@@ -161,7 +227,10 @@ def main(*, connections: int, json_file: Path | None) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with running_stack(
-        USER_MESSAGES_PER_SECOND="0", ROOM_MESSAGES_PER_SECOND="0", SPAM_GUARD="off"
+        USER_MESSAGES_PER_SECOND="0",
+        ROOM_MESSAGES_PER_SECOND="0",
+        CONNECTS_PER_MINUTE="0",
+        SPAM_GUARD="off",
     ) as stack:
         results = asyncio.run(_measure(stack, connections))
     tell(results, json_file)

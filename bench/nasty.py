@@ -22,8 +22,12 @@ _MIB = 1024 * 1024
 
 def memory_mib(stack: Stack) -> float:
     """Resident memory of the API's workers."""
-    total = sum(psutil.Process(pid).memory_info().rss for pid in stack.run["pids"]["api"])
-    return round(total / _MIB, 1)
+    return round(sum(map(resident_mib, stack.run["pids"]["api"])), 1)
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    return round(psutil.Process(pid).memory_info().rss / _MIB, 1)
 
 
 async def new_room(stack: Stack) -> str:

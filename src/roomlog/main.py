@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from roomlog.collector import spare_what_stays
+from roomlog.core.admission import Patience
 from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, PartStatus, create_app
 from roomlog.jetstream.buckets import (
@@ -429,6 +430,7 @@ def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) ->
         },
         outbox_lines=settings.outbox_frames,
         outbox_bytes=settings.outbox_bytes,
+        patience=Patience(settings.append_wait_seconds),
     )
 
 

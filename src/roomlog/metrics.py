@@ -115,7 +115,7 @@ APPEND_FAILURES = prometheus.Counter(
 )
 APPENDS_SHED = prometheus.Counter(
     "roomlog_appends_shed",
-    "Appends refused at once, because too much waited for the log.",
+    "Writes refused at once, because too much waited for the log or the worker.",
     registry=REGISTRY,
 )
 BROADCAST_SECONDS = prometheus.Histogram(

@@ -174,9 +174,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     append_wait_seconds: Annotated[
         float,
         Meta(
-            description="How long what is sent may wait for the log under overload; what would "
-            "wait longer is refused with 503 (a burst may wait four times as long). 0: no limit "
-            "but the queue's own.",
+            description="How long what is sent may wait for the worker, and then for the log, "
+            "under overload; what would wait longer is refused with 503 (a burst may wait four "
+            "times as long). 0: no limit but the queues' own.",
             ge=0,
             le=5,
         ),

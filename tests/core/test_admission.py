@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 
-from roomlog.core.admission import PATIENCE_TIMES, Admission
+from roomlog.core.admission import PATIENCE_TIMES, Admission, Patience
 
 TARGET_S = 0.25
 COMMIT_S = 0.01
@@ -110,3 +110,30 @@ def test_there_is_no_bound_but_the_queues_own_without_a_target():
     load = Load(target_s=0)
     load.run(20, 5)
     assert load.may_wait == MOST
+
+
+def test_what_stood_long_ago_is_forgotten():
+    patience = Patience(TARGET_S)
+    for at_s in (100.0, 100.2, 100.4):
+        patience.judge(2 * TARGET_S, at_s)
+    assert patience.standing
+    assert patience.over(1.1 * TARGET_S)
+
+    patience.judge(0.0, 200.0)
+    assert not patience.standing
+    assert not patience.over(1.1 * TARGET_S)
+    assert patience.over(1.1 * PATIENCE_TIMES * TARGET_S)
+
+
+def test_one_long_wait_now_and_one_long_ago_are_no_standing_queue():
+    patience = Patience(TARGET_S)
+    for at_s in (100.0, 200.0, 300.0):
+        patience.judge(2 * TARGET_S, at_s)
+    assert not patience.standing
+
+
+def test_without_a_target_nothing_waits_too_long():
+    patience = Patience(0)
+    for at_s in range(100, 200):
+        patience.judge(10.0, float(at_s))
+    assert not patience.over(1e9)

@@ -1,5 +1,6 @@
 """Metrics, their documentation, the dashboard and the alert rules all say the same."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -14,11 +15,23 @@ from tests.house.repository import ROOT
 
 OPERATIONS = ROOT / "docs" / "operations"
 _NAME = re.compile(r"\broomlog_[a-z_]+\b")
-# Every label there is; each takes values from a list that is fixed in code or in the settings.
-BOUNDED_LABELS = {
-    *("action", "code", "interface", "method", "outcome", "part", "partition", "place", "route"),
-    *("status", "type"),
+# Every label that code gives a value, and all that it may be made of: what is said here is fixed in
+# code. An id, a name or a path as it was asked for is none of these.
+LABEL_SOURCES = {
+    "action": {"'added'", "'removed'"},
+    "code": {"told.code", "refusal.code", "metrics.UNEXPECTED"},  # each an ErrorCode
+    "interface": {"'rest'", "'websocket'"},
+    "method": {"method"},  # tracked._METHODS, or "other"
+    "outcome": {"'delivered'", "'failed'"},
+    "place": {"place.kind"},  # of the classes of audit.delivery
+    "route": {"route", "request.scope['path_template']"},  # of a matched route, or UNMATCHED
+    "status": {"message['status']"},
+    "type": {"fact.fields['message_type']"},  # a MessageType, as decided
 }
+# Of what is found when somebody asks: parts are those of /readyz, partitions the settings'.
+FOUND_LABELS = {"part", "partition"}
+# What `.labels` is asked of where it is no metric by name.
+_CHOSEN = {"counter": "HTTP_APPENDS"}
 
 
 def families() -> Iterator[Any]:
@@ -59,7 +72,72 @@ def test_every_label_is_documented_and_bounded():
     for family, labels in found:
         name = family.name + ("_total" if family.type == "counter" else "")
         assert re.findall(r"`(\w+)`", rows[name][1]) == list(labels)
-        assert set(labels) <= BOUNDED_LABELS
+        assert set(labels) <= LABEL_SOURCES.keys() | FOUND_LABELS
+
+
+def _metric_of(labels: ast.Attribute) -> Any:
+    asked = labels.value
+    if isinstance(asked, ast.Name):
+        return getattr(metrics, _CHOSEN[asked.id])
+    assert isinstance(asked, ast.Attribute)
+    assert ast.unparse(asked.value) == "metrics"
+    return getattr(metrics, asked.attr)
+
+
+def _labelled(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each label that gets a value in a module, with the expression that it gets. Raises
+    AssertionError where `.labels` is used in a way that this can't follow."""
+    kept = {
+        node.targets[0].id: node.value.args[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+        and node.value.args
+        and isinstance(node.value.args[0], ast.Attribute)
+        and node.value.args[0].attr == "labels"
+    }
+    known = {id(labels) for labels in kept.values()}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        labels = call.func
+        if isinstance(labels, ast.Name):
+            labels = kept.get(labels.id)
+        if not isinstance(labels, ast.Attribute) or labels.attr != "labels":
+            continue
+        known.add(id(labels))
+        assert not call.keywords
+        names = _metric_of(labels)._labelnames
+        yield from zip(names, map(ast.unparse, call.args), strict=True)
+    for node in ast.walk(tree):
+        assert not (isinstance(node, ast.Attribute) and node.attr == "labels") or id(node) in known
+
+
+def test_labels_get_their_values_from_closed_sets_only():
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "src" / "roomlog").rglob("*.py")):
+        for name, source in _labelled(ast.parse(path.read_text())):
+            found.setdefault(name, set()).add(source)
+
+    assert found == LABEL_SOURCES
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "metrics.MESSAGES.labels(room_id)",
+        "_kept = cache(metrics.MESSAGES.labels)\n_kept(request.path)",
+        "metrics.HTTP_SECONDS.labels(request.url.path)",
+    ],
+)
+def test_a_label_made_of_anything_else_is_seen(planted: str):
+    [(name, source)] = _labelled(ast.parse(planted))
+
+    assert source not in LABEL_SOURCES[name]
+
+
+def test_labels_that_can_not_be_followed_are_refused():
+    with pytest.raises(AssertionError):
+        list(_labelled(ast.parse("count(metrics.MESSAGES.labels, room_id)\n")))
 
 
 def _queries() -> Iterator[tuple[str, str]]:

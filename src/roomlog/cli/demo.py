@@ -16,7 +16,7 @@ import msgspec
 from roomlog.cli.demo_log import DemoLog
 from roomlog.cli.demo_story import COMMANDER, ROOM
 from roomlog.cli.errors import CliError, failure_line
-from roomlog.cli.opened_log import open_log
+from roomlog.cli.opened_log import open_log_to_append
 from roomlog.cli.token import signed_token
 from roomlog.jetstream.buckets import JetStreamNames
 from roomlog.ports import LogUnavailableError
@@ -76,7 +76,7 @@ def _name(user: str) -> str:
 
 
 async def _tell(settings: Settings) -> tuple[str, int]:
-    async with open_log(settings, "roomlog up --demo") as log:
+    async with open_log_to_append(settings, "roomlog up --demo") as log:
         names = JetStreamNames(log.connection)
         for user in (COMMANDER, *(member["user_id"] for member in ROOM["members"])):
             await names.put(user, _name(user))  # their tokens would have told it

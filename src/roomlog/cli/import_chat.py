@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from roomlog.cli.errors import CliError
-from roomlog.cli.opened_log import open_log
+from roomlog.cli.opened_log import open_log_to_append
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.core.decide import Limits
@@ -98,7 +98,7 @@ def command(*, file: Path, format_: str, skip_bad: bool, as_json: bool, data: Pa
 async def _import(
     chat: ChatSource, settings: Settings, on_bad_entry: OnBadEntry | None
 ) -> ImportReport:
-    async with open_log(settings, "roomlog") as log:
+    async with open_log_to_append(settings, "roomlog import") as log:
         with progress_of("import", chat.size) as advance:
             return await ImportService(log).run(
                 chat.entries(),

@@ -5,7 +5,7 @@ neither, so every wait has an end.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
@@ -15,8 +15,9 @@ from roomlog.jetstream.connection import Connection, Reply
 from roomlog.ports import LogUnavailableError
 
 BATCH_MESSAGES: Final = 512
-BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
-# What all running batches send at once stays well below the server's max_pending (64 MB).
+BATCH_BYTES_MAX: Final = 1024 * 1024
+# What all running batches send at once, also those of partitions, stays well below the server's
+# max_pending (64 MB).
 BATCHES_AT_ONCE_MAX: Final = 8
 SILENCE_MAX_S: Final = 5.0
 
@@ -104,6 +105,7 @@ class DirectGet:
         up_to: int | None,
         *,
         batch_messages: int = BATCH_MESSAGES,
+        batch_bytes: int = BATCH_BYTES_MAX,
     ) -> AsyncIterator[list[Reply]]:
         """The messages of `subject` after sequence `after`, in order, to the stream's end.
 
@@ -112,7 +114,18 @@ class DirectGet:
         """
         if up_to is not None and up_to <= after:
             return
-        coming = asyncio.create_task(self._next(stream, subject, after, up_to, batch_messages))
+
+        def next_after(sequence: int) -> asyncio.Task[Batch]:
+            count = batch_messages if up_to is None else min(batch_messages, up_to - sequence)
+            asked = {
+                "seq": sequence + 1,
+                "next_by_subj": subject,
+                "batch": count,
+                "max_bytes": batch_bytes,
+            }
+            return asyncio.create_task(self.batch(stream, asked))
+
+        coming = next_after(after)
         try:
             while True:
                 batch = await coming
@@ -121,9 +134,7 @@ class DirectGet:
                 last = wire.number(batch.messages[-1].headers, wire.SEQUENCE)
                 more = batch.left > 0 and (up_to is None or last < up_to)
                 if more:
-                    coming = asyncio.create_task(
-                        self._next(stream, subject, last, up_to, batch_messages)
-                    )
+                    coming = next_after(last)
                 messages = _up_to(batch.messages, up_to)
                 if messages:
                     yield messages
@@ -134,20 +145,6 @@ class DirectGet:
                 coming.cancel()
             elif not coming.cancelled():
                 coming.exception()
-
-    def _next(
-        self, stream: str, subject: str, after: int, up_to: int | None, batch_messages: int
-    ) -> Coroutine[Any, Any, Batch]:
-        count = batch_messages if up_to is None else min(batch_messages, up_to - after)
-        return self.batch(
-            stream,
-            {
-                "seq": after + 1,
-                "next_by_subj": subject,
-                "batch": count,
-                "max_bytes": BATCH_BYTES_MAX,
-            },
-        )
 
 
 def _up_to(messages: list[Reply], up_to: int | None) -> list[Reply]:

@@ -14,6 +14,7 @@ from roomlog.ports import LogEvent
 HEADS_AT_ONCE_MAX: Final = 256
 # Nobody waits for the first event of a partition, and NATS spends a fifth less on each in these.
 PARTITION_BATCH_MESSAGES: Final = 2048
+PARTITION_BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 class Reader:
@@ -54,7 +55,12 @@ class Reader:
         stream = subjects.stream_name(partition, self._partitions)
         everything = subjects.all_events()
         async for batch in self._direct.batches(
-            stream, everything, after, up_to, batch_messages=PARTITION_BATCH_MESSAGES
+            stream,
+            everything,
+            after,
+            up_to,
+            batch_messages=PARTITION_BATCH_MESSAGES,
+            batch_bytes=PARTITION_BATCH_BYTES_MAX,
         ):
             yield [self._event(message, 0) for message in batch]
 

@@ -17,7 +17,8 @@ class Answer:
 class OrderedAnswers:
     """Says answers in the order in which they were expected."""
 
-    def __init__(self, say: Callable[[bytes], None]) -> None:
+    def __init__(self, say: Callable[[bytes | None], None]) -> None:
+        """`say` is called once for each, with None where there is nothing to say."""
         self._say = say
         self._expected: deque[Answer] = deque()
 
@@ -32,5 +33,4 @@ class OrderedAnswers:
         left. None: there is nothing to say."""
         answer.known, answer.line = True, line
         while self._expected and self._expected[0].known:
-            if (due := self._expected.popleft().line) is not None:
-                self._say(due)
+            self._say(self._expected.popleft().line)

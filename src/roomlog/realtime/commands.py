@@ -1,6 +1,7 @@
 """What clients ask for by WebSocket, carried out: each by its service, told by an `ack`."""
 
 import asyncio
+from functools import cache
 from typing import NamedTuple
 
 from roomlog import metrics, tracing
@@ -16,6 +17,12 @@ from roomlog_contract.resources import MessageCreate, MessageDelete, MessageEdit
 
 Write = fr.Send | fr.Edit | fr.Delete | fr.React | fr.Unreact
 _RETRY_AFTER_S = 1.0
+_TOO_LATE = RefusedError(
+    ErrorCode.LOG_UNAVAILABLE,
+    "too much waits for this worker, and nothing of this was taken",
+    retry_after_s=_RETRY_AFTER_S,
+)
+_errors = cache(metrics.ERRORS.labels)  # finding a label's counter costs more than counting
 
 
 class Sending(NamedTuple):
@@ -148,9 +155,15 @@ def refusal_of(error: Exception) -> RefusedError | None:
             return None
 
 
+def turned_away(asked: Write, room_id: str | None) -> fr.Error:
+    """The `error` for a write that waited too long to be looked at, which is counted."""
+    metrics.APPENDS_SHED.inc()
+    return error_frame(_TOO_LATE, asked.ref, room_id)
+
+
 def error_frame(refusal: RefusedError, ref: str | None, room_id: str | None) -> fr.Error:
     """An `error` frame for a refusal, which is counted."""
-    metrics.ERRORS.labels("websocket", refusal.code).inc()
+    _errors("websocket", refusal.code).inc()
     field = refusal.errors[0].field if refusal.errors else None
     return fr.Error(
         ref=ref,

@@ -9,7 +9,7 @@ from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
 from roomlog.observability import tell
-from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of
+from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of, turned_away
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.inbound import MalformedBudget, UnusableFrameError, parse
 from roomlog.realtime.lanes import Lanes, Work
@@ -71,6 +71,7 @@ class Connection:
             self,
             turns=parts.line_turns,
             room=room_id or self.connection_id,
+            patience=parts.patience,
         )
         self._sends = Sends(self, self._commands, self._lanes, self.outbox.push, parts.ack_turns)
         self._seen_marks = SeenMarks(self._mark_read)
@@ -205,8 +206,8 @@ class Connection:
 
     # What the client says
 
-    def take(self, line: str) -> None:
-        """See Listener."""
+    def take(self, line: str, *, late: bool) -> None:
+        """See Listener. Only what writes is turned away."""
         try:
             frame = parse(line)
         except UnusableFrameError as error:
@@ -214,6 +215,10 @@ class Connection:
                 self._say(error_frame(error.refusal, error.ref, error.room_id))
             else:
                 self.malformed(error.refusal, error.ref, error.room_id)
+            return
+        if late and isinstance(frame, Write):
+            answer = self._sends.turn_away if isinstance(frame, fr.Send) else self.outbox.push
+            answer(encode(turned_away(frame, frame.room_id or self.room_id)))
             return
         try:
             self._dispatch(frame)
@@ -407,7 +412,7 @@ class Connection:
 
     async def _replay(self, channel: RoomChannel, subscription: Subscription) -> None:
         try:
-            await replay(self._parts.events, channel, subscription)
+            await replay(self._parts.events, channel, subscription, self._parts.unread)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal is None:

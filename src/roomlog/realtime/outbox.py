@@ -24,8 +24,9 @@ class FrameWriter(Protocol):
 class Wire(FrameWriter, Protocol):
     """The socket beneath a connection."""
 
-    def next_message(self) -> str | bytes | None:
-        """The next message; None when none waits, and once the end has begun."""
+    def next_message(self) -> tuple[str | bytes, float] | None:
+        """The next message and when it came, by the loop's clock; None when none waits, and once
+        the end has begun."""
         ...
 
     def close(self, code: int, reason: str = "") -> None:
@@ -144,9 +145,14 @@ class Outbox:
         """The transport can take more."""
         self.flush()
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing waits and the transport takes more, or the outbox was closed."""
+        return self._closed or not (self._waiting or self._writer.writing_paused)
+
     async def drained(self) -> None:
-        """Return when nothing waits and the transport takes more, or the outbox was closed."""
-        while not self._closed and (self._waiting or self._writer.writing_paused):
+        """Return when it is."""
+        while not self.is_drained:
             if self._drained is None:
                 self._drained = self._loop.create_future()
             await asyncio.shield(self._drained)

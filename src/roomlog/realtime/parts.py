@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from roomlog.core.admission import Patience
 from roomlog.ports import Clock
+from roomlog.realtime.listening import LINE_WEIGHT
 from roomlog.realtime.turns import Turns
+from roomlog.realtime.unread import UnreadReplays
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
@@ -17,7 +20,7 @@ from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
 
 # Of a room and of all, in one turn of the event loop.
-LINES_PER_TURN: Final = {"share": 8, "most": 64}
+LINES_PER_TURN: Final = {"share": 8 * LINE_WEIGHT, "most": 64 * LINE_WEIGHT}
 ACKS_PER_TURN: Final = {"share": 16, "most": 128}
 
 
@@ -36,6 +39,7 @@ class RealtimeParts:
     `allowed_origins` empty means the server's own. `limits` are those that `hello` tells beside
     the interface's own (such as `text_bytes`). A connection for which more than `outbox_lines`
     lines or `outbox_bytes` bytes wait is closed. Pings go every `heartbeat_s` seconds.
+    `patience` is of what is said on all connections: writes that wait longer are turned away.
     The caller also has `manager.log_was_reset` called when the log's epoch changes, before it
     lets the rooms go.
     """
@@ -54,5 +58,7 @@ class RealtimeParts:
     outbox_lines: int = 4096
     outbox_bytes: int = 8 * 1024 * 1024
     denials: DenialLog = field(default_factory=DenialLog)
+    patience: Patience = field(default_factory=lambda: Patience(0))
+    unread: UnreadReplays = field(default_factory=UnreadReplays)
     line_turns: Turns = field(default_factory=lambda: Turns(**LINES_PER_TURN))
     ack_turns: Turns = field(default_factory=lambda: Turns(**ACKS_PER_TURN))

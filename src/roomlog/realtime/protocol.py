@@ -68,7 +68,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         self.query_token: str | None = None
         self.writing_paused = False
         self._abort_timer: asyncio.TimerHandle | None = None
-        self._inbox: list[tuple[str | bytes, int]] = []
+        self._inbox: list[tuple[str | bytes, int, float]] = []
         self._inbox_bytes = 0
         self._held_pings = 0
         self._over = False
@@ -237,7 +237,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             except UnicodeDecodeError:
                 self.close(CloseCode.NOT_UTF8, "not UTF-8")
                 return
-        self._inbox.append((said, len(data)))
+        self._inbox.append((said, len(data), self.loop.time()))
         self._inbox_bytes += len(data)
         if self._owner is not None:
             self._tell(self._owner.read)
@@ -246,17 +246,17 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
 
-    def next_message(self) -> str | bytes | None:
-        """The next message; None when none waits, and once the end has begun."""
+    def next_message(self) -> tuple[str | bytes, float] | None:
+        """See Wire."""
         if self._over or not self._inbox:
             return None
-        said, size_bytes = self._inbox.pop(0)
+        said, size_bytes, came_s = self._inbox.pop(0)
         self._inbox_bytes -= size_bytes
         if self.read_paused and (
             self._inbox_bytes <= INBOX_BYTES_MAX // 2 and len(self._inbox) <= INBOX_FRAMES_MAX // 2
         ):
             self._resume_reading()
-        return said
+        return said, came_s
 
     def _resume_reading(self) -> None:
         if self.read_paused:

@@ -51,18 +51,32 @@ class Sends:
         self._commands = commands
         self._lanes = lanes
         self._turns = turns
-        self._answers = OrderedAnswers(say)
+        self._say = say
+        self._answers = OrderedAnswers(self._answered)
         self._waiting: deque[tuple[fr.Send, str, Answer]] | None = None
 
     def take(self, frame: fr.Send, room_id: str) -> None:
         """Send a message to the room; the answer follows."""
-        answer = self._answers.expect()
-        self._lanes.enter()
+        answer = self._expect()
         if self._waiting is not None:
             self._waiting.append((frame, room_id, answer))
         elif not self._begin(frame, room_id, answer):
             self._waiting = deque([(frame, room_id, answer)])
             self._lanes.start(self._in_turn, "send", holds=True)
+
+    def turn_away(self, line: bytes) -> None:
+        """Answer with this line what is not sent."""
+        self._answers.give(self._expect(), line)
+
+    def _expect(self) -> Answer:
+        self._lanes.enter()
+        return self._answers.expect()
+
+    def _answered(self, line: bytes | None) -> None:
+        # Not before: answers that wait for those before them must stay few.
+        self._lanes.leave()
+        if line is not None:
+            self._say(line)
 
     async def _in_turn(self) -> None:
         while self._waiting:
@@ -77,7 +91,7 @@ class Sends:
         try:
             sending = self._commands.begin_send(self._sender.actor, room_id, frame)
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            self._give(answer, self._sender.failed(error, frame.ref, room_id))
+            self._answers.give(answer, self._sender.failed(error, frame.ref, room_id))
             return True
         if sending is not None:
             sending.appended.add_done_callback(
@@ -90,10 +104,10 @@ class Sends:
         try:
             ack = self._commands.sent(sending)
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
-            self._give(answer, self._sender.failed(error, frame.ref, room_id))
+            self._answers.give(answer, self._sender.failed(error, frame.ref, room_id))
             return
         if ack is not None:
-            self._give(answer, encode(ack))
+            self._answers.give(answer, encode(ack))
             self._sender.has_sent(room_id)
         else:
             self._lanes.start(
@@ -112,8 +126,4 @@ class Sends:
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged there
             line = self._sender.failed(error, frame.ref, room_id)
         finally:
-            self._give(answer, line)
-
-    def _give(self, answer: Answer, line: bytes | None) -> None:
-        self._lanes.leave()
-        self._answers.give(answer, line)
+            self._answers.give(answer, line)

@@ -18,19 +18,20 @@ class Turns:
     """
 
     def __init__(self, *, share: int, most: int) -> None:
-        """`share` is how much of a room is done in one turn, `most` how much of all."""
+        """`share` is how much of a room is done in one turn, `most` how much of all: the sum of
+        what the pieces weigh."""
         self._share = share
         self._most = self._left = most
         self._done: dict[str, int] = {}
         self._waiting: dict[str, deque[Callable[[], None]]] = {}
         self._scheduled = False
 
-    def take(self, room: str) -> bool:
+    def take(self, room: str, weight: int = 1) -> bool:
         """Count a piece of work, to be done now; false where it must wait for another turn."""
         if not self._may(room):
             return False
-        self._left -= 1
-        self._done[room] = self._done.get(room, 0) + 1
+        self._left -= weight
+        self._done[room] = self._done.get(room, 0) + weight
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)

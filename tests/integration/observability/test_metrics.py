@@ -1,16 +1,19 @@
 """`/metrics` of several workers, as Prometheus sees it."""
 
 import asyncio
+import json
 import os
 import re
 import signal
 import time
 from collections.abc import Callable, Generator
+from uuid import uuid4
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.protocol import State
+from websockets.sync.client import connect as connect_at_once
 
 from tests.stack import Stack, running_stack
 
@@ -129,3 +132,42 @@ async def test_connections_of_all_workers_are_summed_and_those_of_a_dead_one_are
     finally:
         for socket in sockets:
             await socket.close()
+
+
+def _make_things_up(stack: Stack) -> None:
+    """Ask for whatever a client can, under names that nobody used before."""
+    made_up = uuid4()
+    with httpx.Client(base_url=stack.base_url, headers=stack.headers(ANA), timeout=60) as client:
+        for path in (f"/{made_up}", f"/api/rooms/{made_up}", f"/api/{made_up}?{made_up}", "/ws/x"):
+            client.get(path)
+        client.request("PROPFIND", "/api/rooms")  # others than these never get here
+        client.get("/api/rooms", headers={"Authorization": f"Bearer {made_up}"})
+        room_id = new_room(stack)
+        for said in ({"content": "", "message_type": str(made_up)}, {str(made_up): 1}):
+            client.post(f"/api/rooms/{room_id}/messages", json=said)
+        client.post(f"/api/messages/{made_up}/reactions", json={"emoji": str(made_up)})
+    with connect_at_once(
+        f"{stack.ws_url}/ws", additional_headers=stack.headers(f"{made_up}@example.org")
+    ) as socket:
+        for frame in (
+            {"type": str(made_up)},
+            {"type": "send", "ref": str(made_up), "room_id": str(made_up), "content": "x"},
+            {"type": "react", "ref": "1", "room_id": room_id, "message_id": "x", "emoji": "y"},
+            {"type": "subscribe", "room_id": f"not {made_up}"},
+        ):
+            socket.send(json.dumps(frame))
+        heard = ""
+        while heard.count('"error"') < 4:
+            heard += str(socket.recv(DEADLINE_S))
+
+
+def test_what_clients_make_up_makes_no_series(workers: Stack):
+    _make_things_up(workers)
+    counted(workers)  # which is counted too, once it is answered
+    before = counted(workers).keys()
+    for _ in range(3):
+        _make_things_up(workers)
+    after = counted(workers)
+
+    assert after.keys() == before
+    assert sum(n for name, n in after.items() if 'method="other"' in name) == 4

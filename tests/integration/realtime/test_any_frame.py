@@ -76,8 +76,8 @@ class FakeWire:
         self.code: int | None = None
         self.kept: list[asyncio.Task[None]] = []
 
-    def next_message(self) -> str | bytes | None:
-        return self.said.pop() if self.said else None
+    def next_message(self) -> tuple[str | bytes, float] | None:
+        return (self.said.pop(), asyncio.get_running_loop().time()) if self.said else None
 
     def keep(self, task: asyncio.Task[None]) -> None:
         self.kept.append(task)

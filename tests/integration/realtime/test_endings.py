@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import os
 import socket
@@ -14,14 +15,17 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from roomlog import metrics
 from roomlog.core.policy import Actor
 from roomlog.realtime import protocol
+from roomlog.realtime.unread import UnreadReplays
 from tests.integration.realtime.node import (
     COMMANDER,
     MEMBERS,
     WAIT_S,
     Client,
     Node,
+    assert_chain,
     eventually,
     message,
     running_node,
@@ -371,6 +375,30 @@ async def test_a_replay_to_a_reader_that_stands_still_takes_little_memory():
                 assert connection.outbox.waiting_bytes < 1 << 20
                 assert peer.transport.get_write_buffer_size() < 1 << 20
             assert node.log.largest_read == reached < 20_000
+
+
+async def test_replays_to_readers_that_stand_still_are_bounded_together():
+    unread, deaf, may_stand = UnreadReplays(3 << 20), 6, 2
+    closes = metrics.SLOW_CONSUMER_CLOSES._value.get()
+    async with running_node(unread=unread) as node:
+        assert node.server is not None
+        room = await node.new_room()
+        node.put_messages(room, 3000, size=1000)
+        with contextlib.ExitStack() as sockets:
+            for _ in range(deaf):
+                sockets.enter_context(await _raw(node, room, query="?after=0", rcvbuf=4096))
+            await eventually(
+                lambda: metrics.SLOW_CONSUMER_CLOSES._value.get() - closes == deaf - may_stand
+            )
+            await eventually(lambda: len(node.server.server_state.connections) == may_stand)  # type: ignore[union-attr]
+            assert len(unread._waiting) == may_stand
+            async with node.client(room, after=0) as client:
+                await client.until("live")
+                assert_chain(client.events, after=0)
+                assert len(client.events) == len(node.log.rooms[room])
+        await eventually(lambda: not node.manager.connections)
+        assert not unread._waiting
+        assert unread._bytes == 0
 
 
 async def test_who_does_not_answer_pings_is_cut_off():

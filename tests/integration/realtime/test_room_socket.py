@@ -5,11 +5,14 @@ import json
 import random
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from roomlog.core.admission import Patience
 from roomlog.core.policy import Actor
+from roomlog.realtime.connection import COMMANDS_IN_FLIGHT_MAX
 from roomlog.realtime.on_record import record_followers
 from roomlog.services import identity
 from roomlog.services.readers import Readers
@@ -280,6 +283,80 @@ async def test_sends_are_acked_in_their_order_whichever_is_known_first():
                 ("error", "2"),
             ]
             assert answers[0]["sequence"] < answers[1]["sequence"]
+
+
+async def test_what_waited_too_long_is_turned_away_for_certain_and_in_its_place():
+    # So little patience that of a flood at once some must wait for longer, on whatever machine.
+    async with running_node(patience=Patience(0.005)) as node:
+        room = await node.new_room()
+        async with node.client(room) as client:
+            await client.until("subscribed")
+            sends = [{"type": "send", "ref": str(n), "content": f"no {n}"} for n in range(2000)]
+            await client.send(*sends)
+            answers: list[dict[str, Any]] = []
+            while len(answers) < len(sends):
+                if (frame := await client.next())["type"] in {"ack", "error"}:
+                    answers.append(frame)
+
+    assert [one["ref"] for one in answers] == [str(n) for n in range(len(sends))]
+    acked = [one for one in answers if one["type"] == "ack"]
+    refused = [one for one in answers if one["type"] == "error"]
+    assert acked
+    assert refused
+    for one in refused:
+        assert one["code"] == "log_unavailable"
+        assert one["retry_after"] == 1.0
+        assert one["detail"].endswith("nothing of this was taken")
+    logged = [event for event in node.log.rooms[room] if b"message.sent" in event.data]
+    assert [e.sequence for e in logged] == [one["sequence"] for one in acked]
+
+
+async def test_only_what_writes_is_turned_away_where_it_waited_too_long():
+    async with running_node() as node:
+        room = await node.new_room()
+        about = {"message_id": str(uuid4()), "room_id": room}
+        async with node.client(room) as client:
+            await client.until("subscribed")
+            [connection] = node.manager.connections
+            before = len(node.log.rooms[room])
+            for asked in (
+                {"type": "send", "content": "x"},
+                {"type": "edit", **about, "content": "x"},
+                {"type": "delete", **about},
+                {"type": "react", **about, "emoji": "x"},
+                {"type": "unreact", **about, "emoji": "x"},
+            ):
+                connection.take(json.dumps({**asked, "ref": asked["type"]}), late=True)
+                told = await client.until("error", ref=asked["type"])
+                assert (told["code"], told["room_id"]) == ("log_unavailable", room)
+            connection.take(json.dumps({"type": "subscribe", "ref": "s", "after": 0}), late=True)
+            await client.until("subscribed", ref="s")
+            connection.take(json.dumps({"type": "ping", "ref": "p"}), late=True)
+            await client.until("pong", ref="p")
+            assert len(node.log.rooms[room]) == before
+
+
+async def test_answers_that_wait_for_one_before_them_count_as_under_way():
+    async with running_node() as node:
+        room = await node.new_room()
+        async with node.client(room) as client:
+            await client.until("subscribed")
+            node.log.appends_held = held = asyncio.Event()
+            await client.send({"type": "send", "ref": "0", "content": "slow"})
+            await client.until("event")
+            node.log.appends_held = None
+            [connection] = node.manager.connections
+            await client.send(
+                *({"type": "send", "ref": str(n), "content": ""} for n in range(1, 1000))
+            )
+            await eventually(lambda: connection._lanes.full)
+            assert len(connection._sends._answers._expected) == COMMANDS_IN_FLIGHT_MAX
+            held.set()
+            answers: list[dict[str, Any]] = []
+            while len(answers) < 1000:
+                if (frame := await client.next())["type"] in {"ack", "error"}:
+                    answers.append(frame)
+    assert [one["ref"] for one in answers] == [str(n) for n in range(1000)]
 
 
 async def test_with_64_commands_under_way_pongs_are_still_seen():

@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any, cast
 
+from roomlog.core.admission import Patience
 from roomlog.realtime.lanes import Lanes
-from roomlog.realtime.listening import Listening
+from roomlog.realtime.listening import LINE_WEIGHT, Listening
 from roomlog.realtime.outbox import Outbox
 from roomlog.realtime.turns import Turns
 
 SHARE, MOST = 4, 10
+LINES = {"share": SHARE * LINE_WEIGHT, "most": MOST * LINE_WEIGHT}
 
 
 async def test_a_flood_is_done_in_shares_and_in_order_while_others_go_at_once():
@@ -79,6 +81,7 @@ class _Client:
     """A wire and its listener: what the client said, and what was taken of it."""
 
     writing_paused = False
+    came_s = 0.0
 
     def __init__(self, name: str, lines: int, taken: list[str], per_frame: int) -> None:
         said = [f"{name}{number}" for number in range(lines)]
@@ -86,10 +89,10 @@ class _Client:
         self.said = said
         self._taken = taken
 
-    def next_message(self) -> str | None:
-        return self.frames.pop(0) if self.frames else None
+    def next_message(self) -> tuple[str, float] | None:
+        return (self.frames.pop(0), self.came_s) if self.frames else None
 
-    def take(self, line: str) -> None:
+    def take(self, line: str, *, late: bool) -> None:
         self._taken.append(line)
 
     def defect(self, error: Exception) -> None:
@@ -100,13 +103,21 @@ def _listening(client: _Client, turns: Turns, room: str) -> Listening:
     loop = asyncio.get_running_loop()
     wire = cast("Any", client)
     outbox = Outbox(wire, loop, lines_max=9, bytes_max=999, on_overflow=lambda: None)
-    listening = Listening(wire, Lanes(10_000), outbox, cast("Any", client), turns=turns, room=room)
+    listening = Listening(
+        wire,
+        Lanes(10_000),
+        outbox,
+        cast("Any", client),
+        turns=turns,
+        room=room,
+        patience=Patience(0),
+    )
     listening.begin()
     return listening
 
 
 async def test_connections_of_one_room_share_its_turn_and_each_is_taken_in_its_order():
-    turns, taken = Turns(share=SHARE, most=MOST), []
+    turns, taken = Turns(**LINES), []
     flooding = [_Client(name, 3 * SHARE, taken, per_frame=5) for name in "abc"]
     for client in flooding:
         _listening(client, turns, "busy")
@@ -123,7 +134,7 @@ async def test_connections_of_one_room_share_its_turn_and_each_is_taken_in_its_o
 
 
 async def test_who_has_gone_takes_nothing_more_and_keeps_nobody_waiting():
-    turns, taken = Turns(share=SHARE, most=MOST), []
+    turns, taken = Turns(**LINES), []
     gone, other = (_Client(name, 2 * SHARE, taken, per_frame=1) for name in "ab")
     listening = _listening(gone, turns, "busy")
     _listening(other, turns, "busy")
