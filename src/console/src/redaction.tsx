@@ -20,7 +20,9 @@ export function Redaction(props: {
   const { isUnderWay, error, redact } = useRedact(room, message.message_id, onClose);
   return (
     <Dialog title="Redact this message?" onClose={onClose}>
-      {message.content !== "" && <blockquote>{message.content.slice(0, SHOWN_CHARS_MAX)}</blockquote>}
+      {message.content !== "" && (
+        <blockquote>{message.content.slice(0, SHOWN_CHARS_MAX)}</blockquote>
+      )}
       <p className="warning">
         <b>This can’t be undone.</b> All that the message said is erased from the log itself, with
         its earlier versions and the reasons given for them: from history, search, timeline, and
