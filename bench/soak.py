@@ -51,7 +51,7 @@ class Soak:
         """Round after round in one world."""
         seeds = random.Random(seed)
         end_s = time.monotonic() + minutes * 60
-        async with running_world() as world:
+        async with running_world(partitions=1 + seed % 2) as world:
             while (left_s := end_s - time.monotonic()) > 0:
                 this = seeds.randrange(2**32)
                 self.totals.say(f"round {self.totals.histories + 1} of seed {this}")
@@ -106,7 +106,11 @@ def results(totals: Totals, seed: int) -> list[Measured]:
 
 @click.command()
 @click.option("--minutes", default=10.0, show_default=True)
-@click.option("--seed", type=int, help="The same mix again.  [default: another each time]")
+@click.option(
+    "--seed",
+    type=int,
+    help="The same mix again; odd: a log of two partitions.  [default: another each time]",
+)
 @click.option("--round", "round_s", default=90.0, show_default=True, help="Seconds a history.")
 @click.option(
     "--keep",

@@ -15,6 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from roomlog import metric_files
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that prometheus_client reads when it is imported."""
@@ -26,6 +28,9 @@ UNEXPECTED = "unexpected"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _EVENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _REPLAYED = (0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+
+if os.environ.get(SHARED_DIRECTORY):
+    metric_files.share(Path(os.environ[SHARED_DIRECTORY]))
 
 REGISTRY = prometheus.CollectorRegistry()
 
@@ -167,6 +172,7 @@ def exposition(extra: Iterable[Collector] = ()) -> bytes:
     directory = os.environ.get(SHARED_DIRECTORY)
     registry = prometheus.CollectorRegistry()
     if directory:
+        metric_files.flush()
         _forget_the_dead(Path(directory))
         MultiProcessCollector(registry, path=directory)
     else:

@@ -24,6 +24,7 @@ from roomlog.core.signed_note import SigningKey, sign
 from roomlog.core.tree_head import TreeHead, parse_tree_head
 from roomlog.ports import LogEvent
 from tests.audit import rooms
+from tests.contracts.bundle_owner import owner_files
 
 BUNDLE_CASES = Path(__file__).parent / "bundle_cases.json"
 _ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -65,12 +66,14 @@ _EARLIER, _EARLIER_EXPORTED = rooms.bundle_of(rooms.plain_log(), up_to=11)
 _SECRET = rooms.secret_log()
 rooms.redact_secret(_SECRET)
 REDACTED, _ = rooms.bundle_of(_SECRET)
+OWNED = {f"by the owner: {what}": data for what, data in owner_files()}
 BUNDLES = {
     "plain": PLAIN,
     "nasty": NASTY,
     "other": OTHER,
     "forged": FORGED,
     "redacted": REDACTED,
+    **OWNED,
 }
 _KEY = str(rooms.KEY.verifier)
 
@@ -506,6 +509,7 @@ def bundle_cases() -> Cases:
         _case("the right key given", "plain", PLAIN, (_KEY,)),
         _case("one of two keys", "plain", PLAIN, (str(rooms.OTHER_KEY.verifier), _KEY)),
     ]
+    cases += [_case(what, what, data) for what, data in OWNED.items()]
     held = {
         "the checkpoint of itself": _EXPORTED.checkpoint,
         "an earlier checkpoint": _EARLIER_EXPORTED.checkpoint,

@@ -8,6 +8,7 @@ from hypothesis import strategies as s
 from roomlog.core.content import (
     ALLOWED_SCHEMES,
     ALLOWED_TAGS,
+    QUOTES_DEPTH_MAX,
     UnstorableTextError,
     clean_text,
     render_html,
@@ -84,6 +85,17 @@ def test_a_bare_link_is_recognised_and_gives_nothing_away(url: str):
 
     assert f'href="{url}"' in html
     assert 'rel="noopener noreferrer nofollow"' in html
+
+
+def test_quotes_are_shown_as_deep_as_they_are_typed_up_to_a_depth():
+    deepest = render_html(">" * QUOTES_DEPTH_MAX + " a")
+    deeper = render_html(">" * 1000 + " a\n\nb\n\n> c\n>> `<blockquote>`")
+
+    assert deepest.count("<blockquote>") == deepest.count("</blockquote>") == QUOTES_DEPTH_MAX
+    assert deeper.startswith(deepest)
+    after = deeper.removeprefix(deepest).replace("\n", "")
+    code = "<p><code>&lt;blockquote&gt;</code></p>"
+    assert after == f"<p>b</p><blockquote><p>c</p><blockquote>{code}</blockquote></blockquote>"
 
 
 def test_an_image_is_not_loaded_by_whoever_reads():

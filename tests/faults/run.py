@@ -6,16 +6,18 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from operator import ge
 
 import httpx
 from uuid_utils import uuid7
 
 from tests.faults.clients import FeedReader, Reader, RestClient, SocketClient
 from tests.faults.disturbers import misbehave, stall
-from tests.faults.evidence import checkpoint, log_end, read_log, read_tables
+from tests.faults.evidence import checkpoints, log_ends, read_log, read_tables
 from tests.faults.faults import Fault, draw
 from tests.faults.load import until
 from tests.faults.recording import Author, Recording
+from tests.faults.redactor import Redactor
 from tests.faults.sdk_client import SdkClient
 from tests.faults.world import World
 from tests.histories.history import Act, History, Outcome, Stream, Write
@@ -35,20 +37,22 @@ class Run:
         self.recording = Recording(seed)
         self.faults: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
-        self._writers: list[SocketClient | RestClient | SdkClient] = []
+        self._writers: list[SocketClient | RestClient | SdkClient | Redactor] = []
+        self._redactor: Redactor | None = None
         self._sdk: list[SdkClient] = []
         self._streams: list[Stream] = []
 
     async def begin(self) -> None:
         """Make the rooms, and put everybody to work."""
         nats_url = self.world.up.run["nats_url"]
-        self.recording.history.begins_after = await log_end(nats_url)
-        for number in range(_ROOMS):
-            await self._create_room(f"room {number}")
+        self.recording.history.begins_after = await log_ends(nats_url, self.world.partitions)
+        history = self.recording.history
+        while len(self.recording.rooms) < _ROOMS or not _all_partitions(history):
+            await self._create_room(f"room {len(self.recording.rooms)}")
         raw, sdk = self.world.links["clients"].url, self.world.links["sdk"].url
         ws = raw.replace("http://", "ws://", 1)
         headers = self._headers
-        for number, room in enumerate(self.recording.rooms):
+        for number, room in enumerate(self._rooms_at_work()):
             for patient in (True, False):
                 kind = "patient" if patient else "hasty"
                 author = self._author(f"socket {kind} {number}", USERS[number], room)
@@ -62,10 +66,20 @@ class Run:
                 Reader(self.recording, f"reader {number}", USERS[0], room, raw, headers).run()
             )
             self._spawn(FeedReader(self.recording, USERS[1], room, raw, headers).run())
+        besides = await self._made_room("redactions")
+        history.besides.append(besides)
+        self._redactor = Redactor(self.recording, besides, USERS[0], raw, self.world.up.headers)
+        self._work(self._redactor)
         room, port = self.recording.rooms[0], self.world.port
         direct = f"ws://127.0.0.1:{port}"
         self._spawn(stall(self.recording, port, room, USERS[1], headers))
         self._spawn(misbehave(self.recording, direct, port, room, USERS[1], headers))
+
+    def _rooms_at_work(self) -> list[str]:
+        """One room of each partition, and then others."""
+        rooms, history = self.recording.rooms, self.recording.history
+        first = {history.partition_of(room): room for room in reversed(rooms)}.values()
+        return [*first, *(room for room in rooms if room not in first)][:_ROOMS]
 
     def check_alive(self) -> None:
         """Raise what ended a client that should go on."""
@@ -104,9 +118,15 @@ class Run:
             "every receiver has everything",
             _SETTLE_S,
         )
-        await self._tables_at(history.log[-1].sequence)
+        ends = [
+            log[-1].sequence if log else begins_after
+            for begins_after, log in zip(history.begins_after, history.partitions(), strict=True)
+        ]
+        await self._tables_at(ends)
         for client in self._sdk:
             client.look()
+        if self._redactor is not None:
+            await self._redactor.require_removed(self.world.up.base_url, self.world.data)
         history.tables = await read_tables(self.world.up, self.recording.rooms, verify=verify)
         history.about |= {"faults": dict(self.faults)}
         return history
@@ -117,16 +137,19 @@ class Run:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _tables_at(self, head: int) -> None:
+    async def _tables_at(self, ends: list[int]) -> None:
         end_s = time.monotonic() + _SETTLE_S
-        while (at := await checkpoint(self.world.up.run["database_url"])) < head:
-            assert time.monotonic() < end_s, f"the tables stay at {at} of {head}"
+        while True:
+            at = await checkpoints(self.world.up.run["database_url"])
+            if len(at) == len(ends) and all(map(ge, at, ends)):
+                return
+            assert time.monotonic() < end_s, f"the tables stay at {at} of {ends}"
             await asyncio.sleep(0.1)
 
     def _author(self, name: str, user: str, room: str) -> Author:
         return Author(self.recording, name, user, room)
 
-    def _work(self, client: SocketClient | RestClient | SdkClient) -> None:
+    def _work(self, client: SocketClient | RestClient | SdkClient | Redactor) -> None:
         self._writers.append(client)
         self._spawn(client.run())
 
@@ -141,21 +164,29 @@ class Run:
         return self.world.up.headers(user)
 
     async def _create_room(self, name: str) -> None:
-        key = str(uuid7())
-        begun_s = self.recording.now()
+        key, begun_s = str(uuid7()), self.recording.now()
+        room = await self._made_room(name, key)
+        self.recording.rooms.append(room)
+        write = Write("creator", USERS[0], room, Act.CREATE, key, begun_s, content=name)
+        write.ended_s, write.outcome = self.recording.now(), Outcome.ACKED
+        self.recording.history.writes.append(write)
+
+    async def _made_room(self, name: str, key: str = "") -> str:
         members = [{"user_id": user, "role": "responder"} for user in USERS[1:]]
         async with httpx.AsyncClient(base_url=self.world.up.base_url, timeout=30) as http:
             told = await http.post(
                 "/api/rooms",
                 json={"name": name, "members": members},
-                headers={**self._headers(USERS[0]), "Idempotency-Key": key},
+                headers={**self._headers(USERS[0]), "Idempotency-Key": key or str(uuid7())},
             )
         assert told.status_code == 201, told.text
-        room = told.json()["room_id"]
-        self.recording.rooms.append(room)
-        write = Write("creator", USERS[0], room, Act.CREATE, key, begun_s, content=name)
-        write.ended_s, write.outcome = self.recording.now(), Outcome.ACKED
-        self.recording.history.writes.append(write)
+        return told.json()["room_id"]
+
+
+def _all_partitions(history: History) -> bool:
+    """Whether some room lies in each partition."""
+    used = {history.partition_of(write.room) for write in history.writes}
+    return len(used) == len(history.begins_after)
 
 
 def _has(stream: Stream, heads: dict[str, int]) -> bool:

@@ -3,11 +3,9 @@
 What nats-server does with each kind of damage stands in docs/reliability.md.
 """
 
-import asyncio
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -16,163 +14,82 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.sync.client import connect as connect_websocket
 
-from roomlog.jetstream.log import JetStreamLog
-from tests.integration.backup.backups import message
+from tests.faults.incident import (
+    FIRST_BLOCK,
+    LAST_BLOCK,
+    LOUD,
+    Incident,
+    metrics,
+    readiness,
+    wrong,
+)
 from tests.integration.embedded.waiting import eventually
-from tests.stack import Stack, clean_environment, data_directory, run_command, running_stack
-
-USER = "ada@example.org"
-LOUD = {"SPAM_GUARD": "off", "USER_MESSAGES_PER_SECOND": "0", "CONNECTS_PER_MINUTE": "0"}
-FIRST_BLOCK = "1.blk"  # 8 MB, complete; what is said in the end stands in the next
+from tests.stack import Stack, clean_environment, data_directory, running_stack
 
 pytestmark = pytest.mark.timeout(900)
 Damage = Callable[[Path], None]
 
 
 def cut_the_end(messages: Path) -> None:
-    os.truncate(messages / "2.blk", (messages / "2.blk").stat().st_size // 2)
+    os.truncate(messages / LAST_BLOCK, (messages / LAST_BLOCK).stat().st_size // 2)
 
 
-def flip_a_bit(messages: Path) -> None:
-    content = bytearray((messages / FIRST_BLOCK).read_bytes())
-    content[len(content) // 2] ^= 0x40
-    (messages / FIRST_BLOCK).write_bytes(content)
+def cut_a_block(messages: Path) -> None:
+    os.truncate(messages / FIRST_BLOCK, (messages / FIRST_BLOCK).stat().st_size // 2)
+
+
+def flip_a_bit(messages: Path, block: str = FIRST_BLOCK) -> None:
+    # In place: a server that runs has the file open.
+    with (messages / block).open("r+b") as file:
+        middle = (messages / block).stat().st_size // 2
+        file.seek(middle)
+        (byte,) = file.read(1)
+        file.seek(middle)
+        file.write(bytes([byte ^ 0x40]))
+
+
+def flip_a_bit_at_the_end(messages: Path) -> None:
+    flip_a_bit(messages, LAST_BLOCK)
 
 
 # What is cut off at the end would be given away again, or would leave its end missing: no appends.
 AT_THE_END = [
     pytest.param(True, cut_the_end, id="killed, the end cut off"),
     pytest.param(False, cut_the_end, id="stopped, the end cut off"),
+    pytest.param(True, flip_a_bit_at_the_end, id="killed, a bit flipped at the end"),
 ]
 # Nothing is given away again: appends go on.
 IN_THE_MIDDLE = [
     pytest.param(True, flip_a_bit, id="killed, a bit flipped"),
-    pytest.param(False, flip_a_bit, id="stopped, a bit flipped that NATS still counts"),
+    pytest.param(False, flip_a_bit_at_the_end, id="stopped, a bit flipped that is counted still"),
+    pytest.param(True, cut_a_block, id="killed, a block cut off"),
 ]
 
 
-class Incident:
-    """A log with a backup, of which everything is known that was acked."""
-
-    def __init__(self, data: Path, backup: Path) -> None:
-        self.data = data
-        self.backup = backup
-        self.room = ""
-        self.epoch = ""
-        self.acked: dict[int, str] = {}
-
-    def begin(self, stack: Stack) -> None:
-        with self.asking(stack) as client:
-            made = client.post(
-                "/api/rooms", json={"name": "damage"}, headers={"Idempotency-Key": "room"}
-            )
-            self.room, self.epoch = made.json()["room_id"], made.json()["epoch"]
-            asyncio.run(self._fill(stack.run["nats_url"]))
-            assert stack.cli("backup", str(self.backup)).returncode == 0
-            for number in range(12):
-                self.say(client, f"after the first backup {number} " + "x" * 9000)
-            eventually(lambda: self.is_projected(stack))
-            assert stack.cli("backup", str(self.backup)).returncode == 0
-
-    async def _fill(self, nats_url: str) -> None:
-        log = await JetStreamLog.connect(nats_url, append_timeout_s=60.0)
-        contents = [f"early {number} " + "x" * 9000 for number in range(910)]
-        events = [message(content, self.room) for content in contents]
-        appended = await asyncio.gather(*(log.append(self.room, [event]) for event in events))
-        self.acked |= {one.sequence: c for [one], c in zip(appended, contents, strict=True)}
-        await log.close()
-
-    def asking(self, stack: Stack) -> httpx.Client:
-        return httpx.Client(
-            base_url=stack.base_url, headers=stack.headers(USER, "admin"), timeout=60
-        )
-
-    def say(self, client: httpx.Client, content: str) -> None:
-        said = client.post(
-            f"/api/rooms/{self.room}/messages",
-            json={"content": content},
-            headers={"Idempotency-Key": content[:60]},
-        )
-        self.acked[said.raise_for_status().json()["sequence_number"]] = content
-
-    def is_projected(self, stack: Stack) -> bool:
-        told = json.loads(stack.cli("projections", "status", "--json").stdout)
-        trees = json.loads(stack.cli("audit", "status", "--json").stdout)
-        return not any(one["lag_events"] for one in told["partitions"]) and not any(
-            one["events"] for one in trees["partitions"]
-        )
-
-    def break_off(self, stack: Stack, *, killed: bool) -> None:
-        """End it without a chance to write anything, or as one should."""
-        if killed:
-            for pid in (stack.run["pids"]["supervisor"], stack.run["pids"]["nats"]):
-                os.kill(pid, signal.SIGKILL)
-        else:
-            stack.process.terminate()
-        stack.process.wait(60)
-
-    @property
-    def messages(self) -> Path:
-        (streams,) = self.data.glob("nats/store/jetstream/*/streams")
-        return streams / "ROOMLOG" / "msgs"
-
-    def restore(self) -> None:
-        restored = run_command(self.data, "restore", str(self.backup), "--force")
-        assert restored.returncode == 0, restored.stderr
-
-    def require_whole(self, stack: Stack) -> None:
-        """Everything acked is there, in log and tables, and who was away resumes."""
-        with self.asking(stack) as client:
-            room = client.get(f"/api/rooms/{self.room}").json()
-            assert (room["head"], room["epoch"]) == (max(self.acked), self.epoch)
-            with client.stream(
-                "GET",
-                f"/api/rooms/{self.room}/events?after=0",
-                headers={"Accept": "application/x-ndjson"},
-            ) as lines:
-                events = [json.loads(line) for line in lines.iter_lines() if line]
-            assert {
-                one["sequence"]: one["event"]["content"]
-                for one in events
-                if one["event"]["type"] == "message.sent"
-            } == self.acked
-            client.get(
-                f"/api/rooms/{self.room}/messages?min_sequence={room['head']}&limit=1"
-            ).raise_for_status()
-            assert stack.cli("projections", "verify").returncode == 0
-            checked = stack.cli("audit", "check")
-            if checked.returncode:
-                # That the log was found damaged was recorded after the backup, and is not in it.
-                told = checked.stdout.splitlines()
-                assert all(line.startswith("the audit trail") for line in told), told
-                assert stack.cli("audit", "rebuild").returncode == 0
-                eventually(lambda: stack.cli("audit", "check").returncode == 0)
-            self._resume(stack, after=sorted(self.acked)[-5])
-            self.say(client, "and on it goes")
-
-    def _resume(self, stack: Stack, *, after: int) -> None:
-        url = f"{stack.ws_url}/ws/{self.room}?after={after}&epoch={self.epoch}"
-        headers = stack.headers(USER, "admin")
-        seen: list[int] = []
-        with connect_websocket(url, additional_headers=headers, max_size=None) as socket:
-            while True:
-                for frame in map(json.loads, str(socket.recv(60)).splitlines()):
-                    if frame["type"] == "subscribed":
-                        assert frame["resumed"]
-                    elif frame["type"] == "event":
-                        seen.append(frame["sequence"])
-                    elif frame["type"] == "live":
-                        assert seen == [s for s in sorted(self.acked) if s > after]
-                        return
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[bool, Incident]]:
+    """What a kill leaves behind (True), and what an orderly stop does, with a backup of it."""
+    stopped = Incident(data_directory(), tmp_path_factory.mktemp("stopped") / "backup")
+    with running_stack(data=stopped.data, **LOUD) as stack:
+        stopped.begin(stack)
+        stopped.break_off(stack, killed=True)
+    killed = stopped.copied(tmp_path_factory.mktemp("killed"))
+    with running_stack(data=stopped.data, **LOUD) as stack:
+        stopped.break_off(stack, killed=False)
+    yield {True: killed, False: stopped}
+    shutil.rmtree(killed.data, ignore_errors=True)
+    shutil.rmtree(stopped.data, ignore_errors=True)
 
 
 @pytest.fixture
-def incident(tmp_path: Path) -> Generator[Incident]:
-    data = data_directory()
-    yield Incident(data, tmp_path / "backup")
-    shutil.rmtree(data, ignore_errors=True)
+def incident(
+    request: pytest.FixtureRequest, images: dict[bool, Incident], tmp_path: Path
+) -> Generator[Incident]:
+    """A log that was killed, or stopped: what the parameter `killed` says."""
+    copy = images[request.node.callspec.params["killed"]].copied(tmp_path)
+    yield copy
+    shutil.rmtree(copy.data, ignore_errors=True)
 
 
 @contextmanager
@@ -209,31 +126,10 @@ def started(data: Path) -> Generator[Stack]:
         assert "ready" not in told
 
 
-def readiness(stack: Stack) -> tuple[int, dict[str, dict[str, object]]]:
-    answer = httpx.get(f"{stack.base_url}/readyz", timeout=30)
-    return answer.status_code, answer.json()["parts"]
-
-
-def metrics(stack: Stack) -> str:
-    return httpx.get(f"{stack.base_url}/metrics", timeout=30).text
-
-
-def wrong(stack: Stack) -> dict[str, str]:
-    """What doctor finds."""
-    told = stack.cli("doctor", "--json")
-    assert told.returncode == 1
-    return {
-        one["check"]: one["detail"] for one in json.loads(told.stdout)["checks"] if not one["ok"]
-    }
-
-
 @pytest.mark.parametrize(("killed", "damage"), AT_THE_END)
 def test_a_log_that_lost_its_end_takes_nothing_until_it_is_restored(
     incident: Incident, *, killed: bool, damage: Damage
 ):
-    with running_stack(data=incident.data, **LOUD) as stack:
-        incident.begin(stack)
-        incident.break_off(stack, killed=killed)
     damage(incident.messages)
 
     with started(incident.data) as stack:
@@ -263,9 +159,6 @@ def test_a_log_that_lost_its_end_takes_nothing_until_it_is_restored(
 def test_a_log_that_lost_events_in_its_middle_says_so_and_loses_no_more(
     incident: Incident, *, killed: bool, damage: Damage
 ):
-    with running_stack(data=incident.data, **LOUD) as stack:
-        incident.begin(stack)
-        incident.break_off(stack, killed=killed)
     damage(incident.messages)
 
     with running_stack(data=incident.data, **LOUD) as stack:
@@ -286,3 +179,57 @@ def test_a_log_that_lost_events_in_its_middle_says_so_and_loses_no_more(
         incident.require_whole(stack)
         assert stack.cli("audit", "rebuild").returncode == 0
         eventually(lambda: readiness(stack)[1]["integrity"]["ok"])
+
+
+def test_a_bit_that_flips_under_a_running_server_is_noticed_and_what_was_acked_is_restored(
+    tmp_path: Path,
+):
+    incident = Incident(data_directory(), tmp_path / "backup")
+    with running_stack(data=incident.data, **LOUD) as stack:
+        # More than is read over in the time for which NATS keeps in memory what it has read.
+        incident.begin(stack, events=12_000, size_bytes=700)
+        flip_a_bit(incident.messages)
+        parts = eventually(lambda: not (seen := readiness(stack)[1])["integrity"]["ok"] and seen)
+        assert "things are wrong with the log" in str(parts["integrity"]["detail"])
+        assert 'roomlog_up{part="integrity"} 0.0' in metrics(stack)
+        assert "events gone" in wrong(stack)["trees"]
+        assert "no redaction explains it" in (incident.data / "logs" / "projector.log").read_text()
+        with incident.asking(stack) as client:
+            incident.say(client, "said on a damaged log")
+        assert stack.cli("backup", str(incident.backup)).returncode in {0, 1}
+        incident.break_off(stack, killed=True)
+    incident.restore()
+
+    with running_stack(data=incident.data, **LOUD) as stack:
+        incident.require_whole(stack)
+    shutil.rmtree(incident.data, ignore_errors=True)
+
+
+@pytest.mark.parametrize("killed", [False])
+def test_an_end_that_is_cut_off_under_a_running_server_is_not_given_away_again(
+    incident: Incident, *, killed: bool
+):
+    with running_stack(data=incident.data, **LOUD) as stack:
+        cut_the_end(incident.messages)
+        # The trees' keeper reads all of it over and over. With that NATS finds that its log ends
+        # earlier, or that events are gone: what it does about it depends on what it had in memory.
+        parts = eventually(lambda: not (seen := readiness(stack)[1])["integrity"]["ok"] and seen)
+        told = str(parts["integrity"]["detail"])
+        assert "the log has lost events" in told or "events gone" in told
+        assert 'roomlog_up{part="integrity"} 0.0' in metrics(stack)
+        assert "events gone" in (found := wrong(stack)["trees"]) or "lost events" in found
+        with incident.asking(stack) as client:
+            sent = client.post(
+                f"/api/rooms/{incident.room}/messages", json={"content": "into a cut log"}
+            )
+        if sent.is_success:
+            assert sent.json()["sequence_number"] > max(incident.acked)
+            incident.acked[sent.json()["sequence_number"]] = "into a cut log"
+            assert stack.cli("backup", str(incident.backup)).returncode in {0, 1}
+        else:
+            assert (sent.status_code, sent.json()["code"]) == (503, "log_unavailable")
+        incident.break_off(stack, killed=True)
+    incident.restore()
+
+    with running_stack(data=incident.data, **LOUD) as stack:
+        incident.require_whole(stack)

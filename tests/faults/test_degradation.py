@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.faults.faults import gone
 from tests.faults.load import until
-from tests.faults.run import USERS, Run, running
+from tests.faults.run import USERS, Run, figures, running
 from tests.faults.world import WORKERS, World, running_world
 from tests.histories.checker import check, explain
 from tests.histories.history import Act, Outcome, Write
@@ -27,8 +27,8 @@ _ANSWER_TIME_MAX_S = 8.0
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world() -> AsyncIterator[World]:
-    """One product through all of it."""
-    async with running_world() as running_one:
+    """One product through all of it, with a log of two partitions."""
+    async with running_world(partitions=2) as running_one:
         yield running_one
 
 
@@ -99,7 +99,7 @@ async def test_without_postgresql_sends_live_delivery_and_resume_go_on_and_the_r
         sent = next(w for w in run.recording.history.writes if w.message_id and w.act is Act.SEND)
         message = f"/api/messages/{sent.message_id}"
         async with gone(world, "postgres"):
-            began_s = time.monotonic()
+            began_s, before = time.monotonic(), run.recording.acked
             # Those that start now have never seen the tables; all clients resume on them.
             await _start_all_workers_anew(world)
             while True:
@@ -118,9 +118,12 @@ async def test_without_postgresql_sends_live_delivery_and_resume_go_on_and_the_r
                 if time.monotonic() - began_s > _AWAY_S and run.recording.acked > acked:
                     break
             await until(lambda: _received(run), "everybody has what was acked meanwhile")
+            print(f"{run.recording.acked - before} acked without PostgreSQL")
         await run.progress(30)
-        violations = check(await run.end())
+        history = await run.end()
+    violations = check(history)
     assert not violations, explain(violations)
+    print(figures(history))
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -140,5 +143,7 @@ async def test_without_nats_nothing_is_acked_and_all_that_waits_is_sent_after(wo
                 run.check_alive()
             assert run.recording.acked == acked
         await run.progress(50)
-        violations = check(await run.end())
+        history = await run.end()
+    violations = check(history)
     assert not violations, explain(violations)
+    print(figures(history))

@@ -11,7 +11,7 @@ import httpx
 import nats
 import pytest
 
-from tests.faults.evidence import log_end
+from tests.faults.evidence import log_ends
 from tests.faults.load import create_room, wait_until
 from tests.integration.projector.driving import run
 from tests.integration.projector.memory_log import fact_bytes
@@ -75,7 +75,7 @@ def _append_by_hand(stack: Stack, room: str, data: bytes) -> None:
 
 
 def _projected(stack: Stack, client: Client) -> bool:
-    return client.status()["checkpoint"] == asyncio.run(log_end(stack.run["nats_url"]))
+    return [client.status()["checkpoint"]] == asyncio.run(log_ends(stack.run["nats_url"]))
 
 
 def _versions(client: Client, room: str, message: str) -> list[str]:

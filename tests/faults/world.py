@@ -41,8 +41,9 @@ _STOP_TIMEOUT_S = 90.0
 class World:
     """The product under test. `links` are the ways between its parts, and to it, by name."""
 
-    def __init__(self, data: Path, links: dict[str, FaultyProxy]) -> None:
+    def __init__(self, data: Path, links: dict[str, FaultyProxy], partitions: int) -> None:
         self.data = data
+        self.partitions = partitions
         self.links = links
         self.port = free_port()
         self.stack: Stack | None = None
@@ -66,7 +67,8 @@ class World:
 
     async def start(self) -> None:
         """Start `roomlog up`, and return when it is ready."""
-        environment = clean_environment(**{f"ROOMLOG_{k}": v for k, v in _SETTINGS.items()})
+        settings = {**_SETTINGS, "PARTITIONS": str(self.partitions)}
+        environment = clean_environment(**{f"ROOMLOG_{k}": v for k, v in settings.items()})
         arguments = (str(self.data), str(self.port), str(WORKERS))
         with self._errors.open("a") as stderr:
             process = subprocess.Popen(
@@ -169,13 +171,13 @@ def _server_of(folder: Path, link: str) -> tuple[str, int]:
 
 
 @asynccontextmanager
-async def running_world(data: Path | None = None) -> AsyncIterator[World]:
+async def running_world(data: Path | None = None, partitions: int = 1) -> AsyncIterator[World]:
     """A world that runs, until the block ends; its directory goes too unless given."""
     folder = data or data_directory()
     places = folder / "links"
     places.mkdir(exist_ok=True)
     links: dict[str, FaultyProxy] = {}
-    world = World(folder, links)
+    world = World(folder, links, partitions)
     async with AsyncExitStack() as proxies:
         for name in SERVER_LINKS:
             proxy = faulty_proxy(lambda name=name: _server_of(places, name))

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 
 import msgspec
 
-from roomlog_contract.events import RoomEvent
+from roomlog_contract.events import MessageRedacted, RoomEvent
 from roomlog_contract.fold import Fold, NoEffect
 from roomlog_contract.ids import keyed_event_id
 from tests.histories.history import Act, History, Outcome, Stream, Write
@@ -49,9 +49,11 @@ def check(history: History) -> list[Violation]:
     writes: dict[str, list[Write]] = defaultdict(list)
     for write in history.writes:
         writes[write.room].append(write)
-    if history.begins_after:
+    if any(history.begins_after):
         # Rooms of earlier runs: what was unknown then may come late.
         rooms = defaultdict(list, {room: rooms[room] for room in writes})
+    for room in history.besides:
+        rooms.pop(room, None)
     for room in sorted({*rooms, *writes}):
         found += _check_writes(room, writes[room], rooms[room])
     for stream in history.streams:
@@ -71,14 +73,29 @@ def explain(violations: list[Violation]) -> str:
 
 
 def _check_log(history: History) -> Iterator[Violation]:
-    """The stream has every sequence once, and each room's events link to each other."""
+    """Each stream has every sequence once, and each room's events link to each other."""
+    for begins_after, log in zip(history.begins_after, history.partitions(), strict=True):
+        yield from _check_partition(begins_after, log)
+
+
+def _check_partition(begins_after: int, log: list[RoomEvent]) -> Iterator[Violation]:
     last: dict[str, int] = defaultdict(int)
-    for place, event in enumerate(history.log, history.begins_after + 1):
+    # What is gone, with who says so: only a redaction may, and only of what stood before it.
+    explained = {
+        one.event.redacted_sequence: one.sequence
+        for one in log
+        if isinstance(one.event, MessageRedacted)
+    }
+    place = begins_after
+    for event in log:
+        place += 1
+        while place < event.sequence and explained.get(place, 0) > place:
+            place += 1
         if event.sequence != place:
             detail = f"sequence {event.sequence} where {place} should be"
             yield Violation(Kind.LOG_HOLE, event.room_id, detail)
             return
-        known = event.room_id in last or not history.begins_after
+        known = event.room_id in last or not begins_after
         if known and event.prev_sequence != last[event.room_id]:
             detail = f"{event.sequence} links to {event.prev_sequence}, not {last[event.room_id]}"
             yield Violation(Kind.LOG_HOLE, event.room_id, detail)

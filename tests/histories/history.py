@@ -7,6 +7,7 @@ Times are seconds of one monotonic clock. All of it is data: `checker` says whet
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -114,29 +115,43 @@ class View(msgspec.Struct):
 
 
 class Tables(msgspec.Struct):
-    """The tables' rows at the end, and what `projections verify` said of them."""
+    """The tables' rows at the end, and what `projections verify` said of them. A checkpoint for
+    each partition."""
 
     messages: list[dict[str, Any]] = []
     reactions: list[tuple[str, str, str]] = []
     edits: list[tuple[str, int]] = []
     members: list[tuple[str, str, str]] = []
-    checkpoint: int = 0
+    checkpoints: list[int] = msgspec.field(default_factory=lambda: [0])
     verified: bool = False
     detail: str = ""
 
 
 class History(msgspec.Struct):
-    """A run. `log` is all of the stream after `begins_after`, in its order, other runs' rooms
-    too; `about` says how the run was made."""
+    """A run. `log` is all of the log's streams, one partition after the other, each from after its
+    `begins_after` on and in its order, other runs' rooms too; `about` says how the run was made.
+    `besides` are rooms of which only the place in the log is judged."""
 
     about: dict[str, Any] = {}
-    begins_after: int = 0
+    begins_after: list[int] = msgspec.field(default_factory=lambda: [0])
     writes: list[Write] = []
     streams: list[Stream] = []
     reads: list[Read] = []
     views: list[View] = []
+    besides: list[str] = []
     log: list[RoomEvent] = []
     tables: Tables | None = None
+
+    def partition_of(self, room: str) -> int:
+        """Where a room's events lie."""
+        return crc32(room.encode()) % len(self.begins_after)
+
+    def partitions(self) -> list[list[RoomEvent]]:
+        """The log, by partition."""
+        parts: list[list[RoomEvent]] = [[] for _ in self.begins_after]
+        for event in self.log:
+            parts[self.partition_of(event.room_id)].append(event)
+        return parts
 
     def save(self, path: Path) -> None:
         """Keep it, to be looked at and checked again."""

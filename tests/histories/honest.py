@@ -30,9 +30,10 @@ _LIMIT = 4
 
 
 class _Run:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, partitions: int) -> None:
         self.chance = random.Random(seed)
-        self.history = History(about={"seed": seed})
+        self.history = History(about={"seed": seed}, begins_after=[0] * partitions)
+        self.ends = [0] * partitions
         self.folds = {room: fd.Fold() for room in ROOMS}
         self.heads = dict.fromkeys(ROOMS, 0)
         self.streams = [
@@ -42,7 +43,8 @@ class _Run:
         self.edits: list[tuple[str, int]] = []
 
     def append(self, room: str, event: ev.Event) -> fd.Effect:
-        sequence = len(self.history.log) + 1
+        partition = self.history.partition_of(room)
+        sequence = self.ends[partition] = self.ends[partition] + 1
         at = f"2026-01-31T09:{sequence // 60 % 60:02d}:{sequence % 60:02d}.000Z"
         logged = ev.RoomEvent(sequence, self.heads[room], room, at, event)
         self.history.log.append(logged)
@@ -92,7 +94,7 @@ class _Run:
         if self.chance.random() < 0.1:
             return  # lost on the way back
         write.ended_s = self.now_s + self.chance.random() * 3
-        write.sequence = len(self.history.log)
+        write.sequence = self.heads[room]
         write.message_id = about or self.history.log[-1].event.id
         write.projected = self.chance.random() < 0.5
         write.outcome = Outcome.ACKED
@@ -137,15 +139,15 @@ class _Run:
                 for room, f in self.folds.items()
                 for user, member in (f.room.members if f.room else {}).items()
             ],
-            checkpoint=len(self.history.log),
+            checkpoints=self.ends,
             verified=True,
         )
         return self.history
 
 
-def honest(seed: int, steps: int = 60) -> History:
+def honest(seed: int, steps: int = 60, partitions: int = 1) -> History:
     """A history of which nothing is to be said."""
-    run = _Run(seed)
+    run = _Run(seed, partitions)
     for room in ROOMS:
         run.create(room)
     for number in range(steps):

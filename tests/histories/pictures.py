@@ -68,8 +68,8 @@ def check_pictures(history: History, rooms: dict[str, list[RoomEvent]]) -> Itera
         ended[room] = _Room()
         yield from _walk(room, log, ended[room], reads[room], views[room], told)
     if history.tables is not None:
-        head = history.log[-1].sequence if history.log else history.begins_after
-        yield from _check_tables(history.tables, ended, head)
+        yield from _check_checkpoints(history, history.tables)
+        yield from _check_tables(history.tables, ended)
 
 
 def _check_stale(reads: list[Read], writes: list[Write]) -> Iterator[Violation]:
@@ -167,12 +167,18 @@ def _check_view(state: _Room, view: View, at: int) -> Iterator[Violation]:
         yield Violation(Kind.VIEW_DIFFERS, view.room, detail)
 
 
-def _check_tables(tables: Tables, rooms: dict[str, _Room], head: int) -> Iterator[Violation]:
+def _check_checkpoints(history: History, tables: Tables) -> Iterator[Violation]:
+    parts = zip(history.begins_after, history.partitions(), tables.checkpoints, strict=True)
+    for partition, (begins_after, log, checkpoint) in enumerate(parts):
+        head = log[-1].sequence if log else begins_after
+        if checkpoint != head:
+            detail = f"partition {partition}: the checkpoint is {checkpoint}, the log's end {head}"
+            yield Violation(Kind.TABLES_DIFFER, "", detail)
+
+
+def _check_tables(tables: Tables, rooms: dict[str, _Room]) -> Iterator[Violation]:
     if not tables.verified:
         yield Violation(Kind.NOT_VERIFIED, "", tables.detail)
-    if tables.checkpoint != head:
-        detail = f"the checkpoint is {tables.checkpoint}, the log's end {head}"
-        yield Violation(Kind.TABLES_DIFFER, "", detail)
     for room, state in rooms.items():
         rows = [row for row in tables.messages if row["room_id"] == room]
         got = {

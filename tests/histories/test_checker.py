@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomlog_contract.events import MessageSent
+from roomlog_contract.events import MessageRedacted, MessageSent, RoomEvent
 from tests.histories.checker import Kind, check, explain
 from tests.histories.history import Act, History, Outcome, Write, load
-from tests.histories.honest import honest
+from tests.histories.honest import ROOMS, honest
 
 _SEED = 7
 _seeds = st.integers(0, 2**32 - 1)
@@ -21,6 +21,27 @@ _seeds = st.integers(0, 2**32 - 1)
 @given(_seeds)
 def test_an_honest_history_has_no_violation(seed: int):
     assert explain(check(honest(seed))) == ""
+
+
+@given(_seeds)
+def test_nor_has_one_of_a_log_of_two_partitions(seed: int):
+    history = honest(seed, partitions=2)
+
+    assert explain(check(history)) == ""
+    assert all(history.partitions())
+
+
+@given(_seeds, st.data())
+def test_a_hole_is_seen_in_each_partition_and_so_is_each_checkpoint(seed: int, data: st.DataObject):
+    history = honest(seed, partitions=2)
+    assert history.tables is not None
+    partition = data.draw(st.integers(0, 1))
+    history.tables.checkpoints[partition] += 1
+    assert [one.kind for one in check(history)] == [Kind.TABLES_DIFFER]
+
+    lost = data.draw(st.sampled_from(history.partitions()[partition][:-1]))
+    history.log.remove(lost)
+    assert Kind.LOG_HOLE in {one.kind for one in check(history)}
 
 
 @given(_seeds)
@@ -276,7 +297,7 @@ def lose_a_member(history: History) -> None:
 
 def leave_the_tables_behind(history: History) -> None:
     assert history.tables is not None
-    history.tables.checkpoint -= 1
+    history.tables.checkpoints[0] -= 1
 
 
 def fail_to_verify(history: History) -> None:
@@ -343,6 +364,34 @@ def test_a_planted_violation_is_seen(plant: Callable[[History], None], kind: Kin
 
 def test_every_kind_is_planted():
     assert {kind for _, kind in PLANTED} == set(Kind)
+
+
+def _redact(history: History, gone: int) -> None:
+    """End the log with a redaction of what stood at that place."""
+    assert history.tables is not None
+    end = history.tables.checkpoints[0] = len(history.log) + 2
+    event = MessageRedacted(
+        id=ROOMS[0],
+        actor="admin@example.org",
+        message_id=ROOMS[0],
+        redacted_sequence=gone,
+        redacted_envelope="{}",
+    )
+    history.besides.append("besides")
+    history.log.append(RoomEvent(end, 0, "besides", "2026-01-31T10:00:00.000Z", event))
+
+
+def test_a_hole_that_a_redaction_explains_is_none_and_any_other_is_one():
+    explained, too_early, another = honest(_SEED), honest(_SEED), honest(_SEED)
+    end = len(explained.log)
+    _redact(explained, end + 1)
+    # What stands at the place of the redaction, or after it, can't be what it erased.
+    _redact(too_early, end + 2)
+    _redact(another, end)
+
+    assert explain(check(explained)) == ""
+    for history in (too_early, another):
+        assert {one.kind for one in check(history)} == {Kind.LOG_HOLE}
 
 
 @given(_seeds, st.data())

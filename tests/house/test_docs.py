@@ -281,6 +281,26 @@ def test_every_promise_of_reliability_is_held_by_what_is_there():
     assert [name for name in tests if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_is_there(page: Path):
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text())
+    missing = [
+        (path, name)
+        for path, name in named
+        if not (ROOT / path).exists() or (name and f"def {name}(" not in (ROOT / path).read_text())
+    ]
+
+    assert missing == []
+
+
+def test_every_claim_of_the_audit_page_is_held_by_a_test():
+    rows = _rows(_section(_text("audit.md"), "## What holds these claims"))
+    held = {claim: cells[1] for claim, cells in rows.items() if claim not in {"claim", "---"}}
+
+    assert len(held) > 20
+    assert [claim for claim, tests in held.items() if not _named(tests)] == []
+
+
 def test_the_glossary_gives_each_word_one_meaning_in_alphabetical_order():
     words = [
         line.split(" | ")[0].removeprefix("| ")

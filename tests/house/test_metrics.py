@@ -21,7 +21,7 @@ LABEL_SOURCES = {
     "action": {"'added'", "'removed'"},
     "code": {"told.code", "refusal.code", "metrics.UNEXPECTED"},  # each an ErrorCode
     "interface": {"'rest'", "'websocket'"},
-    "method": {"method"},  # tracked._METHODS, or "other"
+    "method": {"method"},  # methods.METHODS, or "other"
     "outcome": {"'delivered'", "'failed'"},
     "place": {"place.kind"},  # of the classes of audit.delivery
     "route": {"route", "request.scope['path_template']"},  # of a matched route, or UNMATCHED

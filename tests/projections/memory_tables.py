@@ -21,10 +21,10 @@ class MemoryTables:
     def rows(self, table: str) -> list[Row]:
         return list(self.tables.get(table, {}).values())
 
-    def project(self, events: Sequence[ev.RoomEvent]) -> None:
-        """Project a batch on top of what is there, nothing remembered but the rows."""
+    def project(self, events: Sequence[ev.RoomEvent], partition: int = 0) -> None:
+        """Project a partition's batch on top of what is there, nothing remembered but the rows."""
         touched = self.load(wanted(events, {}))
-        projected = project_batch(events, touched, {}, partition=0, render=rendered)
+        projected = project_batch(events, touched, {}, partition=partition, render=rendered)
         self.apply(projected.changes)
 
     def apply(self, changes: Sequence[RowChange]) -> None:

@@ -57,7 +57,7 @@ class Node:
         """Connect to the log. Raises LogUnavailableError."""
         connection = Connection("nats://sim")
         await connection.open(timeout_s=30.0)
-        self.log = JetStreamLog(connection, 1, _APPEND_TIMEOUT_S)
+        self.log = JetStreamLog(connection, len(server.streams), _APPEND_TIMEOUT_S)
         self.log._begin(server.epoch)
 
     async def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -157,11 +157,12 @@ class Projector(Node):
 
 
 class Cluster:
-    """Two workers and a projector that come back when they are killed."""
+    """Two workers and a projector that come back when they are killed, and a log of so many
+    partitions."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.server = SimServer(chance)
-        self.tables = SimTables(chance)
+    def __init__(self, chance: random.Random, partitions: int = 1) -> None:
+        self.server = SimServer(chance, partitions)
+        self.tables = SimTables(chance, partitions)
         self.workers: list[Worker] = []
         self.projectors: list[Projector] = []
         self.projectors_at_first = 1

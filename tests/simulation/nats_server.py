@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-STREAM = "ROOMLOG"
+from roomlog.jetstream.subjects import stream_name
+
 WINDOW_S = 120.0
 BEGIN = datetime(2026, 1, 31, 9, 15, tzinfo=UTC)
 _BATCH_MAX = 9
@@ -28,6 +29,56 @@ class Stored(NamedTuple):
     at_s: float
 
 
+class SimStream:
+    """A partition's stream. Its places are `sequence - 1` in `stored`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.stored: list[Stored] = []
+        self.by_room: dict[str, list[int]] = {}
+        self.ids: dict[str, int] = {}
+
+    def last(self, subject: str) -> int:
+        """The room's last sequence, 0 where it has none."""
+        return self.by_room.get(subject, [0])[-1]
+
+    def append(self, subject: str, data: bytes, message_id: str, at_s: float) -> int:
+        """Keep it; its sequence."""
+        self.stored.append(Stored(subject, data, message_id, at_s))
+        sequence = len(self.stored)
+        self.ids[message_id] = sequence
+        self.by_room.setdefault(subject, []).append(sequence)
+        return sequence
+
+    def found(self, asked: dict[str, Any]) -> list[int]:
+        """What a direct get asks for."""
+        if "multi_last" in asked:
+            end = asked.get("up_to_seq", len(self.stored))
+            if end > len(self.stored):
+                return []
+            below = [[n for n in self.by_room.get(s, ()) if n <= end] for s in asked["multi_last"]]
+            return sorted(rooms[-1] for rooms in below if rooms)
+        if "last_by_subj" in asked:
+            return self.by_room.get(asked["last_by_subj"], [])[-1:]
+        begin = asked["seq"]
+        if "next_by_subj" not in asked:
+            return [begin] if 1 <= begin <= len(self.stored) else []
+        subject = asked["next_by_subj"]
+        if subject == "ev.*":
+            return list(range(begin, len(self.stored) + 1))
+        return [n for n in self.by_room.get(subject, ()) if n >= begin]
+
+    def headers(self, sequence: int, more: str) -> bytes:
+        """The headers of a message as the server gives it."""
+        stored = self.stored[sequence - 1]
+        at = (BEGIN + timedelta(seconds=stored.at_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return (
+            f"NATS/1.0\r\nNats-Msg-Id: {stored.message_id}\r\nNats-Stream: {self.name}\r\n"
+            f"Nats-Subject: {stored.subject}\r\nNats-Sequence: {sequence}\r\n"
+            f"Nats-Time-Stamp: {at}\r\n{more}\r\n"
+        ).encode()
+
+
 class Faults:
     """How bad the network is. `lost_live`: the share of republished messages that get lost."""
 
@@ -40,17 +91,16 @@ class SimServer:
     """The server. `faulty` says what goes wrong; everything that is left to chance comes from
     `chance`."""
 
-    def __init__(self, chance: random.Random, epoch: str = "epoch-1") -> None:
+    def __init__(self, chance: random.Random, partitions: int = 1, epoch: str = "epoch-1") -> None:
         self.chance = chance
         self.faults = Faults()
-        self.stored: list[Stored] = []
+        names = [stream_name(partition, partitions) for partition in range(partitions)]
+        self.streams = {name: SimStream(name) for name in names}
         self.epoch = epoch
         self.down = False
         self.clients: list[SimClient] = []
         self.forgets_ids = False
         self._cut_after, self._crashes = 0, False
-        self._by_room: dict[str, list[int]] = {}
-        self._ids: dict[str, int] = {}
         self._kept: dict[str, tuple[int, bytes]] = {}
         self._revision = 0
         self._batches: dict[tuple[int, str], list[tuple[str, dict[str, str], bytes]]] = {}
@@ -86,18 +136,20 @@ class SimServer:
 
     def take(self, client: "SimClient", subject: str, reply: str, headers: bytes, data: bytes):
         """A message has arrived."""
-        if self._cut_after and subject.startswith("ev."):
+        appends = subject.startswith(("ev.", "append."))
+        if self._cut_after and appends:
             self._cut_after -= 1
             if not self._cut_after:
                 then = self.crash if self._crashes else lambda: self.cut(client)
                 asyncio.get_running_loop().call_soon(then)
         fields = _fields(headers)
-        if subject.startswith("ev."):
+        if appends:
             self._publish(client, subject, reply, fields, data)
         elif subject.startswith("$KV."):
             self._put(client, subject, reply, fields, data)
         elif subject.startswith("$JS.API.STREAM.INFO."):
-            client.send(reply, b"", json.dumps(self._info()).encode())
+            told = self._info(self.streams[subject.rpartition(".")[2]])
+            client.send(reply, b"", json.dumps(told).encode())
         elif subject.startswith("$JS.API.DIRECT.GET."):
             self._get(client, subject.removeprefix("$JS.API.DIRECT.GET."), reply, json.loads(data))
         else:
@@ -105,6 +157,13 @@ class SimServer:
                 other.send(subject, b"", data)
 
     # Appends
+
+    def _taken_by(self, subject: str) -> tuple[SimStream, str]:
+        """The stream that takes what is published there, and its subject in it."""
+        if subject.startswith("ev."):
+            return self.streams["ROOMLOG"], subject
+        _, partition, room = subject.split(".")
+        return self.streams[f"ROOMLOG_{partition}"], f"ev.{room}"
 
     def _publish(
         self, client: "SimClient", subject: str, reply: str, fields: dict[str, str], data: bytes
@@ -122,11 +181,12 @@ class SimServer:
         if error := self._refused(subject, fields):
             client.send(reply, b"", json.dumps({"error": error}).encode())
             return
-        known = self._known(fields["Nats-Msg-Id"])
+        stream, _ = self._taken_by(subject)
+        known = self._known(stream, fields["Nats-Msg-Id"])
         if known:
-            ack = {"stream": STREAM, "seq": known, "duplicate": True}
+            ack = {"stream": stream.name, "seq": known, "duplicate": True}
         else:
-            ack = {"stream": STREAM, "seq": self._append(subject, fields, data)}
+            ack = {"stream": stream.name, "seq": self._append(subject, fields, data)}
         client.send(reply, b"", json.dumps(ack).encode())
 
     def _commit(
@@ -136,80 +196,68 @@ class SimServer:
         batch: list[tuple[str, dict[str, str], bytes]],
     ) -> None:
         ids = [fields["Nats-Msg-Id"] for _, fields, _ in batch]
+        streams = [self._taken_by(subject)[0] for subject, _, _ in batch]
+        if any(stream is not streams[0] for stream in streams):
+            raise AssertionError("a batch for several streams")
         error = next((e for s, f, _ in batch if (e := self._refused(s, f))), None)
-        if error is None and (len(set(ids)) < len(ids) or any(map(self._known, ids))):
+        if error is None and (
+            len(set(ids)) < len(ids) or any(self._known(streams[0], one) for one in ids)
+        ):
             error = {"code": 400, "err_code": 10201, "description": "duplicate in batch"}
         if error is not None:
             client.send(reply, b"", json.dumps({"error": error}).encode())
             return
         last = [self._append(subject, fields, data) for subject, fields, data in batch][-1]
-        ack = {"stream": STREAM, "seq": last, "batch": "b", "count": len(batch)}
+        ack = {"stream": streams[0].name, "seq": last, "batch": "b", "count": len(batch)}
         client.send(reply, b"", json.dumps(ack).encode())
 
     def _refused(self, subject: str, fields: dict[str, str]) -> dict[str, Any] | None:
         expected = fields.get("Nats-Expected-Last-Subject-Sequence")
-        if expected is not None and int(expected) != self._last(subject):
+        stream, stored = self._taken_by(subject)
+        if expected is not None and int(expected) != stream.last(stored):
             return {"code": 400, "err_code": 10071, "description": "wrong last sequence"}
         return None
 
-    def _known(self, message_id: str) -> int:
-        sequence = self._ids.get(message_id, 0)
+    def _known(self, stream: SimStream, message_id: str) -> int:
+        sequence = stream.ids.get(message_id, 0)
         if not sequence or self.forgets_ids:
             return 0
-        age_s = self._now() - self.stored[sequence - 1].at_s
+        age_s = self._now() - stream.stored[sequence - 1].at_s
         return sequence if age_s <= WINDOW_S else 0
 
     def _append(self, subject: str, fields: dict[str, str], data: bytes) -> int:
-        before = self._last(subject)
-        self.stored.append(Stored(subject, data, fields["Nats-Msg-Id"], self._now()))
-        sequence = len(self.stored)
-        self._ids[fields["Nats-Msg-Id"]] = sequence
-        self._by_room.setdefault(subject, []).append(sequence)
-        headers = self._headers(sequence, f"Nats-Last-Sequence: {before}\r\n")
+        stream, stored = self._taken_by(subject)
+        before = stream.last(stored)
+        sequence = stream.append(stored, data, fields["Nats-Msg-Id"], self._now())
+        headers = stream.headers(sequence, f"Nats-Last-Sequence: {before}\r\n")
         for client in list(self.clients):
             if self.chance.random() >= self.faults.lost_live:
-                client.send("live." + subject.removeprefix("ev."), headers, data)
+                client.send("live." + stored.removeprefix("ev."), headers, data)
         return sequence
 
     # Reads
 
-    def _get(self, client: "SimClient", stream: str, reply: str, asked: dict[str, Any]) -> None:
-        if stream != STREAM:
+    def _get(self, client: "SimClient", name: str, reply: str, asked: dict[str, Any]) -> None:
+        stream = self.streams.get(name)
+        if stream is None:
             self._get_kept(client, reply, asked)
             return
-        found, left = self._found(asked), 0
+        found, left = stream.found(asked), 0
         if "batch" in asked or "multi_last" in asked:
             count = min(asked.get("batch", len(found)), self.chance.randint(1, _BATCH_MAX))
             if "multi_last" not in asked:
                 found, left = found[:count], len(found) - count
             for sequence in found:
-                client.send(reply, self._headers(sequence, ""), self.stored[sequence - 1].data)
+                client.send(reply, stream.headers(sequence, ""), stream.stored[sequence - 1].data)
             if not found:
                 client.send(reply, b"NATS/1.0 404 Message Not Found\r\n\r\n", b"")
             else:
                 end = b"NATS/1.0 204 EOB\r\nNats-Num-Pending: %d\r\n\r\n" % max(0, left)
                 client.send(reply, end, b"")
         elif found:
-            client.send(reply, self._headers(found[0], ""), self.stored[found[0] - 1].data)
+            client.send(reply, stream.headers(found[0], ""), stream.stored[found[0] - 1].data)
         else:
             client.send(reply, b"NATS/1.0 404 Message Not Found\r\n\r\n", b"")
-
-    def _found(self, asked: dict[str, Any]) -> list[int]:
-        if "multi_last" in asked:
-            end = asked.get("up_to_seq", len(self.stored))
-            if end > len(self.stored):
-                return []
-            below = [[n for n in self._by_room.get(s, ()) if n <= end] for s in asked["multi_last"]]
-            return sorted(rooms[-1] for rooms in below if rooms)
-        if "last_by_subj" in asked:
-            return self._by_room.get(asked["last_by_subj"], [])[-1:]
-        begin = asked["seq"]
-        if "next_by_subj" not in asked:
-            return [begin] if 1 <= begin <= len(self.stored) else []
-        subject = asked["next_by_subj"]
-        if subject == "ev.*":
-            return list(range(begin, len(self.stored) + 1))
-        return [n for n in self._by_room.get(subject, ()) if n >= begin]
 
     def _get_kept(self, client: "SimClient", reply: str, asked: dict[str, Any]) -> None:
         kept = self._kept.get(asked.get("last_by_subj", ""))
@@ -231,26 +279,14 @@ class SimServer:
         self._kept[subject] = (self._revision, data)
         client.send(reply, b"", json.dumps({"stream": "KV", "seq": self._revision}).encode())
 
-    def _info(self) -> dict[str, Any]:
-        end = len(self.stored)
+    def _info(self, stream: SimStream) -> dict[str, Any]:
+        end = len(stream.stored)
         state = {"messages": end, "bytes": 0, "first_seq": min(end, 1), "last_seq": end}
         return {
-            "config": {"name": STREAM, "metadata": {"roomlog_epoch": self.epoch}},
+            "config": {"name": stream.name, "metadata": {"roomlog_epoch": self.epoch}},
             "created": BEGIN.isoformat(),
             "state": state,
         }
-
-    def _headers(self, sequence: int, more: str) -> bytes:
-        stored = self.stored[sequence - 1]
-        at = (BEGIN + timedelta(seconds=stored.at_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return (
-            f"NATS/1.0\r\nNats-Msg-Id: {stored.message_id}\r\nNats-Stream: {STREAM}\r\n"
-            f"Nats-Subject: {stored.subject}\r\nNats-Sequence: {sequence}\r\n"
-            f"Nats-Time-Stamp: {at}\r\n{more}\r\n"
-        ).encode()
-
-    def _last(self, subject: str) -> int:
-        return self._by_room.get(subject, [0])[-1]
 
     @staticmethod
     def _now() -> float:

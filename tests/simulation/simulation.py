@@ -1,4 +1,7 @@
-"""One simulated history: what clients do, and what is done to the cluster, all from one seed."""
+"""One simulated history: what clients do, and what is done to the cluster, all from one seed.
+
+Odd seeds have a log of two partitions, with a room in each.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +21,6 @@ from roomlog.realtime.commands import refusal_of
 from roomlog.services.event_feed import EventFeed
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import RefusedError
-from roomlog_contract.events import RoomEvent
 from roomlog_contract.types import RoomRole
 from tests.faults.recording import Author, Recording
 from tests.histories.history import Act, History, Outcome, Seen, Stream, Tables, Write
@@ -63,30 +65,35 @@ def simulate(seed: int, sabotage: Callable[[Cluster], None] | None = None) -> Hi
 
 class _History:
     def __init__(self, seed: int, sabotage: Callable[[Cluster], None] | None) -> None:
+        partitions = 1 + seed % 2
         self.recording = SimRecording(seed)
+        self.recording.history.begins_after = [0] * partitions
         self.chance = random.Random(seed)
-        self.cluster = Cluster(random.Random(f"{seed} cluster"))
+        self.cluster = Cluster(random.Random(f"{seed} cluster"), partitions)
         self._sabotage = sabotage
         self._whole = False
 
     async def run(self) -> History:
-        server = self.cluster.server
-        connection._Client = server.client  # type: ignore[misc, assignment]
+        connection._Client = self.cluster.server.client  # type: ignore[misc, assignment]
         if self._sabotage is not None:
             self._sabotage(self.cluster)
         await self.cluster.start()
-        room = await self._create_room()
+        rooms = await self._create_rooms()
         reading = [
             asyncio.create_task(self._follow(Stream(f"reader {user}", room, 0, whole=True)))
+            for room in rooms
             for user in USERS
         ]
         try:
             async with asyncio.timeout(_SETTLE_S):
                 async with asyncio.TaskGroup() as working:
-                    for number, user in enumerate(USERS):
-                        patient = self.chance.random() < 0.7
-                        author = Author(self.recording, f"writer {number}", user, room)
-                        working.create_task(self._write(author, patient=patient))
+                    for number, room in enumerate(rooms):
+                        for user in USERS:
+                            patient = self.chance.random() < 0.7
+                            author = Author(self.recording, f"writer {number} {user}", user, room)
+                            working.create_task(
+                                self._write(author, _WRITES_MAX // len(rooms), patient=patient)
+                            )
                     working.create_task(self._break())
                 await self._settle(reading)
         finally:
@@ -98,6 +105,14 @@ class _History:
         return self.recording.history
 
     # Clients
+
+    async def _create_rooms(self) -> list[str]:
+        """A room in each partition."""
+        history, rooms = self.recording.history, dict[int, str]()
+        while len(rooms) < len(history.begins_after):
+            room = await self._create_room()
+            rooms.setdefault(history.partition_of(room), room)
+        return list(rooms.values())
 
     async def _create_room(self) -> str:
         begun_s, key = self.recording.now(), self.recording.key()
@@ -113,10 +128,10 @@ class _History:
         self.recording.history.writes.append(write)
         return room
 
-    async def _write(self, author: Author, *, patient: bool) -> None:
+    async def _write(self, author: Author, count: int, *, patient: bool) -> None:
         chance = self.recording.chance(f"pace of {author.name}")
         async with asyncio.TaskGroup() as asking:
-            for number in range(_WRITES_MAX):
+            for number in range(count):
                 if number > 1 and self._whole:
                     break
                 # Now and then more than a batch takes to be worth it.
@@ -209,25 +224,34 @@ class _History:
         self._whole = True
 
     async def _settle(self, reading: list["asyncio.Task[None]"]) -> None:
-        server, tables = self.cluster.server, self.cluster.tables
+        server = self.cluster.server
         streams = self.recording.history.streams
         self.recording.stopping = True
         while not (
-            tables.position.sequence == len(server.stored)
-            and all(s.events and s.events[-1].sequence == len(server.stored) for s in streams)
+            self._checkpoints() == [len(one.stored) for one in server.streams.values()]
+            and all(self._has_all(one) for one in streams)
         ):
             for task in (*reading, self.cluster.projectors[0].task):
                 if task.done():
                     task.result()
             await asyncio.sleep(0.1)
 
+    def _checkpoints(self) -> list[int]:
+        return [position.sequence for position in self.cluster.tables.positions]
+
+    def _has_all(self, stream: Stream) -> bool:
+        subject = f"ev.{stream.room}"
+        last = max(one.last(subject) for one in self.cluster.server.streams.values())
+        return bool(stream.events) and stream.events[-1].sequence == last
+
     def _gather(self) -> None:
         history, rows = self.recording.history, self.cluster.tables.rows
         last: dict[str, int] = {}
-        for sequence, stored in enumerate(self.cluster.server.stored, 1):
-            room = stored.subject.removeprefix("ev.")
-            history.log.append(room_event(sequence, last.get(room, 0), stored.data))
-            last[room] = sequence
+        for one in self.cluster.server.streams.values():
+            for sequence, stored in enumerate(one.stored, 1):
+                room = stored.subject.removeprefix("ev.")
+                history.log.append(room_event(sequence, last.get(room, 0), stored.data))
+                last[room] = sequence
         history.tables = Tables(
             messages=[_message(row) for row in rows.rows("messages")],
             reactions=[
@@ -241,15 +265,16 @@ class _History:
                 (row["room_id"], row["user_id"], str(row["role"]))
                 for row in rows.rows("room_members")
             ],
-            checkpoint=self.cluster.tables.position.sequence,
-            verified=_without_html(rows) == _without_html(_projected_anew(history.log)),
+            checkpoints=self._checkpoints(),
+            verified=_without_html(rows) == _without_html(_projected_anew(history)),
             detail="the tables are not what projecting the log anew makes of it",
         )
 
 
-def _projected_anew(log: list[RoomEvent]) -> MemoryTables:
+def _projected_anew(history: History) -> MemoryTables:
     tables = MemoryTables()
-    tables.project(log)
+    for partition, log in enumerate(history.partitions()):
+        tables.project(log, partition)
     return tables
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from projections.batch import Touched, Wanted
 from projections.row_changes import RowChange
+from roomlog.jetstream import subjects
 from roomlog.ports import Checkpoint, DatabaseUnavailableError, EventRecord
 from roomlog.projection_ports import FenceLostError, Position, SetAside
 from roomlog_contract.fold import MessageState
@@ -24,17 +25,17 @@ class SimTables:
     they became true. `lock_lost`: a second projector gets in beside the first.
     """
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, partitions: int = 1) -> None:
         self.rows = MemoryTables()
-        self.position = Position("", 0)
-        self.current_at = BEGIN
+        self.positions = [Position("", 0) for _ in range(partitions)]
+        self.current_at = [BEGIN] * partitions
         self.down = False
         self.failing = 0.0
         self.lock_lost = False
         self.unfenced = False
         self.trip_s = (0.0003, 0.002)
         self._chance = chance
-        self._locked = asyncio.Lock()
+        self._locked = [asyncio.Lock() for _ in range(partitions)]
 
     async def trip(self) -> None:
         """A question's way there and back. Raises DatabaseUnavailableError."""
@@ -48,9 +49,9 @@ class SimTables:
     async def claim(self, partition: int) -> "SimPartition":
         await self.trip()
         if not self.lock_lost:
-            await self._locked.acquire()
-            return SimPartition(self, self._locked)
-        return SimPartition(self, None)
+            await self._locked[partition].acquire()
+            return SimPartition(self, partition, self._locked[partition])
+        return SimPartition(self, partition, None)
 
     # ReadModel
 
@@ -59,10 +60,10 @@ class SimTables:
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         await self.trip()
-        if not self.position.epoch:
+        position, at = self.positions[partition], self.current_at[partition]
+        if not position.epoch:
             return None
-        at = self.current_at
-        return Checkpoint(partition, self.position.epoch, self.position.sequence, at, 0)
+        return Checkpoint(partition, position.epoch, position.sequence, at, 0)
 
     async def find_event(self, event_id: str) -> EventRecord | None:
         await self.trip()
@@ -79,24 +80,28 @@ class SimTables:
         await self.trip()
         for row in self.rows.rows("messages"):
             if row["message_id"] == message_id:
-                return self.rows.message(row), self.position.sequence
-        return None, self.position.sequence
+                partition = subjects.partition_of(row["room_id"], len(self.positions))
+                return self.rows.message(row), self.positions[partition].sequence
+        return None, min(position.sequence for position in self.positions)
 
 
 class SimPartition:
     """The port PartitionTables."""
 
-    partition = 0
-
-    def __init__(self, tables: SimTables, lock: asyncio.Lock | None) -> None:
+    def __init__(self, tables: SimTables, partition: int, lock: asyncio.Lock | None) -> None:
+        self.partition = partition
         self._tables = tables
         self._lock = lock
 
     async def position(self, epoch: str) -> Position:
         await self._tables.trip()
-        if not self._tables.position.epoch:
-            self._tables.position = Position(epoch, 0)
-        return self._tables.position
+        if not self._position.epoch:
+            self._tables.positions[self.partition] = Position(epoch, 0)
+        return self._position
+
+    @property
+    def _position(self) -> Position:
+        return self._tables.positions[self.partition]
 
     @asynccontextmanager
     async def batch(
@@ -115,13 +120,14 @@ class SimPartition:
         if not self._tables.unfenced:
             self._require(old)
         self._tables.rows.apply(batch.changes)
-        self._tables.position, self._tables.current_at = new, current_at
+        self._tables.positions[self.partition] = new
+        self._tables.current_at[self.partition] = current_at
         if chance.random() < failing:
             raise DatabaseUnavailableError("lost after the commit")
 
     def _require(self, old: Position) -> None:
-        if self._tables.position != old:
-            raise FenceLostError(f"the checkpoint is at {self._tables.position}, not {old}")
+        if self._position != old:
+            raise FenceLostError(f"the checkpoint is at {self._position}, not {old}")
 
     async def mark_current(self, position: Position, at: datetime) -> None:
         await self._tables.trip()

@@ -131,7 +131,8 @@ def answer_any_request_again(cluster: Cluster, patch: pytest.MonkeyPatch) -> Non
     ("sabotage", "kind"),
     [
         (forget_ids, Kind.DOUBLED),
-        (let_two_projectors_write, Kind.NOT_VERIFIED),
+        # A row that is new by the fold is there already: PostgreSQL refuses it, too.
+        (let_two_projectors_write, "is not fresh"),
         (deliver_over_gaps, Kind.RECEIVER_HOLE),
         (ack_before_the_log_does, Kind.ACKED_LOST),
         (call_unknown_what_failed, Kind.FAILED_APPENDED),
@@ -141,7 +142,7 @@ def answer_any_request_again(cluster: Cluster, patch: pytest.MonkeyPatch) -> Non
 )
 def test_what_is_broken_on_purpose_is_noticed(
     sabotage: Callable[[Cluster, pytest.MonkeyPatch], None],
-    kind: Kind,
+    kind: Kind | str,
     monkeypatch: pytest.MonkeyPatch,
 ):
     seen: set[Kind] = set()
@@ -149,7 +150,9 @@ def test_what_is_broken_on_purpose_is_noticed(
         with monkeypatch.context() as patch:
             try:
                 history = simulate(seed, lambda cluster, patch=patch: sabotage(cluster, patch))
-            except (Exception, BaseExceptionGroup):
+            except (Exception, BaseExceptionGroup) as error:
+                if kind not in set(Kind) and kind in str(error):
+                    return
                 continue  # it breaks so badly that nothing ends, which is noticed, too
             else:
                 seen |= {violation.kind for violation in check(history)}

@@ -17,7 +17,8 @@ SAFE_INTEGER_MAX: Final = 2**53 - 1
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;"
     "color-scheme:light dark}ol{list-style:none;padding:0}li{border-top:1px solid #8886;"
-    "padding:.5em 0}li:target{background:#ff04}p{margin:.25em 0}bdi,code,pre{white-space:pre-wrap;"
+    "padding:.5em 0;content-visibility:auto;contain-intrinsic-size:auto 6em}"
+    "li:target{background:#ff04}p{margin:.25em 0}bdi,code,pre{white-space:pre-wrap;"
     "overflow-wrap:anywhere}time,i,summary{opacity:.7}details{font-size:.8em}"
 )
 _STYLE_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()

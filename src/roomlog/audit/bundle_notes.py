@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from roomlog.audit.bundle_format import decode_base64
 
+# A key's name has no blanks (in Unicode's sense), no control characters, and no plus.
+_NAME = re.compile("[^\x00-\x20+\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+")
 _SIGNATURE = re.compile("\N{EM DASH} ([^ +\n]+) ([A-Za-z0-9+/=]+)")
 
 
@@ -41,10 +43,10 @@ class Checkpoint(NamedTuple):
 
 def parse_key(text: str) -> Key:
     """Read `name+keyid+base64` (C2SP signed-note). Raises ValueError."""
-    name, plus, rest = text.strip().partition("+")
+    name, _, rest = text.strip().partition("+")
     key_id, _, encoded = rest.partition("+")
     public_key = decode_base64(encoded)
-    if not name or not plus or len(public_key) != 33 or public_key[0] != 1:
+    if not _NAME.fullmatch(name) or len(public_key) != 33 or public_key[0] != 1:
         raise ValueError("a key is: name, plus, key id, plus, an Ed25519 key in base64")
     named = sha256(name.encode() + b"\n" + public_key).digest()[:4]
     if key_id != named.hex():

@@ -57,7 +57,7 @@ async def check_log(log: EventLog, trees: TreeReader, progress: Progress) -> Che
         if head is None:
             found.append(Mismatch(room_id, 0, "the log has the room, the trees have not"))
         elif (tree.size, tree.root()) != (head.size, head.root):
-            leaves = _leaves(log, room_id, checking.redactions.get(room_id, ()))
+            leaves = leaves_of(log, room_id, checking.redactions.get(room_id, ()))
             found.append(await _first_difference(leaves, trees, head))
     return Checked(heads.sequences, found)
 
@@ -78,7 +78,7 @@ async def check_trail(trail: LeafLog, trees: TreeReader) -> Mismatch | None:
     if (tree.size, tree.root()) == (row.size, row.root):
         return None
     head = RoomHead(TRAIL_ID, row.size, row.root)
-    return await _first_difference(_leaves(trail, TRAIL_ID, ()), trees, head)
+    return await _first_difference(leaves_of(trail, TRAIL_ID, ()), trees, head)
 
 
 async def heads_at(log: EventLog, sequences: Sequence[int]) -> list[RoomHead]:
@@ -170,9 +170,11 @@ async def _first_difference(
     return Mismatch(room_id, lacking, f"the log ends before leaf {index} of the room")
 
 
-async def _leaves(
+async def leaves_of(
     log: LeafLog, room_id: str, redactions: Sequence[Redaction]
 ) -> AsyncIterator[tuple[int, bytes]]:
+    """A room's leaves as the log gives them: of each its event's sequence and its hash. Where an
+    event was erased, its redaction gives it. Raises LogUnavailableError."""
     waiting = sorted(redactions, key=lambda one: one.sequence)
     async for batch in log.read(room_id, after=0):
         for event in batch:

@@ -6,7 +6,7 @@ Only a head that somebody else holds shows later that nothing was cut off or wri
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from random import random
 from typing import Protocol
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from roomlog import metrics
+from roomlog.core.signed_note import NOTE_BYTES_MAX
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.proof_service import ProofService
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -52,7 +53,11 @@ class Place(Protocol):
 
 
 class Folder:
-    """A folder, best on another machine; a file for each checkpoint, never written anew."""
+    """A folder, best on another machine; a file for each checkpoint, never written anew.
+
+    Where a file of the same name says another head, the log is not the one that it was: what was
+    there is the evidence, and stays.
+    """
 
     kind = "folder"
 
@@ -72,12 +77,26 @@ class Folder:
         else:
             place = f"trail-{checkpoint.sequence}"
         path = self._path / f"{checkpoint.epoch}-{place}.checkpoint"
+        if path.exists():
+            _require_same_head(path, checkpoint)
+            return
         new = path.with_name(f".{path.name}.{os.getpid()}")
         with new.open("w", encoding="utf-8") as file:
             file.write(checkpoint.note)
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+
+
+def _require_same_head(path: Path, checkpoint: Checkpoint) -> None:
+    # Another key may have signed it, under another name: size and root are what must be the same.
+    with path.open("rb") as file:
+        kept = file.read(NOTE_BYTES_MAX).split(b"\n")[1:3]
+    if kept != checkpoint.note.encode().split(b"\n")[1:3]:
+        raise NotDeliveredError(
+            f"{path} holds another head of the same place: the log was written anew since "
+            "(`roomlog audit compare` says more)"
+        )
 
 
 class Webhook:
@@ -136,16 +155,18 @@ async def deliver_checkpoints(
     """
     delivered: dict[tuple[str, int], str] = {}
     while True:
-        signed: list[Checkpoint] = [await _checkpoint(proofs)]
-        if (trail := await _trail_checkpoint(of_trail)) is not None:
-            signed.append(trail)
+        # Neither keeps the other back: trees that stand still are what a checkpoint is for.
+        signed = [
+            await _signed("all rooms", proofs.log_checkpoint()),
+            await _signed("the audit trail", of_trail.room_checkpoint(TRAIL_ID), may_lack=True),
+        ]
         for place in places:
             for which, checkpoint in enumerate(signed):
-                if delivered.get((place.kind, which)) == checkpoint.note:
+                if checkpoint is None or delivered.get((place.kind, which)) == checkpoint.note:
                     continue
                 if await _deliver(place, checkpoint):
                     delivered[place.kind, which] = checkpoint.note
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(every_s if signed[0] is not None else min(every_s, NOT_NOW_RETRY_S))
 
 
 async def _deliver(place: Place, checkpoint: Checkpoint) -> bool:
@@ -159,23 +180,16 @@ async def _deliver(place: Place, checkpoint: Checkpoint) -> bool:
     return True
 
 
-async def _checkpoint(proofs: ProofService) -> LogCheckpoint:
-    while True:
-        try:
-            return await proofs.log_checkpoint()
-        except (RefusedError, LogUnavailableError, DatabaseUnavailableError) as error:
-            _log.warning("no checkpoint can be signed for now: %s", error)
-            await asyncio.sleep(NOT_NOW_RETRY_S)
-
-
-async def _trail_checkpoint(of_trail: ProofService) -> RoomCheckpoint | None:
-    """None while nothing was recorded, and where its tree can't be read or does not grow: that
-    must not keep the rooms' checkpoints back."""
+async def _signed(
+    what: str, asked: Awaitable[Checkpoint], *, may_lack: bool = False
+) -> Checkpoint | None:
+    """None where it can't be signed for now, or (`may_lack`) where nothing is there to be signed
+    yet."""
     try:
-        return await of_trail.room_checkpoint(TRAIL_ID)
-    except (LogUnavailableError, DatabaseUnavailableError) as error:
-        _log.warning("no checkpoint of the audit trail for now: %s", error)
+        return await asked
     except RefusedError as error:
-        if error.code is not ErrorCode.NOT_FOUND:
-            _log.warning("no checkpoint of the audit trail for now: %s", error)
+        if not (may_lack and error.code is ErrorCode.NOT_FOUND):
+            _log.warning("no checkpoint of %s can be signed for now: %s", what, error)
+    except (LogUnavailableError, DatabaseUnavailableError) as error:
+        _log.warning("no checkpoint of %s can be signed for now: %s", what, error)
     return None

@@ -17,6 +17,7 @@ from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
 from roomlog.ports import LogEvent, PartitionState
+from roomlog.services.recent_events import RecentEvents
 from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import (
     Finding,
@@ -50,9 +51,12 @@ class TreeKeeper:
         batch_events_max: int,
         tell: Callable[[str], Awaitable[None]] | None = None,
         finisher: Finisher | None = None,
+        recent: RecentEvents | None = None,
     ) -> None:
         """`tell` is called with what is found wrong, before that is kept. `finisher` is shown each
-        batch before the trees move on, and what redactions explain."""
+        batch before the trees move on, and what redactions explain. `recent` has what
+        another has read."""
+        self._recent = recent
         self._log = log
         self._tell = tell
         self._trees = trees
@@ -107,6 +111,16 @@ class TreeKeeper:
                 "event than the trees were made of: the log was changed. Restore it from a "
                 "backup, or accept the loss and run `roomlog projections rebuild --new-epoch`"
             )
+
+    async def take_recent(self) -> int:
+        """Take in what is in `recent`, without a look at the log; return how many events it was.
+        Raises as `catch_up`."""
+        if self._recent is None:
+            return 0
+        events = self._recent.take(self._position.sequence)
+        for start in range(0, len(events), self._batch_events_max):
+            await self._take(events[start : start + self._batch_events_max])
+        return len(events)
 
     async def catch_up(self) -> int:
         """Take in all that the log holds; return how many events it was. Raises as `begin`, and

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from random import random
 from typing import Any
 
@@ -12,6 +12,7 @@ from roomlog.audit.tree_keeper import TreeKeeper, TreesHaltedError
 from roomlog.ports import DatabaseUnavailableError, Eraser, EventLog, LogUnavailableError
 from roomlog.projection_ports import FenceLostError, RowsRefusedError
 from roomlog.services.identity import SystemClock
+from roomlog.services.recent_events import RecentEvents
 from roomlog.signal_ports import Signals
 from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import PartitionTrees, TreeTables
@@ -37,13 +38,15 @@ async def keep_trees(
     check_every_s: float = CHECK_EVERY_S,
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     eraser: Eraser | None = None,
+    recent: Sequence[RecentEvents] | None = None,
 ) -> None:
     """Keep the trees of the log and of the audit `trail` at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
     Where the log is not what the trees were made of, they stay as they are, with the reason where
     status shows it, and the log is looked at again: what others made of it must go on. `beside`
     is what only one process may do, and runs while this one keeps the first partition's trees.
-    With an `eraser`, redactions that somebody left unfinished are finished.
+    With an `eraser`, redactions that somebody left unfinished are finished. `recent` has, for each
+    partition, what the projector beside has read.
     `tell` puts what is found wrong on the record, before the tables have it.
     """
     sources = [(TRAIL_PARTITION, trail), *((one, log) for one in range(log.partitions))]
@@ -59,6 +62,7 @@ async def keep_trees(
                 check_every_s=check_every_s,
                 beside=beside if partition == 0 else None,
                 finisher=_finisher(log, eraser, partition),
+                recent=None if recent is None or partition < 0 else recent[partition],
             )
             group.create_task(runner.run(signals))
 
@@ -83,9 +87,11 @@ class _Runner:
         check_every_s: float,
         beside: Callable[[], Coroutine[Any, Any, None]] | None,
         finisher: Finisher | None,
+        recent: RecentEvents | None,
     ) -> None:
         self._partition = partition
         self._finisher = finisher
+        self._recent = recent
         self._log = log
         self._source = source
         self._tell = tell
@@ -145,6 +151,7 @@ class _Runner:
             batch_events_max=self._batch_events_max,
             tell=self._tell,
             finisher=self._finisher,
+            recent=self._recent,
         )
         try:
             await keeper.begin()
@@ -164,7 +171,10 @@ class _Runner:
             if self._reset:
                 self._reset = False
                 await keeper.begin()
-            await keeper.catch_up()
+            if await keeper.take_recent():
+                self._wake.set()  # to look what the log has beyond, when no more comes this way
+            else:
+                await keeper.catch_up()
             if self._finisher is not None:
                 await self._finisher.finish()
             if loop.time() >= check_at_s:

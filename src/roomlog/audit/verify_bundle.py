@@ -293,7 +293,10 @@ class Verification:
             lines.append(line)
             if len(lines) > NOTE_LINES_MAX:
                 raise Bad("malformed", f"a note has more than {NOTE_LINES_MAX} lines")
-        return self._decoded(b"".join(lines), "malformed")
+        note = self._decoded(b"".join(lines), "malformed")
+        # Else markup could stand there, and the page would show what no event says.
+        _require(escaped(unescaped(note)) == note, "malformed", "the note is not escaped")
+        return note
 
     def _read_checkpoint(self, key: Key, origin: str) -> None:
         self._expect(CHECKPOINT_BEGIN.removeprefix("</ol>\n"), "malformed")

@@ -4,6 +4,7 @@ import click
 
 from roomlog.cli import (
     audit_bundles,
+    audit_compare,
     audit_keys,
     audit_proofs,
     audit_records,
@@ -21,6 +22,7 @@ def command() -> None:
 
 for _part in (
     audit_bundles,
+    audit_compare,
     audit_keys,
     audit_proofs,
     audit_redact,

@@ -29,6 +29,7 @@ from roomlog.projection_ports import TablesMissingError
 from roomlog.projector import ProjectorHaltedError, run_projector
 from roomlog.services.audit_keys import key_ring
 from roomlog.services.proof_service import ProofService
+from roomlog.services.recent_events import RecentEvents
 from roomlog.settings import Settings, erase_url, load_settings, required
 
 _CONNECT_PAUSE_S = 1.0
@@ -72,6 +73,7 @@ async def _project(settings: Settings) -> None:
             reader, trail = PostgresTreeReader(pool), trail_log(log)
             proofs = ProofService(log=log, trees=reader, keys=keys)
             of_trail = ProofService(log=trail, trees=reader, keys=keys)
+            recent = [RecentEvents() for _ in range(log.partitions)]
             trees = asyncio.create_task(
                 keep_trees(
                     log,
@@ -81,6 +83,7 @@ async def _project(settings: Settings) -> None:
                     tell=lambda detail: record_failure(log, detail),
                     beside=_delivery(proofs, of_trail, settings),
                     eraser=JetStreamEraser(erase_url(settings), log.partitions),
+                    recent=recent,
                 )
             )
             try:
@@ -88,6 +91,7 @@ async def _project(settings: Settings) -> None:
                     *(log, log.signals, log.snapshots, tables),
                     halted_retry_s=_HALTED_RETRY_S,
                     tell=lambda detail: record_failure(log, detail),
+                    recent=recent,
                 )
             finally:
                 trees.cancel()

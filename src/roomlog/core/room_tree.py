@@ -5,6 +5,7 @@ for a place in the log: its leaves are the rooms' heads there, in the order of t
 that it names each room once, and two neighbours show that no room lies between them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -12,7 +13,13 @@ from uuid import UUID
 import msgspec
 
 from roomlog.core.merkle import HASH_BYTES, Node, RightEdge, leaf_hash
+from roomlog.core.signed_note import NoteError
 from roomlog_contract.trail import TRAIL_ID
+
+_ORIGIN = re.compile(
+    r"(.+)/([^/]+)/(?:trail|rooms/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"|heads/([0-9]{1,19}(?:-[0-9]{1,19})*))"
+)
 
 TILE_LEVELS = 8
 """Of a room's nodes those at multiples of this level are stored; those between are made again
@@ -57,6 +64,27 @@ def heads_origin(name: str, epoch: str, sequences: Sequence[int]) -> str:
     Each place in the log is a tree of its own: such trees do not grow, they are made anew.
     """
     return f"{name}/{epoch}/heads/{'-'.join(str(sequence) for sequence in sequences)}"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """An origin taken apart: of a room's tree (TRAIL_ID: the audit trail's), or, without a room,
+    of the tree over all heads as of `sequences`."""
+
+    name: str
+    epoch: str
+    room_id: str | None = None
+    sequences: tuple[int, ...] = ()
+
+
+def parse_origin(text: str) -> Origin:
+    """Take an origin apart. Raises NoteError where it is of none of these trees."""
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        raise NoteError(f"{text!r} is not the origin of a room, of all rooms or of the audit trail")
+    name, epoch, room_id, sequences = found.groups()
+    if sequences is not None:
+        return Origin(name, epoch, None, tuple(map(int, sequences.split("-"))))
+    return Origin(name, epoch, room_id or TRAIL_ID)
 
 
 class TileNode(msgspec.Struct, frozen=True):

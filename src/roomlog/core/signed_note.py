@@ -23,6 +23,7 @@ _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
 _ID_BYTES = 4
 _PRIVATE = "PRIVATE+KEY+"
+_BLANK = frozenset({"Zs", "Zl", "Zp", "Cc", "Cs"})
 _DASH = "\N{EM DASH} "
 
 
@@ -213,4 +214,5 @@ def _check_text(text: str) -> None:
 
 
 def _is_blank(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) in {"Zs", "Zl", "Zp", "Cc", "Cs"}
+    # The byte order mark is a blank to some who read notes.
+    return char.isspace() or char == "\ufeff" or unicodedata.category(char) in _BLANK

@@ -3,10 +3,19 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
+from typing import cast
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
-from litestar.types import ControllerRouterHandler
+from litestar.types import (
+    ControllerRouterHandler,
+    LifeSpanReceive,
+    LifeSpanScope,
+    LifeSpanSend,
+    Receive,
+    Scope,
+    Send,
+)
 
 from roomlog.http import (
     console_page,
@@ -20,14 +29,34 @@ from roomlog.http import (
     rooms,
 )
 from roomlog.http.auth import admit
-from roomlog.http.cross_origin import cross_origin
+from roomlog.http.cross_origin import cross_origin, without_foreign_origin
 from roomlog.http.kept_page import kept_page_first
+from roomlog.http.methods import answer_head, answer_options
 from roomlog.http.openapi import BEARER, openapi_config
-from roomlog.http.options import answer_options
 from roomlog.http.parts import HttpParts
 from roomlog.http.problems import answer_error
 from roomlog.http.requests import ApiRequest, keep_parts
 from roomlog.http.tracked import finish, tracked
+
+
+class Application(Litestar):
+    """Litestar, with what comes before it looks for a path."""
+
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        """The ASGI entry point."""
+        if scope["type"] == "http":
+            scope = without_foreign_origin(scope, self.cors_config)
+            if scope["method"] == "HEAD":
+                as_get = super().__call__
+                await answer_head(as_get, scope, cast("Receive", receive), cast("Send", send))
+                return
+        await super().__call__(scope, receive, send)
+
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -65,7 +94,7 @@ def create_app(
     )
     state = State()
     keep_parts(state, parts)
-    return Litestar(
+    return Application(
         route_handlers=[
             api,
             *(health.livez, health.readyz, health.metrics),

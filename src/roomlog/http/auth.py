@@ -24,8 +24,12 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """The guard of every path below `/api`: who asks is known, what the route gives is what the
     client takes, and every parameter is one that the route knows.
 
+    OPTIONS asks for nothing but the methods, which are public; a browser's preflight bears no token.
     One guard, since Litestar copies the whole handler for each. Raises RefusedError.
     """
+    assert isinstance(connection, ApiRequest)
+    if connection.method == "OPTIONS":
+        return
     await _authenticate(connection)
     preferred(connection.headers.get("accept"), handler.opt.get("produces", (JSON,)))
     require_known_query(connection, handler)

@@ -6,8 +6,10 @@ act for its user; CORS only widens what pages may read.
 
 import re
 from collections.abc import Collection
+from typing import cast
 
 from litestar.config.cors import CORSConfig
+from litestar.types import HTTPScope
 
 PREFLIGHT_AGE_S = 600
 _REQUEST_HEADERS = (
@@ -34,3 +36,14 @@ def cross_origin(allowed: Collection[str]) -> CORSConfig | None:
         expose_headers=list(_ANSWER_HEADERS),
         max_age=PREFLIGHT_AGE_S,
     )
+
+
+def without_foreign_origin(scope: HTTPScope, config: CORSConfig | None) -> HTTPScope:
+    """The request as one from nobody's page, where it is from the page of an origin that is not
+    allowed: it gets the same answer and no CORS headers, by which the browser keeps the answer
+    from the page. Litestar would answer a preflight of it as a client's mistake."""
+    origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+    if origin is None or config is None or config.is_origin_allowed(origin.decode("latin-1")):
+        return scope
+    headers = [header for header in scope["headers"] if header[0] != b"origin"]
+    return cast("HTTPScope", {**scope, "headers": headers})

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from roomlog import metrics
 from roomlog.core.limits import LimitedError
+from roomlog.http.methods import METHODS, allow
 from roomlog.http.rate_limits import rate_limit_headers
 from roomlog.http.requests import ApiRequest, parameter_name, request_id
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
@@ -26,7 +27,6 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:roomlog:problem:"
 RETRY_AFTER_DEFAULT_S = 1.0
 
-_HTTP_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _FRAMEWORK_CODES = {
     404: ErrorCode.NOT_FOUND,
     405: ErrorCode.METHOD_NOT_ALLOWED,
@@ -86,11 +86,11 @@ def _of_framework(error: HTTPException) -> tuple[Problem, dict[str, str]]:
     headers: dict[str, str] = {}
     if code is ErrorCode.METHOD_NOT_ALLOWED:
         # The router names a path's WebSocket among its methods.
-        allowed = _HTTP_METHODS.intersection((error.headers or {}).get("allow", "").split(", "))
+        allowed = METHODS.intersection((error.headers or {}).get("allow", "").split(", "))
         if not allowed:
             code = ErrorCode.NOT_FOUND
         else:
-            headers["Allow"] = ", ".join(sorted(allowed))
+            headers["Allow"] = allow(set(allowed))
     return problem(code, _DETAILS.get(code, error.detail)), headers
 
 

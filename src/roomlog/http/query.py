@@ -19,7 +19,7 @@ def require_known_query(
     version something else. Raises RefusedError `invalid` with the parameter as field.
     """
     assert isinstance(handler, HTTPRouteHandler)
-    if not connection.scope["query_string"] or "OPTIONS" in handler.http_methods:
+    if not connection.scope["query_string"]:
         return
     taken, seen = _taken(handler), set[str]()
     for name, value in connection.query_params.multi_items():

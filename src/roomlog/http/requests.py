@@ -119,7 +119,8 @@ IfMatch = Annotated[
     str | None,
     HeaderParameter(
         name="If-Match",
-        description='The version that the message must have, as its ETag says: `"123"`, or `*`.',
+        description='The version that the message must have, as its ETag says: `"123"`, or `*`. '
+        "Any other entity tag matches no version.",
         schema_extra={"pattern": '^([*]|[0-9]{1,18}|"[0-9]{1,18}")$'},
     ),
 ]
@@ -127,7 +128,10 @@ IfMatch = Annotated[
 _PARTS = "roomlog_parts"
 _REQUEST_ID = "roomlog_request_id"
 _REQUEST_ID_GIVEN = re.compile(rb"[A-Za-z0-9_.:-]{1,128}\Z")
-_ENTITY_TAG = re.compile(r'(?P<quote>"?)(?P<version>[0-9]{1,18})(?P=quote)\Z', re.ASCII)
+_VERSION_TAG = re.compile(r'(?P<quote>"?)(?P<version>[0-9]{1,18})(?P=quote)\Z', re.ASCII)
+# RFC 9110, 8.8.3.
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\Z')
+_NO_VERSION = 0  # sequences begin at 1
 _JSON = "application/json"
 
 
@@ -267,12 +271,16 @@ def header_text(value: str | None) -> str | None:
 def expected_version(if_match: str | None) -> int | None:
     """The version that `If-Match` demands; None where any will do (RFC 9110, 13.1.1).
 
-    A weak tag can never match, no message has several versions at once, and no log is 10^18 events
-    long, so that all of these are mistakes: RefusedError `invalid`.
+    The comparison is strong: a weak tag, and one that this server never gave, is that of no
+    version, which is 412 where all else is in order. Several tags, and what is no tag, are
+    RefusedError `invalid`: no message has several versions at once.
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    match = _ENTITY_TAG.match(if_match.strip())
+    tag = if_match.strip()
+    match = _VERSION_TAG.match(tag)
+    if match is None and _ENTITY_TAG.match(tag):
+        return _NO_VERSION
     if match is None:
         raise invalid("If-Match", 'must be one strong entity tag such as "123", or *')
     return int(match["version"])

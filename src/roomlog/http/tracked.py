@@ -9,12 +9,12 @@ from typing import cast
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from roomlog import metrics, tracing
+from roomlog.http.methods import method_of
 from roomlog.http.requests import request_id
 from roomlog.observability import tell
 
 _STARTED = "roomlog_started"
 # Asked all the time by machines: they tell nothing of what people do.
-_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 _logger = logging.getLogger(__name__)
@@ -32,8 +32,9 @@ def tracked(app: ASGIApp) -> ASGIApp:
             return
         scope[_STARTED] = time.perf_counter()  # type: ignore[literal-required, typeddict-unknown-key]
         tracing.enter(request_id(scope), scope["headers"])
-        name = f"{scope['method']} {scope.get('path_template', metrics.UNMATCHED)}"
-        with tracing.span(name, {"http.request.method": scope["method"]}, root=True):
+        method = method_of(scope)
+        name = f"{method} {scope.get('path_template', metrics.UNMATCHED)}"
+        with tracing.span(name, {"http.request.method": method}, root=True):
             await app(scope, receive, send)
 
     return track
@@ -46,7 +47,7 @@ def finish() -> Callable[[Message, Scope], Awaitable[None]]:
         if message["type"] != "http.response.start" or scope["type"] != "http":
             return
         route = scope.get("path_template", metrics.UNMATCHED)
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = method_of(scope)
         _requests(method, route, message["status"]).inc()
         headers = [*message["headers"], (b"x-request-id", request_id(scope).encode())]
         message["headers"] = headers
@@ -66,7 +67,7 @@ def _told(scope: Scope, route: str, status: int, took_s: float) -> dict[str, obj
     user = scope.get("user")
     told: dict[str, object] = {
         "request_id": request_id(scope),
-        "method": scope.get("method"),
+        "method": method_of(scope),
         "route": route,
         "status": status,
         "took_ms": round(took_s * 1000, 1),

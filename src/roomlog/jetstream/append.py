@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from roomlog import metrics
 from roomlog.core.admission import Admission
 from roomlog.jetstream.connection import Connection
-from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
+from roomlog.jetstream.exchange import Continuity, Entry, Exchange, Unit, whole
 from roomlog.jetstream.express import Express, flooding
 from roomlog.jetstream.trouble import Trouble
 from roomlog.jetstream.wire import WRONG_LAST_SEQUENCE, ApiError
@@ -65,6 +65,7 @@ class Committer:
         identified: Callable[[], bool],
         ready: Callable[[], Awaitable[None]],
         beginning_of: Callable[[str, int], Awaitable[list[FirstEvent]]],
+        continuity: Continuity,
         appended: Callable[[int], None],
         timeout_s: float,
         wait_s: float,
@@ -78,6 +79,7 @@ class Committer:
         self._connection = connection
         self._ready = ready
         self._beginning_of = beginning_of
+        self._continuity = continuity
         self._tell_appended = appended
         self._timeout_s = timeout_s
         self._admission = Admission(wait_s, least=QUEUE_EVENTS_LEAST, most=QUEUE_EVENTS_MAX)
@@ -92,7 +94,7 @@ class Committer:
         self._exchange: Exchange | None = None
         self._gathering: asyncio.Future[None] | None = None
         self._flooding: str | None = None
-        self._express = Express(beside, identified, self._appended, self._after_express)
+        self._express = Express(beside, continuity, identified, self._appended, self._after_express)
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run())
 
@@ -313,7 +315,7 @@ class Committer:
 
     async def _exchanged(self, units: list[Unit]) -> bool:
         """Send and wait for all answers; False where there was no connection to send on."""
-        exchange = self._exchange = Exchange(self._connection, units)
+        exchange = self._exchange = Exchange(self._connection, units, self._continuity)
         try:
             if not exchange.send():
                 return False

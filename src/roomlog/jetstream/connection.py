@@ -1,8 +1,8 @@
 """One connection to NATS that comes back by itself and never sends what was given up.
 
-nats-py does the handshake, TLS and parsing. Its reconnecting, buffering and per-subscription
-tasks are left aside: every connection is a new client, so that nothing of a lost one is sent
-again, and messages go to plain callbacks with their header bytes as they came.
+nats-py does the handshake, TLS, and all but messages. Its reconnecting, buffering and
+per-subscription tasks are left aside: every connection is a new client, so that nothing of a lost
+one is sent again, and messages go to plain callbacks with their header bytes as they came.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import nats.errors
 from nats.aio.client import Client
 
-from roomlog.jetstream.parsing import MessageParser
+from roomlog.jetstream.parsing import Incoming
 from roomlog.jetstream.wire import pub
 from roomlog.ports import LogUnavailableError
 
@@ -47,7 +47,6 @@ class _Client(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ps = MessageParser(self)
         self.handlers: dict[int, MessageHandler] = {}
         self.on_inbox: Callable[[bytes, bytes, bytes], None] | None = None
         self.closed = asyncio.Event()
@@ -69,12 +68,28 @@ class _Client(Client):
                 error_cb=_quiet,
                 closed_cb=self._on_closed,
             )
+            self._take_messages()
+
+    def _take_messages(self) -> None:
+        """Have messages out of what comes from now on, ahead of nats-py's own reading."""
+        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
+        if writer is None or writer.transport.is_closing():
+            raise ConnectionResetError("NATS closed the connection")
+        transport = cast("asyncio.Transport", writer.transport)
+        stream = cast("asyncio.StreamReaderProtocol", transport.get_protocol())
+        read = cast(
+            "bytearray", getattr(getattr(self._transport, "_io_reader", None), "_buffer", b"")
+        )
+        held = bytes(self._ps.buf) + bytes(read)
+        transport.pause_reading()  # it is told of the kind of its protocol when it begins to read
+        within_line = held[-1:] not in {b"", b"\n"}
+        transport.set_protocol(Incoming(transport, stream, self._receive, within_line=within_line))
+        transport.resume_reading()
 
     async def _on_closed(self) -> None:
         self.closed.set()
 
-    def receive(self, sid: int, subject: bytes, headers: bytes, data: bytes) -> None:
-        """See parsing.Receiver."""
+    def _receive(self, sid: int, subject: bytes, headers: bytes, data: bytes) -> None:
         self.heard += 1
         try:
             if sid == _INBOX_SID and self.on_inbox is not None:
@@ -95,7 +110,7 @@ class _Client(Client):
 
     def abort(self) -> None:
         """Cut the socket: an orderly close would wait for a peer that reads no more."""
-        writer = getattr(self._transport, "_io_writer", None)
+        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
         if writer is not None:
             writer.transport.abort()
 

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from roomlog import metrics
 from roomlog.jetstream.connection import Connection
@@ -119,6 +120,17 @@ def whole(entries: Sequence[Entry]) -> Unit:
     return Unit(entries, [(entry, event) for entry in entries for event in entry.events])
 
 
+class Continuity(NamedTuple):
+    """What acks are held to: a new event stands above whatever the partition had when it was sent.
+
+    `reached()` is the highest sequence that is known to have been there. `broken(sequence)` is told
+    of a new event at or below it, and answers all that waits.
+    """
+
+    reached: Callable[[], int]
+    broken: Callable[[int], None]
+
+
 class Exchange:
     """Units sent on one connection and the wait for their answers.
 
@@ -126,9 +138,11 @@ class Exchange:
     told otherwise, or when the connection is lost.
     """
 
-    def __init__(self, connection: Connection, units: list[Unit]) -> None:
+    def __init__(self, connection: Connection, units: list[Unit], continuity: Continuity) -> None:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection = connection
+        self._continuity = continuity
+        self._reached = 0
         self._units = units
         self._unanswered = len(units)
         self._replies: list[str] = []
@@ -137,6 +151,7 @@ class Exchange:
         """Publish all at once, each with a reply subject of its own; False when disconnected."""
         if not self._connection.connected:
             return False
+        self._reached = self._continuity.reached()
         frames: list[bytes] = []
         for unit in self._units:
             reply = self._connection.expect(self._taker(unit), self._lost)
@@ -165,6 +180,9 @@ class Exchange:
                 return
             unit.ack = ack = decode_ack(headers, data)
             if ack.error is None:
+                if ack.seq - len(unit.events) < self._reached and not ack.duplicate:
+                    # The log lost its end while it ran, and gives sequences away again.
+                    self._continuity.broken(ack.seq)
                 unit.settle(ack)
             self._unanswered -= 1
             if self._unanswered == 0 and not self.finished.done():

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from roomlog.jetstream.connection import Connection
-from roomlog.jetstream.exchange import Entry, Exchange, Unit, whole
+from roomlog.jetstream.exchange import Continuity, Entry, Exchange, Unit, whole
 from roomlog.ports import LogUnavailableError
 
 AT_ONCE_MAX: Final = 2
@@ -49,11 +49,13 @@ class Express:
     def __init__(
         self,
         connection: Connection,
+        continuity: Continuity,
         identified: Callable[[], bool],
         appended: Callable[[int], None],
         over: Callable[[Sequence[Entry]], None],
     ) -> None:
         self._connection = connection
+        self._continuity = continuity
         self._identified = identified
         self._appended = appended
         self._over = over
@@ -82,7 +84,7 @@ class Express:
 
     def send(self, entry: Entry) -> None:
         """Publish an entry of one event that is its room's only one, where `may_send`."""
-        exchange = Exchange(self._connection, [unit := whole([entry])])
+        exchange = Exchange(self._connection, [unit := whole([entry])], self._continuity)
         self._under_way[entry.room_id] = [entry]
         exchange.finished.add_done_callback(lambda _: self._finish(exchange, unit))
         self._exchanges[entry.room_id] = exchange

@@ -11,6 +11,7 @@ from roomlog.jetstream import stream, subjects, wire
 from roomlog.jetstream.append import Committer
 from roomlog.jetstream.buckets import JetStreamReadMarkers, JetStreamSnapshots, ensure_buckets
 from roomlog.jetstream.connection import Connection
+from roomlog.jetstream.exchange import Continuity
 from roomlog.jetstream.live import FeedHub
 from roomlog.jetstream.replay import Reader
 from roomlog.jetstream.signals import JetStreamSignals
@@ -26,7 +27,7 @@ from roomlog.ports import (
 
 APPEND_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 10.0
-IDENTITY_CHECK_INTERVAL_S: Final = 60.0
+IDENTITY_CHECK_INTERVAL_S: Final = 10.0
 IDENTITY_RETRY_S: Final = 0.5
 GUARD_TIMEOUT_S: Final = 2.0
 GUARD_RETRY_S: Final = 2.0
@@ -72,6 +73,7 @@ class JetStreamLog:
                 identified=self._identified.is_set,
                 ready=self._identified_log,
                 beginning_of=self._reader.beginning_of,
+                continuity=self._continuity(partition),
                 appended=self._after_commit(partition),
                 timeout_s=append_timeout_s,
                 wait_s=append_wait_s,
@@ -239,6 +241,8 @@ class JetStreamLog:
             connection.on_up(self._on_up)
         self.connection.subscribe(subjects.EPOCH, lambda _headers, _data: self._recheck.set())
         self._feeds.start()
+        # At once: what is there now is not to be given away again later.
+        self._recheck.set()
         self._identity_task = asyncio.create_task(self._watch_identity())
 
     def _after_commit(self, partition: int) -> Callable[[int], None]:
@@ -247,6 +251,16 @@ class JetStreamLog:
             self.signals.announce_appended(partition, sequence)
 
         return appended
+
+    def _continuity(self, partition: int) -> Continuity:
+        def broken(sequence: int) -> None:
+            self._refuse(
+                f"{subjects.stream_name(partition, self._partitions)} gave sequence {sequence} to "
+                f"a new event, and {self._reached[partition]} was there: the log has lost events"
+            )
+            self._recheck.set()
+
+        return Continuity(lambda: self._reached[partition], broken)
 
     def _seen(self, room_id: str, sequence: int) -> None:
         partition = self.partition_of(room_id)

@@ -20,6 +20,7 @@ from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
 from roomlog.projector.decoding import decode, event_id, set_aside
 from roomlog.services.continuity import event_hash_at
+from roomlog.services.recent_events import RecentEvents
 from roomlog.together import one_ahead
 from roomlog_contract import events as ev
 from roomlog_contract.fold import RoomState
@@ -63,7 +64,10 @@ class PartitionProjector:
         *,
         batch_events_max: int,
         on_committed: Listener | None = None,
+        recent: RecentEvents | None = None,
     ) -> None:
+        """`recent` gets what is read, for the trees' keeper beside."""
+        self._recent = recent
         self._log = log
         self._tables = tables
         self._batch_events_max = batch_events_max
@@ -82,6 +86,8 @@ class PartitionProjector:
         Raises ProjectorHaltedError, LogUnavailableError, DatabaseUnavailableError.
         """
         self._rooms.clear()
+        if self._recent is not None:
+            self._recent.begin()
         state = await self._log.partition_state(self._tables.partition)
         self._position = position = await self._tables.position(state.epoch)
         partition, repair = self._tables.partition, "`roomlog projections rebuild`"
@@ -142,10 +148,12 @@ class PartitionProjector:
         """The partition's next events in batches of at most what one transaction takes."""
         waiting: list[Decoded] = []
         most = self._batch_events_max
-        batches = self._log.read_partition(
-            self._tables.partition, after=self._position.sequence, up_to=up_to
-        )
+        place = self._position.sequence
+        batches = self._log.read_partition(self._tables.partition, after=place, up_to=up_to)
         async for batch in batches:
+            if self._recent is not None:
+                self._recent.add(place, batch)
+            place = batch[-1].sequence
             waiting.extend(Decoded(logged, decode(logged)) for logged in batch)
             while len(waiting) >= most:
                 yield waiting[:most]

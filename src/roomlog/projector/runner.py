@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import random
 
@@ -21,6 +21,7 @@ from roomlog.projection_ports import (
 )
 from roomlog.projector.partition import Committed, PartitionProjector, ProjectorHaltedError
 from roomlog.projector.snapshots import SnapshotKeeper
+from roomlog.services.recent_events import RecentEvents
 from roomlog.signal_ports import Signals
 from roomlog.together import together
 
@@ -44,13 +45,15 @@ async def run_projector(
     batch_events_max: int = BATCH_EVENTS_MAX,
     halted_retry_s: float | None = None,
     tell: Callable[[str], Awaitable[None]] | None = None,
+    recent: Sequence[RecentEvents] | None = None,
 ) -> None:
     """Keep the tables at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
     Of several projectors of a partition one works and the others wait. Where the log is not what
     the tables were made from, the reason is kept where status shows it; then it raises
     ProjectorHaltedError, or with `halted_retry_s` looks again after that time: until somebody has
-    restored the log or rebuilt the tables; `tell` is called with why. Raises TablesMissingError.
+    restored the log or rebuilt the tables; `tell` is called with why. `recent` are to get, one for
+    each partition, what is read. Raises TablesMissingError.
     """
     keeper = SnapshotKeeper(snapshots)
     keeper.start()
@@ -65,6 +68,7 @@ async def run_projector(
                 batch_events_max=batch_events_max,
                 halted_retry_s=halted_retry_s,
                 tell=tell,
+                recent=None if recent is None else recent[partition],
             )
             for partition in range(log.partitions)
         ]
@@ -85,7 +89,9 @@ class _PartitionRunner:
         batch_events_max: int,
         halted_retry_s: float | None,
         tell: Callable[[str], Awaitable[None]] | None,
+        recent: RecentEvents | None,
     ) -> None:
+        self._recent = recent
         self._halted_retry_s = halted_retry_s
         self._tell = tell
         self._log = log
@@ -137,6 +143,8 @@ class _PartitionRunner:
             self._hurry.set()
 
     def _on_reset(self) -> None:
+        if self._recent is not None:
+            self._recent.end()
         self._reset = True
         self._begun_anew.set()
         self._wake.set()
@@ -147,6 +155,7 @@ class _PartitionRunner:
             tables,
             batch_events_max=self._batch_events_max,
             on_committed=lambda committed: self._on_committed(committed, tables),
+            recent=self._recent,
         )
         try:
             await projector.begin()

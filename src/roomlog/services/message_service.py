@@ -17,7 +17,7 @@ from roomlog.services.aftermath import appended_already
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
-from roomlog.services.past import AsOf, Place, place_of
+from roomlog.services.past import AsOf, place_of
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom, RoomCache
@@ -244,10 +244,10 @@ class MessageService:
         kind, past = RecordKind.HISTORY_READ, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
         then = await self._moment(room_id, asked.as_of)
-        query = _query(room_id, asked, then)
+        asked = msgspec.structs.replace(asked, as_of=then)
+        query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         if then is not None:
-            items = await self._read_model.messages(query)
-            return rs.RoomPage(items, None, then.head, self._log.epoch)
+            return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
         head = await self._head(room, min_sequence)
         items = await self._read_model.messages(query)
         head = max(head, *(item.version for item in items)) if items else head
@@ -270,13 +270,14 @@ class MessageService:
         kind, past = RecordKind.SEARCHED, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
         then = await self._moment(room_id, asked.as_of)
-        query = _query(room_id, asked, then)
+        asked = msgspec.structs.replace(asked, as_of=then)
+        query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         found = await self._read_model.search(query, sought, order, at)
         hits = [
             rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
             for hit in found.hits
         ]
-        head = max(room.position, min_sequence or 0) if then is None else then.head
+        head = max(room.position, min_sequence or 0) if then is None else then
         return rs.RoomPage(hits, None, head, self._log.epoch), found.following
 
     async def get_stats(
@@ -312,11 +313,8 @@ class MessageService:
         await self._open(actor, Reading(kind, room_id, message_id, past), min_sequence)
         return await self._message(room_id, message_id, await self._moment(room_id, as_of))
 
-    async def _message(
-        self, room_id: str, message_id: str, then: Place | None
-    ) -> rs.MessageResponse:
-        sequence = None if then is None else then.sequence
-        message = await self._read_model.message(message_id, as_of=sequence)
+    async def _message(self, room_id: str, message_id: str, then: int | None) -> rs.MessageResponse:
+        message = await self._read_model.message(message_id, as_of=then)
         if message is None or message.room_id != room_id:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message in this room")
         return message
@@ -373,15 +371,10 @@ class MessageService:
         await self._read_model.answers()
         return await room.feed.settled() and room.position == head
 
-    async def _moment(self, room_id: str, as_of: AsOf | None) -> Place | None:
+    async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
         if as_of is None:
             return None
-        return await place_of(self._log, self._progress, room_id, as_of)
-
-
-def _query(room_id: str, asked: MessageFilter, then: Place | None) -> MessageQuery:
-    asked = msgspec.structs.replace(asked, as_of=None if then is None else then.sequence)
-    return MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
+        return await place_of(self._log, self._read_model, self._progress, room_id, as_of)
 
 
 async def find_message(

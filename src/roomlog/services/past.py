@@ -4,10 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from roomlog.core.room_state import decode_waypoint, encode_waypoint, evolve_stored
-from roomlog.ports import EventLog, LogUnavailableError, ReadModel, RoomSnapshot, SnapshotStore
+from roomlog.ports import (
+    EventLog,
+    LogUnavailableError,
+    MessageQuery,
+    ReadModel,
+    RoomSnapshot,
+    SnapshotStore,
+)
 from roomlog.services.progress import ProjectionProgress
 from roomlog_contract.fold import RoomState
 
@@ -18,28 +24,30 @@ AsOf = int | datetime
 """A moment of a room: a sequence, or a time, which means the last event appended by then."""
 
 
-class Place(NamedTuple):
-    """A moment as a place in the log. `head` is the room's last event up to there, 0 for none.
-    `sequence` lies behind it where an event in between was erased: of that, its tombstone stands
-    in the tables."""
+async def place_of(
+    log: EventLog,
+    read_model: ReadModel,
+    progress: ProjectionProgress,
+    room_id: str,
+    as_of: AsOf,
+) -> int:
+    """The sequence of the room's last event up to there, once the tables have it; 0 for none.
 
-    sequence: int
-    head: int
-
-
-async def place_of(log: EventLog, progress: ProjectionProgress, room_id: str, as_of: AsOf) -> Place:
-    """Where a moment lies, once the tables have come to it.
+    A sending that was erased since counts, where a sequence is asked for: the tables have its
+    tombstone, the log has nothing. When it was appended, nobody knows any more.
 
     Raises RefusedError: `invalid` for a sequence above the room's head, `projection_behind`.
     """
     if isinstance(as_of, datetime):
-        head = await log.sequence_at(room_id, as_of)
-        await progress.require(room_id, head)
-        return Place(head, head)
+        then = await log.sequence_at(room_id, as_of)
+        await progress.require(room_id, then)
+        return then
     await progress.require(room_id, as_of, field="as_of")
-    head = await log.last_sequence(room_id, up_to=as_of)
-    await progress.require(room_id, head)
-    return Place(as_of, head)
+    then = await log.last_sequence(room_id, up_to=as_of)
+    if then < as_of:
+        newest = await read_model.messages(MessageQuery(room_id, 1, before=as_of + 1))
+        then = max(then, *(message.sequence_number for message in newest), 0)
+    return then
 
 
 async def room_as_of(

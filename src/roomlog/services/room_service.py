@@ -237,7 +237,7 @@ class RoomService:
         return self._response(row, head)
 
     async def _as_of(self, room: LiveRoom, as_of: AsOf) -> tuple[int, RoomState | None]:
-        _, then = await place_of(self._log, self._progress, room.room_id, as_of)
+        then = await place_of(self._log, self._read_model, self._progress, room.room_id, as_of)
         if room.changed_at <= then <= room.position:
             return then, room.state
         return then, await room_as_of(

@@ -10,6 +10,7 @@ from roomlog.audit.tree_keeper import TreeKeeper
 from roomlog.ports import EventLog
 from roomlog.postgres.audit_models import AuditBase
 from roomlog.postgres.tree_tables import PostgresTrees
+from roomlog.services.recent_events import RecentEvents
 from roomlog.trail_ports import LeafLog
 
 AUDIT_TABLES = [table.name for table in AuditBase.metadata.sorted_tables]
@@ -17,12 +18,17 @@ AUDIT_TABLES = [table.name for table in AuditBase.metadata.sorted_tables]
 
 @asynccontextmanager
 async def keeper_of(
-    log: LeafLog, database: str, *, batch_events_max: int = 100, partition: int = 0
+    log: LeafLog,
+    database: str,
+    *,
+    batch_events_max: int = 100,
+    partition: int = 0,
+    recent: RecentEvents | None = None,
 ) -> AsyncGenerator[TreeKeeper]:
     """A keeper that has begun."""
     claimed = await PostgresTrees(database).claim(partition)
     try:
-        keeper = TreeKeeper(log, claimed, batch_events_max=batch_events_max)
+        keeper = TreeKeeper(log, claimed, batch_events_max=batch_events_max, recent=recent)
         await keeper.begin()
         yield keeper
     finally:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from roomlog import metrics
@@ -18,6 +19,8 @@ from roomlog.audit.delivery import (
     deliver_checkpoints,
 )
 from roomlog.core.signed_note import SigningKey
+from roomlog.core.tree_head import TreeHead
+from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.services.audit_keys import KeyRing
 from roomlog.services.identity import SystemClock
@@ -32,7 +35,16 @@ from tests.integration.audit.keeping import keep, keeper_of
 from tests.integration.memory_trail import MemoryTrail
 
 DEADLINE_S = 30
-CHECKPOINT = LogCheckpoint("e1", [7, 9], "log/e1/heads/7-9", 2, "AAAA", "text\n\n\u2014 signed\n")
+
+
+def signed_with(seed: bytes, *, root: bytes = bytes(32)) -> str:
+    keys = KeyRing(SigningKey("example.org/log", seed * 32))
+    return keys.signed(TreeHead("example.org/log/e1/heads/7-9", 2, root))
+
+
+CHECKPOINT = LogCheckpoint(
+    "e1", [7, 9], "example.org/log/e1/heads/7-9", 2, "AAAA", signed_with(b"\x07")
+)
 
 
 class Receiver:
@@ -79,6 +91,19 @@ async def test_a_folder_gets_a_file_for_each_checkpoint(tmp_path: Path):
     (path,) = tmp_path.iterdir()
     assert path.name == "e1-7-9.checkpoint"
     assert path.read_text() == CHECKPOINT.note
+
+
+async def test_a_file_that_says_another_head_of_the_same_place_is_kept_and_told_of(tmp_path: Path):
+    await Folder(tmp_path).put(CHECKPOINT)
+    (path,) = tmp_path.iterdir()
+    resigned = msgspec.structs.replace(CHECKPOINT, note=signed_with(b"\x09"))
+    await Folder(tmp_path).put(resigned)
+    assert path.read_text() == CHECKPOINT.note
+
+    rewritten = msgspec.structs.replace(CHECKPOINT, note=signed_with(b"\x07", root=b"\x02" * 32))
+    with pytest.raises(NotDeliveredError, match="written anew"):
+        await Folder(tmp_path).put(rewritten)
+    assert [one.read_text() for one in tmp_path.iterdir()] == [CHECKPOINT.note]
 
 
 async def test_a_folder_that_is_not_there_is_said(tmp_path: Path):
@@ -188,6 +213,35 @@ async def test_each_place_gets_what_changed_and_a_failing_one_does_not_hold_up_t
             .startswith("example.org/log/epoch 1/trail\n1\n")
         )
         assert len(list(tmp_path.iterdir())) == 3
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class _Halted:
+    """Proofs of a log whose trees stand still."""
+
+    async def log_checkpoint(self) -> LogCheckpoint:
+        raise DatabaseUnavailableError("away")
+
+
+async def test_trees_that_stand_still_do_not_keep_the_trails_checkpoint_back(
+    database: str, proofs: tuple[HoledLog, ProofService], tmp_path: Path
+):
+    log, service = proofs
+    stored = MemoryTrail()
+    source = TrailLog(log, stored)  # type: ignore[arg-type]
+    await Trail(stored, SystemClock(), span_s=600).record(RecordKind.EXPORTED, SERVERS)
+    async with keeper_of(source, database, partition=TRAIL_PARTITION) as keeper:
+        await keeper.catch_up()
+    of_trail = ProofService(log=source, trees=service._trees, keys=service._keys)
+    halted: ProofService = _Halted()  # type: ignore[assignment]
+    task = asyncio.create_task(
+        deliver_checkpoints(halted, of_trail, [Folder(tmp_path)], every_s=0.05)
+    )
+    try:
+        await until((tmp_path / "epoch 1-trail-1.checkpoint").exists)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -7,6 +7,7 @@ import pytest
 from roomlog.audit.tree_keeper import TreesHaltedError
 from roomlog.postgres.tree_tables import forget_trees
 from roomlog.projection_ports import FenceLostError
+from roomlog.services.recent_events import RecentEvents
 from tests.integration.audit.holed_log import ROOMS, HoledLog, envelope_of
 from tests.integration.audit.keeping import (
     findings,
@@ -56,6 +57,27 @@ async def test_trees_go_on_where_they_stood(database: str):
         await keep(log, database, batch_events_max=4)
 
     assert await roots(database) == expected(log)
+
+
+async def test_what_the_projector_has_read_is_not_read_again(database: str):
+    log, recent = HoledLog(), RecentEvents()
+    recent.begin()
+    talk(log, 50)
+    log.erase(ROOMS[0], gone := log.say(ROOMS[0], "password"))
+    log.explain(ROOMS[0], gone)
+    async with keeper_of(log, database, batch_events_max=7, recent=recent) as keeper:
+        recent.add(0, log.events[0][:30])
+        taken, log.events[0] = log.events[0], []
+        assert await keeper.take_recent() == 30
+        assert await keeper.take_recent() == 0
+        log.events[0] = taken
+        recent.add(30, taken[30:])
+        assert await keeper.take_recent() == len(taken) - 30
+        assert keeper.position.sequence == log.ends[0]
+        await keeper.check()
+
+    assert await roots(database) == expected(log)
+    assert await findings(database) == []
 
 
 async def test_of_two_keepers_one_is_fenced_off_and_nothing_is_twice_in_the_trees(database: str):

@@ -44,6 +44,13 @@ def answers(client: httpx.Client, room: str) -> list[dict[str, object]]:
     ]
 
 
+def open_to_others(folder: Path) -> list[str]:
+    """What others could read or look into, were the folder itself opened to them."""
+    there = [path for path in folder.rglob("*") if not path.is_symlink()]
+    assert there
+    return [str(path) for path in there if path.stat().st_mode & 0o077]
+
+
 def test_what_clients_read_is_the_same_after_a_restore(tmp_path: Path):
     backup, data = tmp_path / "backup", data_directory()
     with running_stack(SPAM_GUARD="off", USER_MESSAGES_PER_SECOND="0") as stack:
@@ -68,6 +75,7 @@ def test_what_clients_read_is_the_same_after_a_restore(tmp_path: Path):
             listed = client.get("/api/rooms").json()
             checkpoint = stack.cli("audit", "checkpoint", room).stdout
         secret = stack.secret
+    assert open_to_others(backup) == []
     restored = run_command(data, "restore", str(backup), "--force", "--json")
     assert restored.returncode == 0, restored.stderr
     assert json.loads(restored.stdout)["compared"] == [
@@ -75,6 +83,12 @@ def test_what_clients_read_is_the_same_after_a_restore(tmp_path: Path):
         "the checkpoints of the tables",
         "the heads of the trees",
     ]
+
+    # In place of what is there, too: both are everything that was said, and the keys.
+    again = run_command(data, "restore", str(backup), "--force")
+    assert again.returncode == 0, again.stderr
+    assert len([*data.glob("nats.before-*")]) == 1
+    assert open_to_others(data) == []
 
     with running_stack(data=data) as again, asking(again) as client:
         assert again.secret == secret

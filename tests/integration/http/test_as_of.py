@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.integration.http.api import ADMIN, ANA, AUDITOR, BEN, CEM, Api, Room, ids, problem
+from tests.integration.http.api import (
+    ADMIN,
+    ANA,
+    AUDITOR,
+    BEN,
+    CEM,
+    Api,
+    Room,
+    all_pages,
+    ids,
+    problem,
+)
 
 
 class Story:
@@ -166,3 +177,32 @@ def test_a_moment_may_lie_at_another_rooms_event(api: Api, story: Story) -> None
     page = api.get(ANA, f"{room.path}/messages", as_of=elsewhere["sequence_number"])
     assert ids(page["items"]) == ids([first])
     assert page["head"] == first["sequence_number"]
+
+
+def test_a_redacted_message_has_its_tombstone_from_its_own_sequence_on(api: Api) -> None:
+    """The log has nothing at that place any more, nor has it at the moment of another room."""
+    room = api.room()
+    opened = api.get(ANA, room.path)["head"]
+    gone = room.send(ANA, "a secret")
+    elsewhere = api.room().send(ANA, "elsewhere")["sequence_number"]
+    kept = room.send(ANA, "later")
+    message = f"{room.path}/messages/{gone['message_id']}"
+    reason = {"reason": "a secret"}
+    path = f"/api/messages/{gone['message_id']}/redact"
+    assert api.call(ADMIN, "POST", path, json=reason).status_code == 200
+
+    problem(api.call(ANA, "GET", message, params={"as_of": opened}), 404, "not_found")
+    for as_of in (gone["sequence_number"], elsewhere):
+        page = api.get(ANA, f"{room.path}/messages", as_of=as_of)
+        assert ids(page["items"])[0] == gone["message_id"]
+        assert page["head"] == gone["sequence_number"]
+        assert page["items"][0]["content"] == ""
+        assert api.get(ANA, message, as_of=as_of) == page["items"][0]
+        assert api.get(ANA, room.path, as_of=as_of)["head"] == gone["sequence_number"]
+    for direction in ({}, {"after": 0}):
+        asked = {"as_of": elsewhere, "limit": 1, **direction}
+        pages = all_pages(api, ANA, f"{room.path}/messages", **asked)
+        whole = room.messages(ANA, as_of=elsewhere, **direction)
+        assert [one for page in pages for one in page] == whole
+        assert gone["message_id"] in ids(whole)
+        assert kept["message_id"] not in ids(whole)

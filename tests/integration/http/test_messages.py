@@ -212,8 +212,17 @@ def test_an_edit_changes_what_is_said_and_keeps_what_was(api: Api) -> None:
     problem(api.call(BEN, "PATCH", path, json=body), 403, "forbidden")
     problem(api.call(ADMIN, "PATCH", path, json=body), 403, "forbidden")
     assert api.call(ANA, "PATCH", path, json=body, if_match="*").status_code == 200
-    weak = api.call(ANA, "PATCH", path, json=body, if_match='W/"1"')
-    problem(weak, 422, "invalid", "If-Match")
+    version = api.get(ANA, f"{room.path}/messages/{sent['message_id']}")["version"]
+    for tag in (f'W/"{version}"', '"another"'):
+        for method in ("PATCH", "DELETE"):
+            strong = api.call(ANA, method, path, json=body, if_match=tag)
+            problem(strong, 412, "version_mismatch")
+    several = api.call(ANA, "PATCH", path, json=body, if_match=f'"{version}", "1"')
+    problem(several, 422, "invalid", "If-Match")
+    # All other refusals come first (RFC 9110, 13.2.1).
+    problem(api.call(BEN, "PATCH", path, json=body, if_match='W/"1"'), 403, "forbidden")
+    nowhere = f"/api/messages/{NOWHERE}"
+    problem(api.call(ANA, "PATCH", nowhere, json=body, if_match='W/"1"'), 404, "not_found")
 
 
 def test_history_is_paged(api: Api) -> None:

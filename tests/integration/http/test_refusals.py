@@ -6,6 +6,8 @@ import httpx
 import jwt
 import pytest
 
+from roomlog.http.auth import NDJSON
+from roomlog.http.event_stream import EVENT_STREAM
 from tests.integration.http.api import ANA, NOWHERE, Api, problem
 
 
@@ -58,10 +60,10 @@ def test_where_there_is_nothing_the_answer_is_not_found(api: Api, path: str) -> 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/api/rooms", {"GET", "POST"}),
-        ("DELETE", f"/api/rooms/{NOWHERE}", {"GET", "PATCH"}),
+        ("PUT", "/api/rooms", {"GET", "HEAD", "POST"}),
+        ("DELETE", f"/api/rooms/{NOWHERE}", {"GET", "HEAD", "PATCH"}),
         ("POST", f"/api/messages/{NOWHERE}", {"PATCH", "DELETE"}),
-        ("POST", "/livez", {"GET"}),
+        ("POST", "/livez", {"GET", "HEAD"}),
     ],
 )
 def test_another_method_is_not_allowed(api: Api, method: str, path: str, allowed: set[str]) -> None:
@@ -73,19 +75,68 @@ def test_another_method_is_not_allowed(api: Api, method: str, path: str, allowed
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/api/rooms", "GET, OPTIONS, POST"),
-        (f"/api/rooms/{NOWHERE}", "GET, OPTIONS, PATCH"),
-        (f"/api/rooms/{NOWHERE}/messages", "GET, OPTIONS, POST"),
+        ("/api/rooms", "GET, HEAD, OPTIONS, POST"),
+        (f"/api/rooms/{NOWHERE}", "GET, HEAD, OPTIONS, PATCH"),
+        (f"/api/rooms/{NOWHERE}/messages", "GET, HEAD, OPTIONS, POST"),
         (f"/api/rooms/{NOWHERE}/members/{ANA}", "DELETE, OPTIONS, PUT"),
         (f"/api/messages/{NOWHERE}", "DELETE, OPTIONS, PATCH"),
-        (f"/api/messages/{NOWHERE}/reactions?a=b", "GET, OPTIONS, POST"),
-        ("/livez", "GET, OPTIONS"),
+        (f"/api/messages/{NOWHERE}/reactions?a=b", "GET, HEAD, OPTIONS, POST"),
+        ("/livez", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_options_tell_all_methods_of_a_path(api: Api, path: str, allowed: str) -> None:
-    answer = api.call(ANA, "OPTIONS", path)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert answer.headers["allow"] == allowed
+    for answer in (api.call(ANA, "OPTIONS", path), api.client.options(path)):
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["allow"] == allowed
+
+
+def test_who_may_ask_for_the_methods_of_nothing_is_told_so(api: Api) -> None:
+    problem(api.client.options("/api/nope"), 404, "not_found")
+
+
+@pytest.mark.parametrize("accept", ["application/json", NDJSON, EVENT_STREAM])
+def test_head_is_get_without_its_body(api: Api, accept: str) -> None:
+    room = api.room()
+    room.send(ANA, "a text")
+    for path in ("/api/rooms", f"{room.path}/messages", f"{room.path}/messages?limit=1"):
+        got = api.call(ANA, "GET", path)
+        # Twice: the second time of a page that is kept.
+        for _ in range(2):
+            head = api.call(ANA, "HEAD", path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert _told(head) == _told(got)
+    with api.client.stream(
+        "GET", f"{room.path}/events", headers={**api.headers(ANA), "Accept": accept}
+    ) as streamed:
+        told = _told(streamed)
+    # Also of what never ends, and the connection is good for another request.
+    for _ in range(3):
+        head = api.call(ANA, "HEAD", f"{room.path}/events", headers={"Accept": accept})
+        assert (head.status_code, head.content) == (200, b"")
+        assert _told(head) == told
+    assert "roomlog_event_streams 0.0" in api.client.get("/metrics").text
+
+
+def _told(answer: httpx.Response) -> dict[str, str]:
+    own = {"date", "x-request-id", "transfer-encoding"}
+    return {name: value for name, value in answer.headers.items() if name not in own}
+
+
+def test_head_is_refused_as_get_is(api: Api) -> None:
+    # The client without hooks: what the document says of bodies holds for GET.
+    with httpx.Client(base_url=api.stack.base_url, headers=api.headers(ANA)) as client:
+        for path, status in (
+            (f"/api/rooms/{NOWHERE}", 404),
+            ("/api/rooms?nope=1", 422),
+            (f"/api/messages/{NOWHERE}", 405),
+            ("/livez", 200),
+        ):
+            told = client.head(path)
+            assert (told.status_code, told.content) == (status, b"")
+        del client.headers["Authorization"]
+        assert client.head("/api/rooms").status_code == 401
+    counted = api.client.get("/metrics").text
+    assert 'roomlog_http_requests_total{method="HEAD",route="/api/rooms",status="401"}' in counted
 
 
 @pytest.mark.parametrize(
@@ -169,3 +220,7 @@ def test_no_page_of_another_origin_is_let_in(api: Api) -> None:
         ANA, "GET", "/api/rooms", headers={"Origin": "https://evil.example"}
     )
     assert "access-control-allow-origin" not in answer.headers
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    preflight = api.client.options("/api/rooms", headers=asked)
+    assert (preflight.status_code, preflight.content) == (204, b"")
+    assert not any(name.startswith("access-control-") for name in preflight.headers)

@@ -31,13 +31,20 @@ def test_if_match_takes_one_strong_tag(if_match: str | None, version: int | None
 @pytest.mark.parametrize(
     "if_match",
     [
-        *('W/"12"', '"1", "2"', "", '"a"', '"-1"', '"9"' * 9, "\u0661", '"12', '12"'),
-        '"9999999999999999999"',
+        *('"1", "2"', "", '"9"' * 9, "\u0661", '"12', '12"', 'w/"12"', "W/12", '"1 2"', "a"),
+        "9999999999999999999",
     ],
 )
 def test_any_other_if_match_is_refused(if_match: str) -> None:
     error = refusal(requests.expected_version, if_match)
     assert (error.code, error.errors[0].field) == (ErrorCode.INVALID, "If-Match")
+
+
+@pytest.mark.parametrize(
+    "if_match", ['W/"12"', '""', '"a"', '"-1"', '"\xe9"', '"9999999999999999999"']
+)
+def test_a_tag_that_no_message_has_is_that_of_no_version(if_match: str) -> None:
+    assert requests.expected_version(if_match) == 0
 
 
 @pytest.mark.parametrize(
@@ -174,7 +181,7 @@ def test_other_errors_become_problems_too(error: Exception, code: ErrorCode) -> 
     told = problem_of(error)
     assert told is not None
     assert told[0].code is code
-    assert told[1].get("Allow") == ("GET" if code is ErrorCode.METHOD_NOT_ALLOWED else None)
+    assert told[1].get("Allow") == ("GET, HEAD" if code is ErrorCode.METHOD_NOT_ALLOWED else None)
 
 
 def test_an_error_that_nobody_foresaw_has_no_code() -> None:

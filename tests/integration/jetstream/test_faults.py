@@ -5,10 +5,12 @@ import json
 import shutil
 from collections import Counter
 
+import nats
 import pytest
 
 from roomlog.jetstream import append
 from roomlog.jetstream.log import JetStreamLog
+from roomlog.jetstream.stream import stream_config
 from roomlog.ports import Appended, LogUnavailableError, NewEvent
 
 from .conftest import Connect, Server
@@ -271,6 +273,39 @@ async def test_a_full_disk_refuses_for_certain(connect: Connect, at_once: int) -
     )
     assert all(isinstance(r, LogUnavailableError) and not r.outcome_unknown for r in results)
     assert len(await read_all(log, "r")) == 1
+
+
+@pytest.mark.parametrize("at_once", [1, append.BATCH_MIN * 2])
+async def test_no_sequence_that_is_given_away_again_is_ever_acked(
+    server: Server, connect: Connect, at_once: int
+) -> None:
+    log = await connect()
+    for _ in range(3):
+        await asyncio.gather(*(log.append("room", [event()]) for _ in range(at_once)))
+    # The log loses its end while the server runs, and says nothing of it.
+    client = await nats.connect(server.url)
+    config = json.dumps(stream_config(0, 1, log.epoch)).encode()
+    for request, body in (("DELETE", b""), ("CREATE", config)):
+        told = await client.request(f"$JS.API.STREAM.{request}.ROOMLOG", body)
+        assert "error" not in json.loads(told.data)
+    await client.close()
+
+    news = [event() for _ in range(at_once)]
+    results = await asyncio.gather(
+        *(log.append("room", [new]) for new in news), return_exceptions=True
+    )
+
+    unknown: set[str] = set()
+    for new, result in zip(news, results, strict=True):
+        assert isinstance(result, LogUnavailableError), result
+        if result.outcome_unknown:
+            unknown.add(new.event_id)
+    there = {json.loads(one.data)["id"] for one in await read_all(log, "room")}
+    assert there
+    assert there <= unknown
+    assert "was there: the log has lost events" in (log.damage or "")
+    with pytest.raises(LogUnavailableError, match="has lost events"):
+        await log.append("another", [event()])
 
 
 async def test_closing_answers_whoever_waits(server: Server, connect: Connect) -> None:

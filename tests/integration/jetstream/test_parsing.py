@@ -1,6 +1,7 @@
 """Messages are cut as nats-py cuts them, wherever the pieces that come begin and end."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -9,47 +10,62 @@ from hypothesis import strategies as st
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
-from roomlog.jetstream.parsing import LINE_BYTES_MAX, MessageParser
+from roomlog.jetstream.parsing import LINE_BYTES_MAX, Cutter
 
 
 class _Client:
-    """Notes what a parser makes of what came."""
+    """Notes what nats-py's parser makes of what came."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
-
-    def receive(self, sid: int, subject: bytes, headers: bytes, data: bytes) -> None:
-        self.heard.append((sid, subject, headers, data))
+        self.messages: list[tuple[Any, ...]] = []
+        self.lines: list[tuple[Any, ...]] = []
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
         del reply
-        self.receive(sid, bytes(subject), headers or b"", data)
+        self.messages.append((sid, bytes(subject), headers or b"", data))
 
     async def _process_ping(self) -> None:
-        self.heard.append(("ping",))
+        self.lines.append(("ping",))
 
     async def _process_pong(self) -> None:
-        self.heard.append(("pong",))
+        self.lines.append(("pong",))
 
     async def _process_err(self, error: str) -> None:
-        self.heard.append(("error", error))
+        self.lines.append(("error", error))
 
     async def _process_info(self, info: dict[str, Any]) -> None:
-        self.heard.append(("info", info))
+        self.lines.append(("info", info))
 
 
-def _parsed(parser: type[Parser], pieces: list[bytes]) -> list[tuple[Any, ...]]:
+def _parsed(pieces: Iterable[bytes]) -> _Client:
     client = _Client()
-    made = parser(client)
+    parser = Parser(client)
 
     async def parse() -> None:
         for piece in pieces:
-            await made.parse(piece)
+            await parser.parse(piece)
 
     asyncio.run(parse())
-    return client.heard
+    return client
+
+
+def _cut(pieces: Iterable[bytes]) -> _Client:
+    """What is cut out, and what nats-py makes of the rest."""
+    messages: list[tuple[Any, ...]] = []
+    lines: list[bytes] = []
+
+    def on_message(*message: Any) -> None:
+        messages.append(message)
+
+    cutter = Cutter(on_message, lines.append)
+    for piece in pieces:
+        cutter.take(piece)
+    client = _parsed(lines)
+    assert not client.messages
+    client.messages = messages
+    return client
 
 
 _SUBJECTS = st.sampled_from([b"ev.a", b"_INBOX.77.1f", b"live.x.y"])
@@ -80,16 +96,39 @@ def test_what_comes_is_what_nats_py_would_hear(items: list[bytes], data: st.Data
     stream = b"".join(items)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    heard = _parsed(MessageParser, pieces)
-    assert heard == _parsed(Parser, [stream])
+    cut, heard = _cut(pieces), _parsed([stream])
+    assert (cut.messages, cut.lines) == (heard.messages, heard.lines)
     # An acknowledgement says nothing.
-    assert len(heard) == len([item for item in items if item != b"+OK\r\n"])
+    assert len(heard.messages + heard.lines) == len([item for item in items if item != b"+OK\r\n"])
+
+
+_STREAM = b"HMSG s 3 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPING\r\nMSG t 4 r 0\r\n\r\n"
+_MESSAGES = [(3, b"s", b"NATS/1.0\r\n\r\n", b"hi"), (4, b"t", b"", b"")]
+
+
+def _bytes(stream: bytes) -> list[bytes]:
+    return [stream[at : at + 1] for at in range(len(stream))]
 
 
 def test_byte_by_byte() -> None:
-    stream = b"HMSG s 3 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPING\r\nMSG t 4 r 0\r\n\r\n"
-    heard = _parsed(MessageParser, [stream[at : at + 1] for at in range(len(stream))])
-    assert heard == [(3, b"s", b"NATS/1.0\r\n\r\n", b"hi"), ("ping",), (4, b"t", b"", b"")]
+    cut = _cut(_bytes(_STREAM))
+    assert (cut.messages, cut.lines) == (_MESSAGES, [("ping",)])
+
+
+@pytest.mark.parametrize("held", [b"I", b"INFO {", b'INFO {"a": 1}', b'INFO {"a": 1}\r'])
+@pytest.mark.parametrize("cut", [_bytes, lambda stream: [stream]])
+def test_it_may_begin_amid_a_line(held: bytes, cut: Callable[[bytes], list[bytes]]) -> None:
+    info = b'INFO {"a": 1}\r\n'
+    lines: list[bytes] = [held]
+    messages: list[tuple[Any, ...]] = []
+
+    def on_message(*message: Any) -> None:
+        messages.append(message)
+
+    cutter = Cutter(on_message, lines.append, within_line=True)
+    for piece in cut(info.removeprefix(held) + _STREAM):
+        cutter.take(piece)
+    assert (messages, _parsed(lines).lines) == (_MESSAGES, [("info", {"a": 1}), ("ping",)])
 
 
 @pytest.mark.parametrize(
@@ -107,4 +146,4 @@ def test_byte_by_byte() -> None:
 )
 def test_what_is_no_protocol_is_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError):
-        _parsed(MessageParser, [line])
+        _cut([line])

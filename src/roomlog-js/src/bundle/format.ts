@@ -9,10 +9,11 @@ export const NESTED_MAX = 100;
 const STYLE =
   "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;" +
   "color-scheme:light dark}ol{list-style:none;padding:0}li{border-top:1px solid #8886;" +
-  "padding:.5em 0}li:target{background:#ff04}p{margin:.25em 0}bdi,code,pre{white-space:pre-wrap;" +
+  "padding:.5em 0;content-visibility:auto;contain-intrinsic-size:auto 6em}" +
+  "li:target{background:#ff04}p{margin:.25em 0}bdi,code,pre{white-space:pre-wrap;" +
   "overflow-wrap:anywhere}time,i,summary{opacity:.7}details{font-size:.8em}";
 const POLICY =
-  "default-src 'none'; style-src 'sha256-vJdp1CS1RGnF9jcboj3zki6V805pjDUA+WZr3RrWbK4='; " +
+  "default-src 'none'; style-src 'sha256-FLmF5yybQYzAGyPx1Fbl4J+dtHaz43ZCcR6wSiojLdQ='; " +
   "base-uri 'none'; form-action 'none'";
 
 export interface Manifest {
@@ -150,11 +151,14 @@ export function parsed(data: Uint8Array): Fields {
   }
 }
 
+// One without an end goes to the end: else each quote in it would be a beginning to try again.
+const STRINGS = /"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?$)/g;
+
 function isNestedTooDeep(text: string): boolean {
   if ((text.match(/[[{]/g) ?? []).length <= NESTED_MAX) {
     return false;
   }
-  const brackets = text.replace(/"[^"\\]*(?:\\[\s\S][^"\\]*)*"/g, "").replace(/[^\][{}]/g, "");
+  const brackets = text.replace(STRINGS, "").replace(/[^\][{}]/g, "");
   let depth = 0;
   for (const char of brackets) {
     depth += char === "[" || char === "{" ? 1 : -1;

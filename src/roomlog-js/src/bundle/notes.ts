@@ -25,6 +25,10 @@ export interface Checkpoint {
   signatures: Signature[];
 }
 
+// A key's name has no blanks (in Unicode's sense), no control characters, and no plus.
+const NAME =
+  /^[^\0-\x20+\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+$/u;
+
 export function keyText({ name, keyId, publicKey }: Key): string {
   return `${name}+${hexOf(keyId)}+${base64Of(joined(new Uint8Array([1]), publicKey))}`;
 }
@@ -33,7 +37,7 @@ export function keyText({ name, keyId, publicKey }: Key): string {
 export function parseKey(text: string): Key {
   const [name = "", keyId = "", ...rest] = text.trim().split("+");
   const key = decodeBase64(rest.join("+"));
-  if (name === "" || key.length !== 33 || key[0] !== 1) {
+  if (!NAME.test(name) || key.length !== 33 || key[0] !== 1) {
     throw new SyntaxError("a key is: name, plus, key id, plus, an Ed25519 key in base64");
   }
   const named = sha256(bytesOf(`${name}\n`), key).slice(0, 4);

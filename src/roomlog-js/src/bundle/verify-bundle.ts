@@ -153,7 +153,8 @@ class Verification {
       first = await this.#line();
     }
     if (this.#unexplained.size > 0) {
-      const sequence = Math.min(...this.#unexplained.keys());
+      // They are in order: the first is the lowest.
+      const [sequence = 0] = this.#unexplained.keys();
       throw new Bad("hole", `no redaction explains why event ${sequence} is erased`, sequence);
     }
     const origin = `${key.name}/${this.verdict.epoch}/rooms/${this.verdict.room_id}`;
@@ -312,7 +313,11 @@ class Verification {
     for (;;) {
       const line = await this.#line();
       if (form.areEqual(line, last)) {
-        return readable(() => form.textOf(form.joined(...lines)), "malformed");
+        const note = readable(() => form.textOf(form.joined(...lines)), "malformed");
+        // Else markup could stand there, and the page would show what no event says.
+        const isEscaped = form.escaped(form.unescaped(note)) === note;
+        demand(isEscaped, "malformed", "the note is not escaped");
+        return note;
       }
       lines.push(line);
       const detail = `a note has more than ${NOTE_LINES_MAX} lines`;

@@ -84,7 +84,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Allow": _header(
         "The methods that the path takes.",
         {"type": "string", "pattern": "^[A-Z]+(, [A-Z]+)*$"},
-        "GET, OPTIONS, POST",
+        "GET, HEAD, OPTIONS, POST",
         always=True,
     ),
     "Roomlog-Epoch": _header(
