@@ -239,7 +239,7 @@ def test_a_message_with_more_versions_than_one_batch_takes(api: Api):
 
 def test_its_tombstone_stands_at_every_moment_from_its_own_on(api: Api):
     room = api.room()
-    before = room.send(ANA, "before")["sequence_number"]
+    room.send(ANA, "before")
     message = room.send(ANA, _secret())
     message_id, own = message["message_id"], message["sequence_number"]
     _redacted(api, message_id)
@@ -250,7 +250,6 @@ def test_its_tombstone_stands_at_every_moment_from_its_own_on(api: Api):
         then = api.get(ANA, f"{room.path}/messages/{message_id}", as_of=moment)
         assert page["items"][0] == then
         assert (then["content"], then["deleted_at"] is None) == ("", False)
-        assert page["head"] == (before if moment < head else head)
     page = api.get(ANA, f"{room.path}/messages", as_of=own - 1)
     assert message_id not in json.dumps(page)
     gone = api.call(ANA, "GET", f"{room.path}/messages/{message_id}", params={"as_of": own - 1})
