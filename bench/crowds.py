@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import httpx
+from picows import WSFrame, WSListener, WSTransport, ws_connect
 
 from bench.bare_nats import percentiles_ms
 from bench.log_filling import CONTENT
@@ -24,8 +25,8 @@ _USER = "bench@example.org"
 _AT_ONCE = 200
 _SAMPLE_S = 0.25
 _DEAF = 200
-_RESUMING = 500
-_MESSAGES = 5000
+_RESUMING = 300
+_MESSAGES = 2000
 _STILL_S = 5.0
 _LIVE = b'"type":"live"'
 _RESET = struct.pack("ii", 1, 0)
@@ -139,19 +140,30 @@ async def _deaf(
         one.close()
 
 
+class _Resuming(WSListener):
+    """Reads until it is live."""
+
+    def __init__(self) -> None:
+        self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if _LIVE in frame.get_payload_as_bytes() and not self.live.done():
+            self.live.set_result(None)
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self.live.done():
+            code = transport.close_handshake and transport.close_handshake.recv
+            self.live.set_exception(RuntimeError(f"a connection ended before it was live: {code}"))
+
+
 async def _all_resume(stack: Stack, room: str) -> None:
     """They resume from the beginning, all at once, and read it."""
-    port = int(stack.base_url.rpartition(":")[2])
+    url = f"{stack.ws_url}/ws/{room}?after=0&token={stack.token(_USER)}"
 
     async def resume() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(_resume(stack, room))
-        end = b""
-        while _LIVE not in end:
-            read = await reader.read(1 << 18)
-            assert read, "a connection ended before it was live"
-            end = end[-len(_LIVE) :] + read
-        writer.close()
+        _, listener = await ws_connect(_Resuming, url)
+        await listener.live
 
     await asyncio.gather(*(resume() for _ in range(_RESUMING)))
 
@@ -170,7 +182,7 @@ async def _fill(stack: Stack, room: str) -> None:
         await asyncio.gather(*(send(number) for number in range(_MESSAGES)))
 
 
-async def _measure(stack: Stack, count: int) -> list[Measured]:
+async def _measure(stack: Stack, count: int, only: str) -> list[Measured]:
     room, busy = await new_room(stack), await new_room(stack)
     await _fill(stack, room)
     found: list[Measured] = []
@@ -200,9 +212,12 @@ async def _measure(stack: Stack, count: int) -> list[Measured]:
         ),
     }
     for name, crowd in crowds.items():
+        if only not in name:
+            continue
         before, watch = memory_mib(stack), Watch(stack, room)
         async with watch.on():
             await crowd()
+        click.echo(f"  {name}: {watch.peak_mib:.0f} MiB at most", err=True)
         found.append(
             Measured(
                 f"{name}: API's memory at most",
@@ -221,8 +236,9 @@ async def _measure(stack: Stack, count: int) -> list[Measured]:
 
 @click.command()
 @click.option("--connections", default=5000, show_default=True)
+@click.option("--only", default="", help="Only the crowds whose names hold this text.")
 @json_option
-def main(*, connections: int, json_file: Path | None) -> None:
+def main(*, connections: int, only: str, json_file: Path | None) -> None:
     """Measure crowds that do no good."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -232,7 +248,7 @@ def main(*, connections: int, json_file: Path | None) -> None:
         CONNECTS_PER_MINUTE="0",
         SPAM_GUARD="off",
     ) as stack:
-        results = asyncio.run(_measure(stack, connections))
+        results = asyncio.run(_measure(stack, connections, only))
     tell(results, json_file)
 
 

@@ -190,6 +190,10 @@ class EventLog(Protocol):
         """The room's event at exactly that sequence; None where that is not one of the room's."""
         ...
 
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        """That event's stored bytes, in half the time: the one before it is not looked up."""
+        ...
+
     def read_partition(
         self, partition: int, *, after: int, up_to: int | None = None
     ) -> AsyncIterator[Sequence[LogEvent]]:
@@ -438,8 +442,7 @@ class ReadModel(Protocol):
         ...
 
     async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
-        """The sequences, rising, of the events up to there that changed a room or its members,
-        with redactions among them."""
+        """The sequences, rising, of what changed the room or members up to there; redactions too."""
         ...
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:

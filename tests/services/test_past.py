@@ -8,7 +8,7 @@ import pytest
 
 from roomlog.core.decide import Fact, stamp
 from roomlog.core.upcasters import room_event
-from roomlog.ports import LogEvent, LogUnavailableError, RoomSnapshot
+from roomlog.ports import LogUnavailableError, RoomSnapshot
 from roomlog.services import identity, past
 from roomlog.services.past import CHANGES_PER_WAYPOINT, room_as_of
 from roomlog_contract.fold import Fold, RoomState
@@ -51,10 +51,10 @@ class History:
                 fold.apply(room_event(sequence, 0, data))
         return fold.room
 
-    async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        assert room_id == ROOM
         self.read += 1
-        data = self.events.get(sequence)
-        return None if data is None else LogEvent(sequence, 0, room_id, data, 0)
+        return self.events.get(sequence)
 
     async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
         return [sequence for sequence in self.events if sequence <= up_to]

@@ -17,6 +17,7 @@ from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
 from roomlog.ports import LogEvent, PartitionState
+from roomlog.services.claimed_work import HaltedError
 from roomlog.services.recent_events import RecentEvents
 from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import (
@@ -36,7 +37,7 @@ SCRUBBED_EVENTS = 4096
 _log = logging.getLogger(__name__)
 
 
-class TreesHaltedError(Exception):
+class TreesHaltedError(HaltedError):
     """The trees can't go on from where they stand; the text says why and what to do."""
 
 

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from random import random
 from typing import Any
 
 from roomlog.audit.finishing import Finisher
-from roomlog.audit.tree_keeper import TreeKeeper, TreesHaltedError
-from roomlog.ports import DatabaseUnavailableError, Eraser, EventLog, LogUnavailableError
-from roomlog.projection_ports import FenceLostError, RowsRefusedError
+from roomlog.audit.tree_keeper import TreeKeeper
+from roomlog.ports import Eraser, EventLog
+from roomlog.services.claimed_work import ClaimedWork
 from roomlog.services.identity import SystemClock
 from roomlog.services.recent_events import RecentEvents
 from roomlog.signal_ports import Signals
@@ -22,7 +21,6 @@ TICK_S = 1.0
 GATHER_S = 0.1
 CHECK_EVERY_S = 5.0
 HALTED_RETRY_S = 10.0
-_BACKOFF_S = (0.1, 5.0)
 
 _log = logging.getLogger(__name__)
 
@@ -101,51 +99,27 @@ class _Runner:
         self._beside = beside
         self._wake = asyncio.Event()
         self._reset = False
-        self._halted: str | None = None
+        self._keeper: TreeKeeper | None = None
+        self._work = ClaimedWork(
+            f"the trees of partition {partition}",
+            "the trees do not grow",
+            tell=tell,
+            halted_retry_s=HALTED_RETRY_S,
+            outlives_defects=True,  # the projector beside them must go on, whatever it is
+        )
 
     async def run(self, signals: Signals) -> None:
         await signals.on_appended(self._partition, lambda _: self._wake.set())
         self._log.on_reset(self._on_reset)
-        least_s, most_s = _BACKOFF_S
-        wait_s = least_s
-        while True:
-            try:
-                claimed = await self._tables.claim(self._partition)
-                try:
-                    await self._keep(claimed)
-                finally:
-                    await claimed.close()
-            except FenceLostError as error:
-                _log.info("the trees of partition %s begin anew: %s", self._partition, error)
-                wait_s = least_s
-            except TreesHaltedError as error:
-                await self._tell_halted(str(error))
-                await asyncio.sleep(HALTED_RETRY_S)
-            except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
-                _log.warning("the trees of partition %s wait: %s", self._partition, error)
-                await asyncio.sleep(wait_s * (0.5 + random() / 2))  # noqa: S311 - only spreads load
-                wait_s = min(wait_s * 2, most_s)
-            except Exception:  # noqa: BLE001 - the projector beside it must go on, whatever it is
-                _log.exception("the trees of partition %s stopped", self._partition)
-                await asyncio.sleep(most_s)
-
-    async def _tell_halted(self, reason: str) -> None:
-        if reason == self._halted:
-            return
-        _log.error("the trees do not grow: %s", reason)
-        try:
-            await self._tell(reason)
-        except LogUnavailableError as error:
-            _log.warning("not on the audit trail yet, that the trees do not grow: %s", error)
-        else:
-            self._halted = reason
+        await self._work.run(lambda: self._tables.claim(self._partition), self._begin, self._follow)
 
     def _on_reset(self) -> None:
         self._reset = True
+        self._work.look_again()
         self._wake.set()
 
-    async def _keep(self, trees: PartitionTrees) -> None:
-        keeper = TreeKeeper(
+    async def _begin(self, trees: PartitionTrees) -> None:
+        self._keeper = TreeKeeper(
             self._source,
             trees,
             batch_events_max=self._batch_events_max,
@@ -153,17 +127,15 @@ class _Runner:
             finisher=self._finisher,
             recent=self._recent,
         )
-        try:
-            await keeper.begin()
-            await trees.halt(None)
-            self._halted = None
-            async with _running(self._beside):
-                await self._follow(keeper)
-        except TreesHaltedError as error:
-            await trees.halt(str(error))
-            raise
+        await self._keeper.begin()
 
-    async def _follow(self, keeper: TreeKeeper) -> None:
+    async def _follow(self, _trees: PartitionTrees) -> None:
+        async with _running(self._beside):
+            await self._grow()
+
+    async def _grow(self) -> None:
+        keeper = self._keeper
+        assert keeper is not None
         loop = asyncio.get_running_loop()
         check_at_s = loop.time()
         while True:

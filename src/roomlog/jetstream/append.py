@@ -38,7 +38,7 @@ EVENTS_PER_APPEND_MAX: Final = 512
 FIRSTS_AT_ONCE_MAX: Final = 16
 QUEUE_EVENTS_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
-QUEUE_EVENTS_LEAST: Final = 2 * BATCH_MAX
+QUEUE_EVENTS_LEAST: Final = BATCH_MAX
 
 _log = logging.getLogger(__name__)
 
@@ -130,8 +130,9 @@ class Committer:
         return entry.future
 
     def require_place(self, events: int, size_bytes: int) -> None:
-        """Raise LogUnavailableError where too much waits for so many more events."""
-        if (
+        """Raise LogUnavailableError where too much waits for so many more events: never where
+        nothing does, since an append may be of more events than may wait."""
+        if self._queue_events and (
             self._queue_events + events > self._queue_events_max
             or self._queue_bytes + size_bytes > QUEUE_BYTES_MAX
         ):

@@ -257,7 +257,9 @@ class FeedHub:
     async def _sweep(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), SWEEP_INTERVAL_S)
+                # Not `wait_for`, which may swallow that the task is cancelled.
+                async with asyncio.timeout(SWEEP_INTERVAL_S):
+                    await self._due.wait()
             self._due.clear()
             every, self._all_due = self._all_due, False
             try:

@@ -110,10 +110,15 @@ class JetStreamLog:
             partitions = partitions or await stream.find_partitions(connection) or 1
             epoch = await stream.ensure_log(connection, partitions)
             await ensure_buckets(connection)
+            states = [
+                await stream.partition_state(connection, p, partitions) for p in range(partitions)
+            ]
         except BaseException:
             await connection.close()
             raise
         log = cls(connection, partitions, append_timeout_s, append_wait_s)
+        # What is there now is not to be given away again.
+        log._reached = [state.last_sequence for state in states]
         log._begin(epoch)
         return log
 
@@ -204,6 +209,10 @@ class JetStreamLog:
         """See EventLog.event_at."""
         return await self._reader.event_at(room_id, sequence)
 
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        """See EventLog.bytes_at."""
+        return await self._reader.bytes_at(room_id, sequence)
+
     def read_partition(
         self, partition: int, *, after: int, up_to: int | None = None
     ) -> AsyncIterator[Sequence[LogEvent]]:
@@ -241,8 +250,6 @@ class JetStreamLog:
             connection.on_up(self._on_up)
         self.connection.subscribe(subjects.EPOCH, lambda _headers, _data: self._recheck.set())
         self._feeds.start()
-        # At once: what is there now is not to be given away again later.
-        self._recheck.set()
         self._identity_task = asyncio.create_task(self._watch_identity())
 
     def _after_commit(self, partition: int) -> Callable[[int], None]:
@@ -284,7 +291,9 @@ class JetStreamLog:
         while True:
             with contextlib.suppress(TimeoutError):
                 every_s = GUARD_RETRY_S if self._guard_unsure else IDENTITY_CHECK_INTERVAL_S
-                await asyncio.wait_for(self._recheck.wait(), every_s)
+                # Not `wait_for`, which may swallow that the task is cancelled.
+                async with asyncio.timeout(every_s):
+                    await self._recheck.wait()
             self._recheck.clear()
             try:
                 await self._check_identity()

@@ -116,14 +116,25 @@ class Reader:
 
     async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
         """See EventLog.event_at."""
+        message = await self._message_at(room_id, sequence)
+        if message is None:
+            return None
+        previous = await self.last_sequence(room_id, up_to=sequence - 1)
+        return self._event(message, previous, room_id)
+
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        """See EventLog.bytes_at."""
+        message = await self._message_at(room_id, sequence)
+        return None if message is None else message.data
+
+    async def _message_at(self, room_id: str, sequence: int) -> Reply | None:
         if sequence <= 0:
             return None
         message = await self._direct.get(self._stream(room_id), {"seq": sequence})
         subject = subjects.event_subject(room_id).encode()
         if message is None or wire.header(message.headers, wire.SUBJECT) != subject:
             return None
-        previous = await self.last_sequence(room_id, up_to=sequence - 1)
-        return self._event(message, previous, room_id)
+        return message
 
     async def beginning_of(self, room_id: str, count: int) -> list[FirstEvent]:
         """The room's first events, at most `count`: where they stand and their ids."""

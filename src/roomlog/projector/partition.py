@@ -19,6 +19,7 @@ from roomlog.core.content import render_html
 from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
 from roomlog.projector.decoding import decode, event_id, set_aside
+from roomlog.services.claimed_work import HaltedError
 from roomlog.services.continuity import event_hash_at
 from roomlog.services.recent_events import RecentEvents
 from roomlog.together import one_ahead
@@ -30,7 +31,7 @@ ROOMS_CACHED_MAX = 2048
 _log = logging.getLogger(__name__)
 
 
-class ProjectorHaltedError(Exception):
+class ProjectorHaltedError(HaltedError):
     """The tables can't go on from where they stand; the text says why and what to do."""
 
 

@@ -5,22 +5,12 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from random import random
 
-from roomlog.ports import (
-    DatabaseUnavailableError,
-    EventLog,
-    LogUnavailableError,
-    SnapshotStore,
-)
-from roomlog.projection_ports import (
-    FenceLostError,
-    PartitionTables,
-    ProjectionTables,
-    RowsRefusedError,
-)
-from roomlog.projector.partition import Committed, PartitionProjector, ProjectorHaltedError
+from roomlog.ports import EventLog, LogUnavailableError, SnapshotStore
+from roomlog.projection_ports import PartitionTables, ProjectionTables
+from roomlog.projector.partition import Committed, PartitionProjector
 from roomlog.projector.snapshots import SnapshotKeeper
+from roomlog.services.claimed_work import ClaimedWork
 from roomlog.services.recent_events import RecentEvents
 from roomlog.signal_ports import Signals
 from roomlog.together import together
@@ -31,7 +21,6 @@ GATHER_S = 0.02
 MEASURED_AFTER_EVENTS = 1000
 MEASURED_AGAIN_AFTER_TIMES = 4
 CURRENT_EVERY = timedelta(seconds=10)
-_BACKOFF_S = (0.1, 5.0)
 
 _log = logging.getLogger(__name__)
 
@@ -92,9 +81,13 @@ class _PartitionRunner:
         recent: RecentEvents | None,
     ) -> None:
         self._recent = recent
-        self._halted_retry_s = halted_retry_s
-        self._tell = tell
         self._log = log
+        self._work = ClaimedWork(
+            f"the projection of partition {partition}",
+            "the projector stops",
+            tell=tell,
+            halted_retry_s=halted_retry_s,
+        )
         self._signals = signals
         self._tables = tables
         self._keeper = keeper
@@ -103,39 +96,16 @@ class _PartitionRunner:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._position = 0
+        self._projector: PartitionProjector | None = None
         self._projected, self._measured_at = 0, MEASURED_AFTER_EVENTS
         self._reset = False
-        self._begun_anew = asyncio.Event()
-        self._halted: str | None = None
 
     async def run(self) -> None:
         """Project until cancelled, through every outage."""
         await self._signals.on_appended(self._partition, lambda _: self._wake.set())
         await self._signals.on_wanted(self._partition, self._on_wanted)
         self._log.on_reset(self._on_reset)
-        least_s, most_s = _BACKOFF_S
-        wait_s = least_s
-        while True:
-            try:
-                claimed = await self._tables.claim(self._partition)
-                try:
-                    await self._project(claimed)
-                finally:
-                    await claimed.close()
-            except FenceLostError as error:
-                _log.info("partition %s begins anew: %s", self._partition, error)
-                wait_s = least_s
-            except ProjectorHaltedError as error:
-                if self._halted_retry_s is None:
-                    raise
-                if str(error) != self._halted:
-                    await self._tell_halted(str(error))
-                await _within(self._begun_anew, self._halted_retry_s)
-                self._begun_anew.clear()
-            except (DatabaseUnavailableError, LogUnavailableError, RowsRefusedError) as error:
-                _log.warning("partition %s is not projected for now: %s", self._partition, error)
-                await asyncio.sleep(wait_s * (0.5 + random() / 2))  # noqa: S311 - only spreads load
-                wait_s = min(wait_s * 2, most_s)
+        await self._work.run(lambda: self._tables.claim(self._partition), self._begin, self._follow)
 
     def _on_wanted(self, sequence: int) -> None:
         if sequence > self._position:
@@ -146,42 +116,27 @@ class _PartitionRunner:
         if self._recent is not None:
             self._recent.end()
         self._reset = True
-        self._begun_anew.set()
+        self._work.look_again()
         self._wake.set()
 
-    async def _project(self, tables: PartitionTables) -> None:
-        projector = PartitionProjector(
+    async def _begin(self, tables: PartitionTables) -> None:
+        self._projector = projector = PartitionProjector(
             self._log,
             tables,
             batch_events_max=self._batch_events_max,
             on_committed=lambda committed: self._on_committed(committed, tables),
             recent=self._recent,
         )
-        try:
-            await projector.begin()
-            await tables.halt(None)
-            self._halted = None
-            _log.info(
-                "partition %s is projected from sequence %s on",
-                self._partition,
-                projector.position.sequence,
-            )
-            await self._follow(projector, tables)
-        except ProjectorHaltedError as error:
-            await tables.halt(str(error))
-            raise
+        await projector.begin()
+        _log.info(
+            "partition %s is projected from sequence %s on",
+            self._partition,
+            projector.position.sequence,
+        )
 
-    async def _tell_halted(self, reason: str) -> None:
-        _log.error("the projector stops: %s", reason)
-        try:
-            if self._tell is not None:
-                await self._tell(f"the projector stops: {reason}")
-        except LogUnavailableError as error:
-            _log.warning("not on the audit trail yet, that the projector stops: %s", error)
-        else:
-            self._halted = reason
-
-    async def _follow(self, projector: PartitionProjector, tables: PartitionTables) -> None:
+    async def _follow(self, tables: PartitionTables) -> None:
+        projector = self._projector
+        assert projector is not None
         current_at = datetime.fromtimestamp(0, UTC)
         while True:
             self._wake.clear()

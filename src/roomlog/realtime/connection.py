@@ -59,7 +59,7 @@ class Connection:
             self._loop,
             lines_max=parts.outbox_lines,
             bytes_max=parts.outbox_bytes,
-            on_overflow=self._too_slow,
+            on_overflow=self.too_slow,
         )
         self._closed = False
         self._made_s = self._loop.time()
@@ -164,7 +164,8 @@ class Connection:
             self.lost()
             self._wire.close(code, reason)
 
-    def _too_slow(self) -> None:
+    def too_slow(self) -> None:
+        """See Subscriber."""
         if not self._closed:
             metrics.SLOW_CONSUMER_CLOSES.inc()
             self.lost()
@@ -412,7 +413,7 @@ class Connection:
 
     async def _replay(self, channel: RoomChannel, subscription: Subscription) -> None:
         try:
-            await replay(self._parts.events, channel, subscription, self._parts.unread)
+            await replay(self._parts.events, channel, subscription, self._parts.replay_slots)
         except Exception as error:
             refusal = refusal_of(error)
             if refusal is None:

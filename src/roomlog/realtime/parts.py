@@ -7,8 +7,8 @@ from typing import Final
 from roomlog.core.admission import Patience
 from roomlog.ports import Clock
 from roomlog.realtime.listening import LINE_WEIGHT
+from roomlog.realtime.replay_slots import ReplaySlots
 from roomlog.realtime.turns import Turns
-from roomlog.realtime.unread import UnreadReplays
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
@@ -59,6 +59,6 @@ class RealtimeParts:
     outbox_bytes: int = 8 * 1024 * 1024
     denials: DenialLog = field(default_factory=DenialLog)
     patience: Patience = field(default_factory=lambda: Patience(0))
-    unread: UnreadReplays = field(default_factory=UnreadReplays)
+    replay_slots: ReplaySlots = field(default_factory=ReplaySlots)
     line_turns: Turns = field(default_factory=lambda: Turns(**LINES_PER_TURN))
     ack_turns: Turns = field(default_factory=lambda: Turns(**ACKS_PER_TURN))

@@ -38,6 +38,10 @@ class Subscriber(Protocol):
         """Close the connection with a code."""
         ...
 
+    def too_slow(self) -> None:
+        """Close it (4000), because it does not take what waits for it."""
+        ...
+
 
 class Subscription:
     """One subscriber's place in a room. `position` is the last sequence known to be sent or not

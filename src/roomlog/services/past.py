@@ -66,11 +66,11 @@ async def room_as_of(
         # Never beyond the next waypoint.
         left = CHANGES_PER_WAYPOINT - done % CHANGES_PER_WAYPOINT
         sequences = changes[done : done + min(READ_AT_ONCE, left)]
-        found = await asyncio.gather(*(log.event_at(room_id, one) for one in sequences))
-        for sequence, event in zip(sequences, found, strict=True):
-            if event is None:
+        found = await asyncio.gather(*(log.bytes_at(room_id, one) for one in sequences))
+        for sequence, data in zip(sequences, found, strict=True):
+            if data is None:
                 raise LogUnavailableError(f"event {sequence} of room {room_id} is not in the log")
-            state = evolve_stored(state, sequence, event.data)
+            state = evolve_stored(state, sequence, data)
         done += len(sequences)
         if not done % CHANGES_PER_WAYPOINT and state is not None:
             waypoint = RoomSnapshot(log.epoch, sequences[-1], encode_waypoint(state))

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import cryptography
+import msgspec
 import pytest
 
 from roomlog.cli import main
+from roomlog.core.signed_note import SigningKey, parse_signing_key, sign
+from roomlog.core.tree_head import TreeHead, parse_tree_head
 from tests.integration.http.api import Api
 from tests.stack import Stack, clean_environment
 
 ADA = "ada@example.org"
 ROB = "rob@example.org"
+NO_ROOM = "0192f0c1-2b3c-7d4e-8f50-617283940001"
 FOLLOW_TIMEOUT_S = 120
 
 
@@ -336,3 +340,52 @@ def test_a_replay_that_follows_shows_what_happens_then(stack: Stack, api: Api):
 def test_speed_takes_the_time_that_it_took(stack: Stack, room: str):
     """At a pace at which nothing is left of the pauses, it shows the same."""
     assert replayed(stack, room, "--speed", "1e9") == replayed(stack, room)
+
+
+def test_the_log_is_held_to_checkpoints_that_were_kept(stack: Stack, api: Api, tmp_path: Path):
+    room = api.room(by=ADA)
+    room.send(ADA, "before")
+    assert stack.cli("audit", "replay", room.room_id).returncode == 0  # which is recorded
+    kept = [tmp_path / name for name in ("room", "all", "trail")]
+    for file, tree in zip(kept, ((room.room_id,), (), ("trail",)), strict=True):
+        told = stack.cli("audit", "checkpoint", *tree)
+        assert told.returncode == 0, told.stderr
+        file.write_text(told.stdout)
+    room.send(ADA, "after")
+
+    told = stack.cli("audit", "compare", *map(str, kept))
+    assert (told.returncode, told.stdout.count("in the log as they were")) == (0, 3), told.stderr
+
+    # What the owner of the key could have signed, were the log another.
+    key = parse_signing_key((stack.data / "secrets" / "audit_key").read_text())
+    head = parse_tree_head(kept[0].read_text().partition("\n\n")[0] + "\n")
+    other = msgspec.structs.replace(head, root=bytes(32))
+    longer = msgspec.structs.replace(head, size=100)
+    for file, one in zip(kept, (other, longer), strict=False):
+        file.write_text(sign(one.text(), [key]))
+    told = stack.cli("audit", "compare", *map(str, kept), "--json")
+    found = [json.loads(line) for line in told.stdout.splitlines()]
+    assert told.returncode == 1
+    assert [(one["holds"], one["detail"]) for one in found] == [
+        (False, "they are not what they were"),
+        (False, f"there are {head.size + 1} where there were 100"),
+        (True, None),
+    ]
+    recorded = stack.cli("audit", "records", "--kind", "verification.failed").stdout
+    assert f"audit compare: {head.origin}: they are not what they were" in recorded
+
+
+def test_a_checkpoint_that_no_known_key_signed_says_nothing(stack: Stack, tmp_path: Path):
+    foreign = SigningKey("roomlog.example.org", bytes(32))
+    head = TreeHead(f"roomlog.example.org/e/rooms/{NO_ROOM}", 1, bytes(32))
+    file = tmp_path / "foreign"
+    file.write_text(sign(head.text(), [foreign]))
+    told = stack.cli("audit", "compare", str(file))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "no known key signed" in told.stderr
+    told = stack.cli("audit", "compare", str(file), "--key", str(foreign.verifier))
+    assert (told.returncode, "there are 0 where there were 1" in told.stdout) == (1, True)
+    for content in (b"", b"\xff", b"x" * 100_000, b"a\n1\nb\n\n"):
+        file.write_bytes(content)
+        told = stack.cli("audit", "compare", str(file))
+        assert (told.returncode, told.stdout, told.stderr.count("\n")) == (1, "", 1)

@@ -17,6 +17,7 @@ from roomlog.core.merkle import leaf_hash, tree_root, verify_inclusion
 from roomlog.core.signed_note import SigningKey
 from roomlog.postgres import PostgresTreeReader, open_pool
 from roomlog.postgres.tree_tables import PostgresTrees
+from roomlog.services import claimed_work
 from roomlog.services.audit_keys import KeyRing
 from roomlog.services.identity import SystemClock
 from roomlog.services.proof_service import ProofService
@@ -149,7 +150,7 @@ async def test_a_log_that_was_changed_halts_the_trees_where_status_shows_it_and_
         told = [r for r in caplog.records if "the trees do not grow" in r.getMessage()]
         assert len(told) == 1
         assert [(one.kind, one.detail) for one in trail.records] == [
-            ("verification.failed", await halted())
+            ("verification.failed", f"the trees do not grow: {await halted()}")
         ]
         assert not task.done()
 
@@ -174,7 +175,7 @@ async def test_a_log_that_turns_out_to_be_another_has_its_trees_made_anew(databa
 async def test_what_nobody_foresaw_does_not_end_it(
     database: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tree_runner, "_BACKOFF_S", (0.01, 0.05))
+    monkeypatch.setattr(claimed_work, "_BACKOFF_S", (0.01, 0.05))
     log = HoledLog()
     log.say(ROOMS[0], "one")
     asked = log.partition_state

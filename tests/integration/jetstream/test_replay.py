@@ -97,9 +97,11 @@ async def test_an_event_is_found_at_its_place_in_its_room_only(
     for room, events in full.items():
         for wanted in events:
             assert await log.event_at(room, wanted.sequence) == wanted
+            assert await log.bytes_at(room, wanted.sequence) == wanted.data
         others = {e.sequence for e in events}
         foreign = next(n for n in range(1, 60) if n not in others)
         assert await log.event_at(room, foreign) is None
+        assert await log.bytes_at(room, foreign) is None
 
 
 @pytest.mark.parametrize("partitions", [1, 4])

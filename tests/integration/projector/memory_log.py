@@ -45,6 +45,10 @@ class MemoryLog:
         found = (one for one in of_partition if one.sequence == sequence)
         return next((one for one in found if one.room_id == room_id), None)
 
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        event = await self.event_at(room_id, sequence)
+        return None if event is None else event.data
+
     async def partition_state(self, partition: int) -> PartitionState:
         self._check()
         events = self.events[partition]

@@ -134,7 +134,7 @@ async def test_the_log_being_away_is_got_over(database: str, caplog: pytest.LogC
         sequence = say(it.log, 2)
 
         async def noticed() -> bool:
-            return "not projected for now: the log is away" in caplog.text
+            return "the projection of partition 0: waiting: the log is away" in caplog.text
 
         await until(noticed)
         assert not await reached(database, sequence)

@@ -128,6 +128,10 @@ class MemoryLog:
     async def event_at(self, room_id: str, sequence: int) -> LogEvent | None:
         return next((e for e in self.rooms.get(room_id, ()) if e.sequence == sequence), None)
 
+    async def bytes_at(self, room_id: str, sequence: int) -> bytes | None:
+        event = await self.event_at(room_id, sequence)
+        return None if event is None else event.data
+
     async def follow(self, room_id: str, listener: FeedListener) -> MemoryFeed:
         feed = MemoryFeed(self, room_id, listener)
         self.feeds.setdefault(room_id, []).append(feed)

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from roomlog import metrics
 from roomlog.core.policy import Actor
 from roomlog.realtime import protocol
-from roomlog.realtime.unread import UnreadReplays
+from roomlog.realtime.replay_slots import ReplaySlots
 from tests.integration.realtime.node import (
     COMMANDER,
     MEMBERS,
@@ -377,28 +377,42 @@ async def test_a_replay_to_a_reader_that_stands_still_takes_little_memory():
             assert node.log.largest_read == reached < 20_000
 
 
-async def test_replays_to_readers_that_stand_still_are_bounded_together():
-    unread, deaf, may_stand = UnreadReplays(3 << 20), 6, 2
+async def test_a_reader_that_stands_still_keeps_its_replay_only_while_nobody_waits():
+    deaf, slots = 6, 2
     closes = metrics.SLOW_CONSUMER_CLOSES._value.get()
-    async with running_node(unread=unread) as node:
+
+    def closed() -> float:
+        return metrics.SLOW_CONSUMER_CLOSES._value.get() - closes
+
+    async with running_node(replay_slots=ReplaySlots(slots, still_s=0.2)) as node:
         assert node.server is not None
         room = await node.new_room()
         node.put_messages(room, 3000, size=1000)
         with contextlib.ExitStack() as sockets:
             for _ in range(deaf):
                 sockets.enter_context(await _raw(node, room, query="?after=0", rcvbuf=4096))
-            await eventually(
-                lambda: metrics.SLOW_CONSUMER_CLOSES._value.get() - closes == deaf - may_stand
-            )
-            await eventually(lambda: len(node.server.server_state.connections) == may_stand)  # type: ignore[union-attr]
-            assert len(unread._waiting) == may_stand
+            await eventually(lambda: closed() == deaf - slots)
+            await eventually(lambda: len(node.manager.connections) == slots)
             async with node.client(room, after=0) as client:
                 await client.until("live")
                 assert_chain(client.events, after=0)
                 assert len(client.events) == len(node.log.rooms[room])
+            assert closed() == deaf - slots + 1
         await eventually(lambda: not node.manager.connections)
-        assert not unread._waiting
-        assert unread._bytes == 0
+
+
+async def test_replays_that_take_turns_are_whole():
+    async with running_node(replay_slots=ReplaySlots(1, hold_s=0)) as node:
+        room = await node.new_room()
+        node.put_messages(room, 2500)
+
+        async def resume(after: int) -> None:
+            async with node.client(room, after=after) as client:
+                await client.until("live")
+                assert_chain(client.events, after=after)
+                assert len(client.events) == sum(e.sequence > after for e in node.log.rooms[room])
+
+        await asyncio.gather(*(resume(after) for after in (0, 1, 600, 1200)))
 
 
 async def test_who_does_not_answer_pings_is_cut_off():
