@@ -161,7 +161,8 @@ class TreeTables(Protocol):
 
 class TreeStatus(msgspec.Struct, frozen=True):
     """One partition's trees. `unexplained` counts events that are gone without a redaction,
-    `findings` everything else that is wrong too; `halted` is why they don't grow."""
+    `findings` everything else that is wrong too; `halted` is why they don't grow; `redactions`
+    counts the events that may be gone."""
 
     partition: int
     epoch: str
@@ -170,6 +171,7 @@ class TreeStatus(msgspec.Struct, frozen=True):
     unexplained: int
     findings: int
     halted: str | None
+    redactions: int = 0
 
 
 class Heads(msgspec.Struct, frozen=True):

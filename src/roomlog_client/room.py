@@ -13,10 +13,11 @@ from roomlog_client.core import inputs as inp
 from roomlog_client.errors import ClosedError, RoomEndedError, RoomlogError
 from roomlog_client.keys import new_key
 from roomlog_client.rest import Reload, Rest
+from roomlog_client.room_reads import RoomReads
 from roomlog_client.waiters import Sent
 from roomlog_contract import frames as fr
 from roomlog_contract import resources as rs
-from roomlog_contract.types import MessageType, SearchOrder
+from roomlog_contract.types import MessageType
 
 BUFFERED_EVENTS_MAX = 1000
 _GO_ON_AT = BUFFERED_EVENTS_MAX // 4
@@ -60,7 +61,7 @@ class RoomClient(Protocol):
         ...
 
 
-class Room:
+class Room(RoomReads):
     """A room that is followed. `async for event in room` gives each event once, in order, through
     any outage; one reader at a time.
 
@@ -78,6 +79,7 @@ class Room:
         joined: inp.Join,
         on_reset: OnReset | None,
     ) -> None:
+        super().__init__(client.rest, joined.room_id)
         self._client = client
         self._on_reset = on_reset
         self._buffer: deque[fr.MessageBroadcast | Reload] = deque()
@@ -87,7 +89,6 @@ class Room:
         self._reading = False
         self._reload: Reload | None = None
         self.subscribed = asyncio.Event()
-        self.room_id = joined.room_id
         self.position = joined.after
         self.epoch = joined.epoch
         self.online: set[str] = set()
@@ -242,75 +243,6 @@ class Room:
         self._client.post(inp.Leave(self.room_id))
         self._client.forget(self)
         self.end(ClosedError("closed_by_user", "the room was left"))
-
-    # Questions, by REST. Each raises RefusedError, UnavailableError and ClosedError.
-
-    async def presence(self) -> list[rs.PresentUser]:
-        """Who is connected to the room."""
-        found = await self._client.rest.get(self._path("online"), rs.PresenceResponse)
-        return found.users
-
-    async def history(
-        self,
-        *,
-        limit: int = rs.PAGE_LIMIT_DEFAULT,
-        before: int | None = None,
-        after: int | None = None,
-        min_sequence: int | None = None,
-        cursor: str | None = None,
-        **filters: str | int,
-    ) -> rs.RoomPage[rs.MessageResponse]:
-        """A page of messages as they stand, newest first (with `after` oldest first).
-
-        `min_sequence` makes it reflect at least the event there, such as one's own. `filters` are
-        those of the contract: `before_timestamp`, `type`, `sender`, `as_of`. `cursor` is the
-        `next` of the page before.
-        """
-        query = {
-            **filters,
-            "limit": limit,
-            "before": before,
-            "after": after,
-            "min_sequence": min_sequence,
-            "cursor": cursor,
-        }
-        return await self._client.rest.get(
-            self._path("messages"), rs.RoomPage[rs.MessageResponse], query
-        )
-
-    async def search(
-        self,
-        q: str,
-        *,
-        limit: int = rs.PAGE_LIMIT_DEFAULT,
-        order: SearchOrder | str = SearchOrder.NEWEST,
-        min_sequence: int | None = None,
-        cursor: str | None = None,
-        **filters: str | int,
-    ) -> rs.RoomPage[rs.SearchHit]:
-        """A page of what matches `q` (web-search syntax)."""
-        query = {
-            **filters,
-            "q": q,
-            "limit": limit,
-            "order": SearchOrder(order).value,
-            "min_sequence": min_sequence,
-            "cursor": cursor,
-        }
-        return await self._client.rest.get(
-            self._path("messages/search"), rs.RoomPage[rs.SearchHit], query
-        )
-
-    async def unread(self) -> int:
-        """How many messages of others lie above the read marker."""
-        return (await self.info()).unread
-
-    async def info(self) -> rs.RoomResponse:
-        """The room's name, status, one's own role, and so on."""
-        return await self._client.rest.get(f"/api/rooms/{self.room_id}", rs.RoomResponse)
-
-    def _path(self, below: str) -> str:
-        return f"/api/rooms/{self.room_id}/{below}"
 
     # What the client tells the room
 

@@ -97,14 +97,16 @@ def sent(number: int, content: str, **fields: Any) -> bytes:
     return stored("message.sent", number, {"content": content, "message_type": "text"}, **fields)
 
 
-def redaction_of(event: LogEvent, number: int, reason: str = "a secret") -> bytes:
-    """The redaction of an event."""
+def redaction_of(
+    event: LogEvent, number: int, reason: str = "a secret", message_id: str | None = None
+) -> bytes:
+    """The redaction of an event, as of the message that it is about unless another is named."""
     body = {
         "redacted_sequence": event.sequence,
         "redacted_envelope": parts_of(event.data).envelope.decode(),
         "reason": reason,
     }
-    about = json.loads(event.data).get("message_id", "")
+    about = message_id or json.loads(event.data).get("message_id", "")
     return stored("message.redacted", number, body, message_id=about, actor="adm@example.org")
 
 
@@ -133,6 +135,41 @@ def plain_log() -> RoomLog:
     log.put(stored("member.role_changed", 11, member | {"role": "observer"}))
     log.put(stored("member.removed", 12, member))
     return log
+
+
+def secret_log() -> RoomLog:
+    """A room in which something was said that must not stay, with all that spoke of it."""
+    log = RoomLog()
+    log.put(stored("room.created", 1, {"name": "payments"}))
+    log.put(stored("member.added", 2, {"user_id": "rob@example.org", "role": "responder"}))
+    log.put(sent(3, "the password is hunter2", actor="rob@example.org"), hole=2)
+    edit = {"content": "the password is hunter3", "reason": "hunter2 was old"}
+    log.put(stored("message.edited", 4, edit, message_id=event_id(3)))
+    log.put(stored("reaction.added", 5, {"emoji": "👀"}, message_id=event_id(3)))
+    log.put(stored("message.deleted", 6, {"reason": "hunter3!"}, message_id=event_id(3)), hole=1)
+    log.put(sent(7, "and on"))
+    return log
+
+
+def redact_secret(log: RoomLog) -> dict[int, int]:
+    """Redact it all; each erased sequence with that of its redaction. One is told of twice."""
+    said = [log.events[place] for place in (2, 3, 5)]
+    told = {one.sequence: log.put(redaction_of(one, 10 + n)) for n, one in enumerate(said)}
+    log.put(redaction_of(said[0], 15, "once more"))
+    for one in said:
+        log.erase(one.sequence)
+    return told
+
+
+def other_reason(event: LogEvent) -> LogEvent:
+    """The event, or where it is a redaction one that gives another reason, made anew."""
+    fields = json.loads(event.data)
+    if fields["type"] != "message.redacted":
+        return event
+    about = {"message_id": fields["message_id"], "actor": fields["actor"], "id": fields["id"]}
+    body = fields["body"] | {"reason": "nothing much"}
+    data = stored("message.redacted", 0, body, **about, at=fields["at"])
+    return LogEvent(event.sequence, event.prev_sequence, ROOM, data, event.appended_ns)
 
 
 def nasty_log() -> RoomLog:

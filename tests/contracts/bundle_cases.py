@@ -8,17 +8,21 @@ another language takes the case's `bundle`, puts `insert` (base64) in place of `
 import base64
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from roomlog.audit import bundle_format as form
+from roomlog.audit import export
 from roomlog.audit.bundle_notes import Key, parse_checkpoint, parse_key
+from roomlog.audit.export import Redaction
 from roomlog.audit.verify_bundle import verify
-from roomlog.core.signed_note import sign
+from roomlog.core.leaves import parts_of
+from roomlog.core.signed_note import SigningKey, sign
 from roomlog.core.tree_head import TreeHead, parse_tree_head
+from roomlog.ports import LogEvent
 from tests.audit import rooms
 from tests.contracts.bundle_owner import owner_files
 
@@ -59,8 +63,18 @@ NASTY, _ = rooms.bundle_of(rooms.nasty_log())
 OTHER, _OTHER_EXPORTED = rooms.bundle_of(rooms.other_log(), room_id=rooms.OTHER_ROOM)
 FORGED, _ = rooms.bundle_of(rooms.plain_log(), key=rooms.OTHER_KEY)
 _EARLIER, _EARLIER_EXPORTED = rooms.bundle_of(rooms.plain_log(), up_to=11)
+_SECRET = rooms.secret_log()
+rooms.redact_secret(_SECRET)
+REDACTED, _ = rooms.bundle_of(_SECRET)
 OWNED = {f"by the owner: {what}": data for what, data in owner_files()}
-BUNDLES = {"plain": PLAIN, "nasty": NASTY, "other": OTHER, "forged": FORGED, **OWNED}
+BUNDLES = {
+    "plain": PLAIN,
+    "nasty": NASTY,
+    "other": OTHER,
+    "forged": FORGED,
+    "redacted": REDACTED,
+    **OWNED,
+}
 _KEY = str(rooms.KEY.verifier)
 
 
@@ -273,6 +287,132 @@ def _forged_records() -> Iterator[tuple[str, bytes]]:
     )
 
 
+def _export_of(
+    entries: Sequence[LogEvent | tuple[int, Redaction]], key: SigningKey = rooms.KEY
+) -> bytes:
+    """A bundle of these events and holes, whatever they are, signed by whoever has the key: the
+    operator's own."""
+    out = io.BytesIO()
+    writer = export._Writer(out)
+    head = cut(PLAIN)[0]
+    assert str(rooms.KEY.verifier).encode() in head
+    writer.part(head.decode())
+    for entry in entries:
+        if isinstance(entry, LogEvent):
+            writer.event(entry)
+        else:
+            writer.hole(*entry)
+    origin = parse_tree_head(_EXPORTED.checkpoint.partition("\n\n")[0] + "\n").origin
+    checkpoint = sign(TreeHead(origin, writer.tree.size, writer.tree.root()).text(), [key])
+    writer.part(form.CHECKPOINT_BEGIN + form.escaped(checkpoint) + form.SIGNATURE_BEGIN)
+    signed = form.SIGNED_TEXT.format(
+        origin=origin, events=writer.tree.size, erased=writer.erased, chain=writer.chain
+    )
+    writer.signature(sign(signed, [key]))
+    return out.getvalue()
+
+
+def _hole(event: LogEvent, by: int) -> tuple[int, Redaction]:
+    return event.sequence, Redaction(by, parts_of(event.data).envelope)
+
+
+def _false_redactions() -> Iterator[tuple[str, bytes]]:
+    """Holes in a room whose operator has the key, and signs whatever they like."""
+    log = rooms.secret_log()
+    created, member, sent, edited, reaction, deleted, later = log.events
+    whole = [created, member, sent, edited, reaction, deleted, later]
+
+    def without(
+        erased: LogEvent, by: int, *redactions: LogEvent, envelope: bytes | None = None
+    ) -> bytes:
+        place, hole = _hole(erased, by)
+        if envelope is not None:
+            hole = Redaction(by, envelope)
+        left = [one if one is not erased else (place, hole) for one in whole]
+        return _export_of([*left, *redactions])
+
+    def redaction(about: LogEvent, number: int = 20, sequence: int = 20, **kw: str) -> LogEvent:
+        data = rooms.redaction_of(about, number, **kw)
+        return LogEvent(sequence, 0, rooms.ROOM, data, later.appended_ns + sequence)
+
+    assert verify(io.BytesIO(_export_of(whole))).ok
+    assert verify(io.BytesIO(without(sent, 20, redaction(sent)))).ok
+    yield "erased, and no redaction at all", without(sent, 20)
+    yield "the redaction comes only after the end", without(sent, 21, redaction(edited, 20))
+    yield "the redaction tells of another event", without(sent, 20, redaction(edited))
+    yield (
+        "the redaction names another message",
+        (without(sent, 20, redaction(sent, message_id=rooms.event_id(99)))),
+    )
+    yield "the explanation is an event of another kind", without(sent, later.sequence)
+    other = rooms.sent(3, "a rewritten past")
+    assert parts_of(other).envelope != parts_of(sent.data).envelope
+    yield (
+        "the redaction keeps another envelope than the hole",
+        (without(sent, 20, redaction(sent), envelope=parts_of(other).envelope)),
+    )
+    foreign = rooms.sent(3, "elsewhere", room_id=rooms.OTHER_ROOM)
+    elsewhere = LogEvent(sent.sequence, 0, rooms.ROOM, foreign, sent.appended_ns)
+    yield (
+        "an event of another room is redacted here",
+        (without(sent, 20, redaction(elsewhere), envelope=parts_of(foreign).envelope)),
+    )
+    for what, one in (("a member", member), ("a reaction", reaction), ("the room", created)):
+        yield f"{what} is taken away as if redacted", without(one, 20, redaction(one))
+    told = redaction(sent)
+    again = rooms.redaction_of(told, 21)
+    place, hole = _hole(told, 21)
+    holes = [one if one is not sent else _hole(sent, 20) for one in whole]
+    last = LogEvent(21, 0, rooms.ROOM, again, later.appended_ns + 21)
+    yield "a redaction is redacted", _export_of([*holes, (place, hole), last])
+    early = LogEvent(4, 0, rooms.ROOM, rooms.redaction_of(sent, 20), sent.appended_ns)
+    left = [created, member, early, _hole(sent, 4), edited, reaction, deleted, later]
+    yield "the redaction comes before", _export_of(left)
+
+
+def _redaction_cases() -> Iterator[Case]:
+    for name, data in _false_redactions():
+        yield _case(f"signed by the operator: {name}", "redacted", data)
+    log = rooms.secret_log()
+    held = _export_of(log.events)
+    before = parse_of(held)
+    yield _case("several events of a message are redacted", "redacted", REDACTED, (_KEY,), before)
+    # What only a checkpoint held elsewhere shows: the operator redacts what was never said.
+    sent = log.events[2]
+    forged = LogEvent(sent.sequence, 0, rooms.ROOM, rooms.sent(9, "never"), sent.appended_ns)
+    told = LogEvent(20, 0, rooms.ROOM, rooms.redaction_of(forged, 20), sent.appended_ns)
+    left = [*log.events[:2], _hole(forged, 20), *log.events[3:], told]
+    name = "signed by the operator: another message than was said is redacted"
+    yield _case(name, "redacted", _export_of(left))
+    yield _case(f"{name}, against a checkpoint", "redacted", _export_of(left), (), before)
+    # Nobody without the key changes why or by whom it was redacted.
+    for what, old, new in (
+        ("reason", b'"reason":"a secret"', b'"reason":"a mistake"'),
+        ("admin", b'"actor":"adm@', b'"actor":"eve@'),
+    ):
+        changed = REDACTED.replace(old, new)
+        assert changed != REDACTED
+        yield _case(f"another {what} of a redaction", "redacted", rechained(changed))
+    # And its owner cannot once somebody else has a checkpoint.
+    rooms.redact_secret(log)
+    after = parse_of(REDACTED)
+    data = [rooms.other_reason(one) for one in log.events]
+    events = sorted([*data, *_redacted_holes()], key=_sequence_of)
+    name = "signed by the operator: another reason of a redaction"
+    yield _case(name, "redacted", _export_of(events))
+    yield _case(f"{name}, against a checkpoint", "redacted", _export_of(events), (), after)
+
+
+def _redacted_holes() -> list[tuple[int, Redaction]]:
+    log = rooms.secret_log()
+    kept = {one.sequence: one for one in log.events}
+    return [_hole(kept[sequence], by) for sequence, by in rooms.redact_secret(log).items()]
+
+
+def _sequence_of(entry: LogEvent | tuple[int, Redaction]) -> int:
+    return entry.sequence if isinstance(entry, LogEvent) else entry[0]
+
+
 def _signature_lines(data: bytes) -> list[bytes]:
     return re.findall("\N{EM DASH} [^\n]+\n".encode(), data)
 
@@ -361,6 +501,7 @@ def bundle_cases() -> Cases:
     """All cases, the same each time."""
     cases = [_case(name, "plain", data) for name, data in _damages()]
     cases.append(_case("every nasty event", "nasty", NASTY))
+    cases += _redaction_cases()
     cases += [
         _case("another room", "other", OTHER),
         _case("by another key", "forged", FORGED),

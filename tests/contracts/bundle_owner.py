@@ -159,22 +159,23 @@ def _erasures(first: bytes) -> Iterator[tuple[str, bytes]]:
     yield "two erased by one redaction", owned(head(), [*gone, record(9, one)])
     yield "a redaction of what is there", owned(head(), [record(1, told[0].data), record(2, one)])
     yield "the same redaction twice", owned(head(), [gone[0], record(9, one), record(10, one)])
-    for what, redaction in (
-        ("by text for a number", rooms.stored("message.redacted", 20, _said(one, '"1"'))),
-        ("by 1.0", rooms.stored("message.redacted", 20, _said(one, "1.0"))),
-        ("by 1e0", rooms.stored("message.redacted", 20, _said(one, "1e0"))),
-        ("with another envelope", rooms.stored("message.redacted", 20, _said(two, "1"))),
-        ("by an event that is none", rooms.stored("message.sent", 20, _said(one, "1"))),
+    for what, kind, body in (
+        ("by text for a number", "message.redacted", _said(one, '"1"')),
+        ("by 1.0", "message.redacted", _said(one, "1.0")),
+        ("by 1e0", "message.redacted", _said(one, "1e0")),
+        ("with another envelope", "message.redacted", _said(two, "1")),
+        ("by an event that is none", "message.sent", _said(one, "1")),
     ):
+        redaction = rooms.stored(kind, 20, body, message_id=rooms.event_id(2))
         yield f"erased, and explained {what}", owned(head(), [gone[0], record(9, redaction)])
-    bare = b'{"room_id":"' + rooms.ROOM.encode() + b'","commit":""}'
-    unreadable = rooms.stored(
-        "message.redacted", 20, {"redacted_sequence": 1, "redacted_envelope": bare.decode()}
-    )
+    spoken = b'{"type":"message.sent","id":"x","room_id":"'
+    bare = spoken + rooms.ROOM.encode() + b'","commit":""}'
+    kept = {"redacted_sequence": 1, "redacted_envelope": bare.decode()}
+    unreadable = rooms.stored("message.redacted", 20, kept, message_id="x")
     yield "erased, and no event", owned(head(), [erased(1, 9, bare), record(9, unreadable)])
     tabbed = bare.replace(b"{", b"{\t")
     kept = {"redacted_sequence": 1, "redacted_envelope": tabbed.decode()}
-    explained = record(9, rooms.stored("message.redacted", 20, kept))
+    explained = record(9, rooms.stored("message.redacted", 20, kept, message_id="x"))
     yield "erased, with a control character", owned(head(), [erased(1, 9, tabbed), explained])
 
 

@@ -159,12 +159,14 @@ def grown(**fields: object) -> TreeStatus:
         (grown(sequence=100, current_at=_NOW - timedelta(seconds=60)), ""),
         (grown(findings=2, unexplained=3), "2 things wrong with the log, 3 events gone"),
         (grown(halted="log cut"), "they have stopped: log cut"),
+        (grown(redactions=12), "2 redactions are on record, and what they redact is in the log"),
+        (grown(redactions=10), ""),
     ],
 )
 def test_the_trees_are_judged_by_lag_and_by_what_they_found(
     status: TreeStatus | None, expected: str
 ) -> None:
-    state = msgspec.structs.replace(_STATE, created=_NOW - timedelta(seconds=60))
+    state = msgspec.structs.replace(_STATE, created=_NOW - timedelta(seconds=60), messages=90)
     told(check_trees(status, state, _NOW), expected)
 
 

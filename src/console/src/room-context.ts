@@ -6,6 +6,7 @@ export interface MessageActions {
   reply(message: RoomMessage): void;
   edit(message: RoomMessage): void;
   remove(message: RoomMessage): void;
+  redact(message: RoomMessage): void;
   react(message: RoomMessage, emoji: string): void;
   versions(message: RoomMessage): void;
   copyLink(message: RoomMessage): void;
@@ -25,11 +26,15 @@ export interface RoomView {
   readonly canWrite: boolean;
   /** Whether messages of others may be deleted too. */
   readonly canDelete: boolean;
+  /** Whether what messages said may be removed for good. */
+  readonly canRedact: boolean;
   /** Whether this is the past, in which what deleted messages had said is at hand. */
   readonly isPast: boolean;
   readonly actions: MessageActions;
   /** A message by its id, where it is at hand. */
   readonly find: (message_id: string) => RoomMessage | undefined;
+  /** Calls back whenever `find` may give something else; returns what ends that. */
+  readonly onFound: (listener: () => void) => () => void;
 }
 
 export const RoomContext = createContext<RoomView | null>(null);

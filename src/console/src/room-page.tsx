@@ -10,6 +10,7 @@ import { People } from "./panels/people";
 import { Search } from "./panels/search";
 import { useVersions, Versions } from "./panels/versions";
 import { Icon } from "./parts/icon";
+import { Redaction } from "./redaction";
 import { Removal } from "./removal";
 import { RoomContext } from "./room-context";
 import { NO_PANEL, type PanelShown, PeopleButton, RoomHeader, ToolButton } from "./room-header";
@@ -67,11 +68,14 @@ function OpenRoom(props: {
   const [draft, setDraft] = useState(drafts.get(room.id) ?? "");
   const [panel, setPanel] = useState(NO_PANEL);
   const [removing, setRemoving] = useState<RoomMessage | null>(null);
+  const [redacting, setRedacting] = useState<RoomMessage | null>(null);
   const [seen, setSeen] = useState<SeenMessages | null>(null);
   const list = useRef<ListHandle>(null);
   const closePanel = useCallback(() => setPanel(NO_PANEL), []);
   const { marked, show } = useShownMessage(room, messages, list, message);
-  const view = useLiveView(room, show, { setWriting, setDraft, setPanel, setRemoving });
+  const view = useLiveView(room, show, {
+    ...{ setWriting, setDraft, setPanel, setRemoving, setRedacting },
+  });
   const unread = useFirstUnread(room, messages, true, claims.sub);
   const toFirstUnread = async (): Promise<void> => {
     const id = await unread.find();
@@ -201,11 +205,28 @@ function OpenRoom(props: {
         </main>
         <Shown room={room} panel={panel} onClose={closePanel} onHit={show} />
         {removing !== null && (
-          <Removal room={room} message={removing} onClose={() => setRemoving(null)} />
+          <Removal
+            room={room}
+            message={asItIs(room, removing)}
+            onClose={() => setRemoving(null)}
+          />
+        )}
+        {redacting !== null && (
+          <Redaction
+            room={room}
+            message={asItIs(room, redacting)}
+            members={view.members}
+            onClose={() => setRedacting(null)}
+          />
         )}
       </div>
     </RoomContext>
   );
+}
+
+/** A message as it is by now: whoever is asked about it must not be shown what is gone. */
+function asItIs(room: Room, message: RoomMessage): RoomMessage {
+  return room.store.message(message.message_id) ?? message;
 }
 
 /** The id of the message that is edited or replied to. */

@@ -13,6 +13,7 @@ interface Setters {
   readonly setDraft: (draft: string) => void;
   readonly setPanel: (panel: PanelShown) => void;
   readonly setRemoving: (message: RoomMessage) => void;
+  readonly setRedacting: (message: RoomMessage) => void;
 }
 
 /** What the room's messages need to know, the same object as long as it says the same. */
@@ -25,7 +26,7 @@ export function useLiveView(
   const client = useClient();
   const { members, role } = useRoom(room.id);
   const present = usePresence(room.id);
-  const { setWriting, setDraft, setPanel, setRemoving } = setters;
+  const { setWriting, setDraft, setPanel, setRemoving, setRedacting } = setters;
   return useMemo(() => {
     const userId = client.connection.getSnapshot().userId ?? claims.sub;
     return {
@@ -35,8 +36,10 @@ export function useLiveView(
       role,
       canWrite: role === "commander" || role === "responder",
       canDelete: role === "commander" || claims.roles.includes("admin"),
+      canRedact: claims.roles.includes("admin"),
       isPast: false,
       find: (id) => room.store.message(id),
+      onFound: room.store.subscribe,
       actions: {
         reply: (to) => setWriting({ kind: "reply", to }),
         edit: (of) => {
@@ -44,6 +47,7 @@ export function useLiveView(
           setDraft(of.content);
         },
         remove: setRemoving,
+        redact: setRedacting,
         react: (message, emoji) => {
           const mine = message.reactions.some(
             (one) => one.emoji === emoji && one.users.includes(userId),
@@ -74,5 +78,6 @@ export function useLiveView(
     setDraft,
     setPanel,
     setRemoving,
+    setRedacting,
   ]);
 }

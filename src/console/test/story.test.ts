@@ -126,7 +126,13 @@ describe("a story", () => {
       } as AnyEvent),
     ]);
     expect(told.versions("e3")).toEqual([]);
-    expect(told.marks[told.marks.length - 1]?.kind).toBe("redact");
+    expect(told.marks.map(({ sequence, kind }) => [sequence, kind])).toEqual([
+      [9, "status"],
+      [13, "member"],
+      [20, "redact"],
+    ]);
+    expect(JSON.stringify(told.marks)).not.toContain("the disk");
+    expect([...told.erased]).toEqual([["e3", 20]]);
   });
 
   it("counts its events over time", () => {
@@ -142,16 +148,16 @@ describe("a story", () => {
 });
 
 describe("playing", () => {
-  const as_it_was = { speed: 10, skip: false };
+  const as_it_was = { speed: 10, longest_pause_ms: Number.POSITIVE_INFINITY };
 
   it("goes on as time does, as fast as wished, to the end", () => {
     expect(advanced(story(), BEGIN, 500, as_it_was)).toBe(BEGIN + 5000);
     expect(advanced(story(), BEGIN, 9_999_999, as_it_was)).toBe(BEGIN + 610_000);
   });
 
-  it("goes over long silences to a little before what comes next", () => {
-    const skipping = { speed: 10, skip: true };
-    expect(advanced(story(), BEGIN + 40_000, 100, skipping)).toBe(BEGIN + 595_000);
+  it("goes over what is too long of a silence", () => {
+    const skipping = { speed: 10, longest_pause_ms: 1500 };
+    expect(advanced(story(), BEGIN + 40_000, 100, skipping)).toBe(BEGIN + 586_000);
     expect(advanced(story(), BEGIN + 595_000, 100, skipping)).toBe(BEGIN + 596_000);
     expect(advanced(story(), BEGIN + 10_000, 100, skipping)).toBe(BEGIN + 11_000);
   });

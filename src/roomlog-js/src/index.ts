@@ -25,7 +25,8 @@ export type {
   SendOptions,
 } from "./room.js";
 export type { RoomList, RoomListSnapshot } from "./room-list.js";
-export type { RoomSnapshot, RoomStore } from "./room-store.js";
+export type { RoomSnapshot } from "./room-snapshot.js";
+export type { RoomStore } from "./room-store.js";
 export { asHtml, type RoomMessage } from "./room-view.js";
 export type { WebSocketConstructor, WebSocketLike } from "./socket.js";
 export * from "./states.js";

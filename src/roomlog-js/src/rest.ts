@@ -51,7 +51,7 @@ export interface Moment {
 
 export type HistoryQuery = MessageFilter & Moment;
 
-export interface SearchQuery extends MessageFilter {
+export interface SearchQuery extends MessageFilter, Moment {
   readonly order?: SearchOrder;
 }
 
@@ -86,7 +86,7 @@ export class Rest {
     return this.#get("/api/rooms", query);
   }
 
-  room(room_id: string, query: RoomQuery = {}): Promise<RoomResponse> {
+  room(room_id: string, query: RoomQuery & Moment = {}): Promise<RoomResponse> {
     return this.#get(roomPath(room_id), query);
   }
 
@@ -102,7 +102,10 @@ export class Rest {
     return this.#write("PATCH", roomPath(room_id), change, options);
   }
 
-  members(room_id: string, query: PageQuery & RoomQuery = {}): Promise<RoomPage<MemberResponse>> {
+  members(
+    room_id: string,
+    query: PageQuery & RoomQuery & Moment = {},
+  ): Promise<RoomPage<MemberResponse>> {
     return this.#get(`${roomPath(room_id)}/members`, query);
   }
 

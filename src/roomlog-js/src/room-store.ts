@@ -1,4 +1,4 @@
-import type { RoomEvent, RoomRole } from "./contract.gen.js";
+import type { RoomEvent } from "./contract.gen.js";
 import { RoomlogError } from "./errors.js";
 import type { PendingItem } from "./items.js";
 import type { PassedFrame, Phase } from "./machine/types.js";
@@ -6,38 +6,11 @@ import { Overlay } from "./overlay.js";
 import { Presence } from "./presence.js";
 import { Recording } from "./recording.js";
 import { asError, isFinal, loadRoom, pauseBeforeRetry, type RoomReads } from "./room-loader.js";
+import type { RoomSnapshot } from "./room-snapshot.js";
 import { type LoadedRoom, type RoomMessage, RoomView } from "./room-view.js";
-import type { MemberState, RoomState } from "./states.js";
+import type { MemberState } from "./states.js";
 import { Store } from "./store.js";
 import { counts, Unread } from "./unread.js";
-
-/** A room as it is now. */
-export interface RoomSnapshot {
-  /** `ended`: it may not be read (any more); `error` says why. */
-  readonly status: "loading" | "ready" | "ended";
-  /** Why it ended, or why loading it, or more of it, failed last. */
-  readonly error: RoomlogError | null;
-  readonly room: RoomState | null;
-  /** By user id. */
-  readonly members: ReadonlyMap<string, MemberState>;
-  /** The user's own role; null for who is no member. */
-  readonly role: RoomRole | null;
-  /** Oldest first; behind those of the log, those that are on their way. */
-  readonly messages: readonly RoomMessage[];
-  /** Whether the log has older ones. */
-  readonly hasMore: boolean;
-  readonly loadingMore: boolean;
-  /** User ids. */
-  readonly online: readonly string[];
-  readonly typing: readonly string[];
-  /** Messages of others that the user has not seen. */
-  readonly unread: number;
-  /** Whether nothing is missing, as far as can be known. */
-  readonly live: boolean;
-  /** The sequence up to which everything is here. */
-  readonly position: number | null;
-  readonly epoch: string | null;
-}
 
 /** Where the machine is in a room that is followed. */
 export interface Place {
@@ -65,6 +38,7 @@ export interface RoomStoreHost {
 
 const NO_MEMBERS: ReadonlyMap<string, MemberState> = new Map();
 const NO_MESSAGES: readonly RoomMessage[] = [];
+const NONE_GONE: ReadonlySet<string> = new Set();
 const MESSAGES_MAX = 100_000;
 const MESSAGES_KEPT = 90_000;
 const SEARCHED_PER_PAGE = 500;
@@ -82,6 +56,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   #view: RoomView | null = null;
   #unread = new Unread(0, 0);
   #covered = 0;
+  #loads = 0;
   #epoch: string | null = null;
   #stash: LoadedRoom | null = null;
   #presence = new Presence();
@@ -279,6 +254,8 @@ export class RoomStore extends Store<RoomSnapshot> {
       members,
       role: members.get(userId ?? "")?.role ?? role,
       messages: this.#overlay.over(logged, this.#host.items(), userId).messages,
+      gone: view?.gone ?? NONE_GONE,
+      loads: this.#loads,
       hasMore: view?.hasMore ?? false,
       loadingMore: this.#loadingMore !== null,
       online,
@@ -343,6 +320,7 @@ export class RoomStore extends Store<RoomSnapshot> {
   #begin(loaded: LoadedRoom, recent: readonly RoomEvent[]): void {
     const view = new RoomView(loaded);
     this.#view = view;
+    this.#loads += 1;
     this.#reloading = false;
     this.#covered = loaded.page.head;
     this.#epoch = loaded.page.epoch;

@@ -46,6 +46,7 @@ interface Entry {
 }
 
 const SEEN_MAX = 10_000;
+const GONE_MAX = 1000;
 const NOTHING_PENDING: readonly PendingItem[] = [];
 const NONE_HIDDEN: ReadonlyMap<string, number> = new Map();
 
@@ -64,6 +65,7 @@ export class RoomView {
   /** What is not yet in that list as it is now. */
   readonly #unlisted = new Set<Entry>();
   #hasMore: boolean;
+  #gone: ReadonlySet<string> = new Set();
   /** Up to here the room may have been loaded as it is only later. */
   readonly #certainFrom: number;
 
@@ -88,6 +90,11 @@ export class RoomView {
   /** The sequence of the oldest message that is here; 0 where there is none. */
   get oldest(): number {
     return this.#entries.get(this.#order[0] ?? "")?.state.sequence ?? 0;
+  }
+
+  /** Ids of messages that were deleted or redacted by an event, also of those that are not here. */
+  get gone(): ReadonlySet<string> {
+    return this.#gone;
   }
 
   get size(): number {
@@ -155,6 +162,9 @@ export class RoomView {
     if (!isKnown(event)) {
       return null;
     }
+    if (event.type === "message.deleted" || event.type === "message.redacted") {
+      this.#remember(event.message_id);
+    }
     if (isAboutMessage(event)) {
       const entry = this.#entries.get(event.message_id);
       // What is not here will show the event when it is loaded.
@@ -174,6 +184,12 @@ export class RoomView {
     this.#take(this.#fold.apply(logged), logged);
     this.#forgetIds();
     return null;
+  }
+
+  #remember(message_id: string): void {
+    if (!this.#gone.has(message_id)) {
+      this.#gone = new Set([...this.#gone, message_id].slice(-GONE_MAX));
+    }
   }
 
   /** The room changes; the message that tells of it is not judged here. */

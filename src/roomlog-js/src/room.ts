@@ -22,6 +22,7 @@ import { type OnReset, Reader } from "./reader.js";
 import type {
   EventsQuery,
   HistoryQuery,
+  Moment,
   PageQuery,
   Rest,
   RoomQuery,
@@ -243,11 +244,11 @@ export class Room implements AsyncIterable<RoomEvent> {
     return this.#host.rest.events(this.id, query);
   }
 
-  members(query: PageQuery & RoomQuery = {}): Promise<RoomPage<MemberResponse>> {
+  members(query: PageQuery & RoomQuery & Moment = {}): Promise<RoomPage<MemberResponse>> {
     return this.#host.rest.members(this.id, query);
   }
 
-  info(query: RoomQuery = {}): Promise<RoomResponse> {
+  info(query: RoomQuery & Moment = {}): Promise<RoomResponse> {
     return this.#host.rest.room(this.id, query);
   }
 
@@ -265,6 +266,14 @@ export class Room implements AsyncIterable<RoomEvent> {
   }
 
   // Changes of the room
+
+  /**
+   * Remove for good what a message said, as `admin`: from the log itself. The reason stays on
+   * record. The answer is what is left, a tombstone.
+   */
+  redact(message_id: string, reason: string, options: WriteOptions = {}): Promise<MessageResponse> {
+    return this.#host.rest.redactMessage(message_id, { reason }, options);
+  }
 
   update(change: RoomUpdate, options: WriteOptions = {}): Promise<RoomResponse> {
     return this.#host.rest.updateRoom(this.id, change, options);

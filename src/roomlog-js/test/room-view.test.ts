@@ -158,3 +158,18 @@ test("the oldest go when there are too many, and can be read again", () => {
   view.prepend(pageOf(folded(history), headOf(history), 100, view.oldest));
   expect(view.messages().map((one) => one.message_id)).toEqual(all);
 });
+
+test("what was deleted or redacted is known to be gone, also where it is not here", () => {
+  const view = new RoomView(loadedFrom(folded(histories[0]?.slice(0, 1) ?? []), 1, 5));
+  const gone = { type: "message.deleted", message_id: "far back", reason: null } as const;
+  const other = { type: "reaction.added", message_id: "another", emoji: "👀" } as const;
+  const before = view.gone;
+
+  view.apply(logged(101, { ...gone, id: "x", actor: "ada" }));
+  const after = view.gone;
+  view.apply(logged(102, { ...other, id: "y", actor: "ada" }));
+
+  expect([...before]).toEqual([]);
+  expect([...after]).toEqual(["far back"]);
+  expect(view.gone).toBe(after);
+});

@@ -14,6 +14,7 @@ import msgspec
 
 from roomlog.audit import bundle_format as form
 from roomlog.core.leaves import event_leaf_hash, parts_of
+from roomlog.core.redaction import saying_by
 from roomlog.core.room_tree import RoomTree, room_origin
 from roomlog.core.signed_note import SigningKey, sign
 from roomlog.core.tree_head import TreeHead
@@ -187,9 +188,13 @@ def _redaction(event: LogEvent) -> tuple[int, Redaction] | None:
         return None
     if not isinstance(body, MessageRedactedBody) or body.redacted_sequence >= event.sequence:
         return None
-    if not _ENVELOPE.fullmatch(body.redacted_envelope):
+    envelope = body.redacted_envelope
+    saying = saying_by(envelope.encode())
+    if not _ENVELOPE.fullmatch(envelope) or saying is None:
         return None
-    return body.redacted_sequence, Redaction(event.sequence, body.redacted_envelope.encode())
+    if (saying.room_id, saying.message_id) != (event.room_id, stored.message_id):
+        return None
+    return body.redacted_sequence, Redaction(event.sequence, envelope.encode())
 
 
 def _require_explained(redactions: dict[int, Redaction], last: int) -> None:

@@ -18,23 +18,16 @@ from collections.abc import Iterable, Sequence
 
 from roomlog.core.decide import stamp
 from roomlog.core.leaves import parts_of
-from roomlog.core.redaction import (
-    Said,
-    SaidSoFar,
-    about_message,
-    redaction,
-    redaction_key,
-    says_something,
-)
-from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
+from roomlog.core.redaction import Said, redaction, redaction_key, saying_in
+from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import Clock, Eraser, EventLog, LogEvent, LogUnavailableError, NewEvent
 from roomlog.services import identity
+from roomlog.services.said_in_log import said_in_log
 from roomlog.tree_ports import Redaction
 from roomlog_contract.stored import Envelope, MessageRedactedBody, StoredEvent, decode_envelope
 
 LOOK_BACK_SEQUENCES = 20_000
 RETRY_S = 10.0
-_APPENDED_AT_ONCE_MAX = 256
 
 _log = logging.getLogger(__name__)
 
@@ -120,30 +113,21 @@ class Finisher:
             after = max(after, one.redacted_by - LOOK_BACK_SEQUENCES)
         message_id = _message_sent(one)
         assert message_id is not None
-        said = SaidSoFar(message_id)
-        async for batch in self._log.read(one.room_id, after=after):
-            for event in batch:
-                said.take(event.sequence, event.data)
-        waiting = said.unexplained()
-        for start in range(0, len(waiting), _APPENDED_AT_ONCE_MAX):
-            chunk = waiting[start : start + _APPENDED_AT_ONCE_MAX]
+        said, _ = await said_in_log(self._log, one.room_id, message_id, after=after)
+        for chunk in said.to_append():
             await self._append(one, message_id, chunk)
 
     async def _look_at(self, event: LogEvent, about: dict[str, Redaction]) -> None:
         """Redact what was said about a message after it was redacted."""
-        try:
-            stored = decode_event(event.data)
-        except UnreadableEventError:
-            return
-        message_id = about_message(stored)
-        one = about.get(message_id) if message_id is not None else None
-        if one is None or message_id is None or event.sequence < one.redacted_by:
+        saying = saying_in(event.data)
+        one = None if saying is None else about.get(saying.message_id)
+        if one is None or saying is None or event.sequence < one.redacted_by:
             return
         if event.sequence in self._pending:
             return  # a redaction close behind tells of it
-        if says_something(stored):
-            said = Said(event.sequence, parts_of(event.data).envelope.decode())
-            await self._append(one, message_id, [said])
+        if saying.room_id == event.room_id:
+            said = Said(event.sequence, saying.envelope)
+            await self._append(one, saying.message_id, [said])
 
     async def _append(self, one: Redaction, message_id: str, said: Sequence[Said]) -> None:
         first = await self._log.event_at(one.room_id, one.redacted_by)

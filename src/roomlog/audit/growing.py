@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import msgspec
-
 from roomlog.core.erasure import erasure_of
 from roomlog.core.leaves import commit_holds, event_leaf_hash, parts_of
+from roomlog.core.redaction import saying_by
 from roomlog.core.room_tree import RoomTree
 from roomlog.core.upcasters import UnreadableEventError, decode_event
 from roomlog.ports import LogEvent
@@ -22,13 +21,6 @@ from roomlog.tree_ports import (
 
 _REDACTED = b'"type":"message.redacted"'
 _TYPE_WITHIN_BYTES = 100  # it stands right behind the version
-
-
-class _InRoom(msgspec.Struct, frozen=True):
-    room_id: str
-
-
-_in_room_decoder = msgspec.json.Decoder(_InRoom)
 
 
 class Growing:
@@ -148,7 +140,7 @@ def is_room(room_id: str) -> bool:
 
 def redaction_of(event: LogEvent) -> Redaction | None:
     """What a `message.redacted` explains; None where it is no such event, or explains none that
-    can have stood before it in its room."""
+    can have stood before it in its room and said something of its message."""
     try:
         stored = decode_event(event.data)
     except UnreadableEventError:
@@ -156,10 +148,9 @@ def redaction_of(event: LogEvent) -> Redaction | None:
     erasure = erasure_of(stored)
     if erasure is None or stored.room_id != event.room_id:
         return None
-    try:
-        room_id = _in_room_decoder.decode(erasure.envelope).room_id
-    except msgspec.DecodeError:
+    saying = saying_by(erasure.envelope)
+    if saying is None or saying.message_id != stored.message_id:
         return None
-    if room_id != event.room_id or not 0 < erasure.sequence < event.sequence:
+    if saying.room_id != event.room_id or not 0 < erasure.sequence < event.sequence:
         return None
-    return Redaction(erasure.sequence, room_id, erasure.envelope, event.sequence)
+    return Redaction(erasure.sequence, event.room_id, erasure.envelope, event.sequence)

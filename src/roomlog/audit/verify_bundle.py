@@ -134,7 +134,7 @@ class Verification:
         self._chain = b""
         self._last = 0
         # Erased events whose redaction is yet to come: by sequence, with its place and envelope.
-        self._unexplained: dict[int, tuple[int, bytes]] = {}
+        self._unexplained: dict[int, tuple[int, bytes, str]] = {}
 
     def run(self, progress: Callable[[int], None]) -> None:
         """Read to the end. Raises Bad at the first thing that is wrong."""
@@ -254,15 +254,16 @@ class Verification:
             detail = f"what event {sequence} says is not what was said: its hash is another"
             raise Bad("body", detail, sequence)
         if fields.get("type") == "message.redacted":
-            self._explain(sequence, parsed(body))
+            self._explain(sequence, fields, parsed(body))
         return envelope
 
-    def _explain(self, sequence: int, said: dict[str, Any]) -> None:
+    def _explain(self, sequence: int, fields: dict[str, Any], said: dict[str, Any]) -> None:
         found: object = said.get("redacted_sequence")
         number = int(found) if isinstance(found, float) and text_of(found) else 0
         waiting = self._unexplained.get(number)
         if waiting is not None and waiting[0] == sequence:
-            if said.get("redacted_envelope") != waiting[1].decode():
+            told = said.get("redacted_envelope"), fields.get("message_id")
+            if told != (waiting[1].decode(), waiting[2]):
                 detail = f"redaction {sequence} tells of event {number} otherwise"
                 raise Bad("hole", detail, number)
             del self._unexplained[number]
@@ -270,8 +271,16 @@ class Verification:
     def _check_erased(self, sequence: int, erased_by: int, envelope: bytes) -> None:
         if erased_by <= sequence or not _ENVELOPE.fullmatch(envelope):
             raise Bad("hole", f"event {sequence} is erased without an explanation", sequence)
-        self._check_room(sequence, parsed(envelope))
-        self._unexplained[sequence] = (erased_by, envelope)
+        fields = parsed(envelope)
+        kind = str(fields.get("type"))
+        message = fields.get("id" if kind == "message.sent" else "message_id")
+        said_something = kind.startswith("message.") and kind != "message.redacted"
+        if not said_something or not isinstance(message, str):
+            raise Bad(
+                "hole", f"event {sequence} is erased, and said nothing of a message", sequence
+            )
+        self._check_room(sequence, fields)
+        self._unexplained[sequence] = (erased_by, envelope, message)
         self.verdict.erased += 1
 
     def _check_room(self, sequence: int, fields: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -9,6 +10,7 @@ import uvloop
 
 from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import redaction_of
+from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
@@ -27,6 +29,13 @@ from roomlog.settings import Settings, erase_url, load_settings, required
 from roomlog_contract.errors import RefusedError
 from roomlog_contract.resources import REASON_CHARS_MAX, MessageRedact
 from roomlog_contract.types import GlobalRole
+
+
+class _Event(NamedTuple):
+    """An event by its place."""
+
+    room_id: str
+    sequence: int
 
 
 class _Redacted(msgspec.Struct, frozen=True):
@@ -53,6 +62,20 @@ class _Told(msgspec.Struct, frozen=True):
     help="Why. It stays on record for good and must not repeat what is to be removed.",
 )
 @click.option(
+    "--room",
+    callback=room_id,
+    metavar="ROOM",
+    help="With --sequence: the room of events that no message's id leads to.",
+)
+@click.option(
+    "--sequence",
+    "sequences",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="SEQUENCE",
+    help="Redact the message of which this event of the room says something; may be repeated.",
+)
+@click.option(
     "--scrub",
     is_flag=True,
     help="Then rid the tables' files of what they held before; alone, of all redacted so far.",
@@ -60,20 +83,32 @@ class _Told(msgspec.Struct, frozen=True):
 @json_option
 @data_option
 def redact(
-    *, messages: tuple[object, ...], reason: str | None, scrub: bool, as_json: bool, data: Path
+    *,
+    messages: tuple[object, ...],
+    reason: str | None,
+    room: str | None,
+    sequences: tuple[int, ...],
+    scrub: bool,
+    as_json: bool,
+    data: Path,
 ) -> int:
     """Remove for good what messages said: from the log's files, and from all that reads of them.
 
     What remains proves that something was said, by whom and when. Who redacts is on record under
     the login name. With --scrub the tables are made anew, while the service goes on, and what
     PostgreSQL keeps of the old ones is removed; exit 1 where something of it could not be done.
+
+    A MESSAGE_ID may also be the id of an event that the projector set aside.
     """
-    ids = [str(one) for one in messages]
-    _check_use(ids, reason, scrub=scrub)
+    if bool(sequences) != (room is not None):
+        raise click.UsageError("--room and --sequence go together.")
+    events = [_Event(room, one) for one in sequences] if room is not None else []
+    targets = [*(str(one) for one in messages), *events]
+    _check_use(targets, reason, scrub=scrub)
     settings = load_settings(data)
     try:
         asked = MessageRedact(reason or "")
-        redacted = uvloop.run(_redact(settings, ids, asked)) if ids else []
+        redacted = uvloop.run(_redact(settings, targets, asked)) if targets else []
         if not as_json:
             _show(redacted)
         steps = uvloop.run(_scrub(settings)) if scrub else ()
@@ -87,12 +122,12 @@ def redact(
     return 1 if any(step.problem for step in steps) else 0
 
 
-def _check_use(messages: Sequence[str], reason: str | None, *, scrub: bool) -> None:
-    if messages and not (reason and reason.strip()):
+def _check_use(targets: Sequence[object], reason: str | None, *, scrub: bool) -> None:
+    if targets and not (reason and reason.strip()):
         raise click.UsageError("--reason is needed: it stays on record.")
     if reason is not None and len(reason) > REASON_CHARS_MAX:
         raise click.UsageError(f"--reason is longer than {REASON_CHARS_MAX} characters.")
-    if not messages and not scrub:
+    if not targets and not scrub:
         raise click.UsageError("name a message, or say --scrub.")
 
 
@@ -103,7 +138,7 @@ def _show(redacted: Sequence[_Redacted]) -> None:
 
 
 async def _redact(
-    settings: Settings, messages: Sequence[str], asked: MessageRedact
+    settings: Settings, targets: Sequence[str | _Event], asked: MessageRedact
 ) -> list[_Redacted]:
     # Imported where needed: it brings all that serves REST.
     from roomlog.main import open_services  # noqa: PLC0415
@@ -111,9 +146,14 @@ async def _redact(
     admin = Actor(operator().user_id, roles=frozenset({GlobalRole.ADMIN}))
     done: list[_Redacted] = []
     async with open_services(settings) as services:
-        for message_id in messages:
-            one = await services.redactions.redact_message(admin, message_id, asked)
-            done.append(_Redacted(message_id, one.message.room_id, one.erased))
+        redactions = services.redactions
+        for target in targets:
+            if isinstance(target, _Event):
+                one = await redactions.redact_event(admin, target.room_id, target.sequence, asked)
+            else:
+                one = await redactions.redact_message(admin, target, asked)
+            message = one.message
+            done.append(_Redacted(message.message_id, message.room_id, one.erased))
     return done
 
 

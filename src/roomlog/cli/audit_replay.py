@@ -9,6 +9,7 @@ import click
 import msgspec
 import uvloop
 
+from roomlog.audit.pace import Pace
 from roomlog.audit.replay import Replay, Told, as_it_stood, for_machines, in_words
 from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
@@ -34,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
     end: Moment | None
     as_of: Moment | None
     speed: float
+    longest_pause: float
     follow: bool
     as_json: bool
 
@@ -49,7 +51,15 @@ class Asked(msgspec.Struct, frozen=True):
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="How many times as fast as it happened, pauses cut to 10 s; 0: all at once.",
+    help="How many times as fast as it happened; 0: all at once.",
+)
+@click.option(
+    "--longest-pause",
+    type=click.FloatRange(min=0),
+    default=PAUSE_S_MAX,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --speed: a silence that would take longer takes as long as this.",
 )
 @click.option(
     "--as-of",
@@ -66,6 +76,7 @@ def replay(
     begin: Moment | None,
     end: Moment | None,
     speed: float,
+    longest_pause: float,
     as_of: Moment | None,
     follow: bool,
     as_json: bool,
@@ -80,7 +91,7 @@ def replay(
         raise click.UsageError("--as-of shows one moment: leave the other options out.")
     if follow and end is not None:
         raise click.UsageError("--follow has no end: leave --to out.")
-    asked = Asked(room, begin, end, as_of, speed, follow, as_json)
+    asked = Asked(room, begin, end, as_of, speed, longest_pause, follow, as_json)
     uvloop.run(_replay(load_settings(data), asked))
 
 
@@ -110,10 +121,11 @@ async def _show_as_of(log: JetStreamLog, asked: Asked, as_of: Moment) -> None:
 async def _show(log: JetStreamLog, asked: Asked) -> None:
     first = await _first(log, asked)
     up_to = None if asked.end is None else await sequence_of(log, asked.room_id, asked.end)
-    pace = _Pace(asked.speed)
+    pace = Pace(asked.speed, longest_s=asked.longest_pause, first=first)
     async for told in _told(log, asked, up_to):
-        if told.sequence >= first:
-            await asyncio.sleep(pace.pause_s(told.at))
+        pause_s = pace.pause_s(told.sequence, told.at)
+        if pause_s is not None:
+            await asyncio.sleep(pause_s)
             _print(told, as_json=asked.as_json)
 
 
@@ -153,27 +165,6 @@ def _put(coming: "asyncio.Queue[LogEvent]", events: Sequence[LogEvent]) -> None:
         if coming.full():
             coming.get_nowait()
         coming.put_nowait(event)
-
-
-class _Pace:
-    """How long to wait between events: as long as it took then. Of a time that lies before one
-    already told (a sender's clock may be wrong) nothing is waited for, as on the page."""
-
-    def __init__(self, speed: float) -> None:
-        """`speed` is how many times as fast; 0 waits for nothing."""
-        self._speed = speed
-        self._last: datetime | None = None
-
-    def pause_s(self, at: datetime | None) -> float:
-        """How many seconds later than the event before it this one, said then, is due."""
-        if at is None:
-            return 0.0
-        last = self._last or at
-        self._last = max(last, at)
-        if not self._speed:
-            return 0.0
-        pause_s = (at - last).total_seconds() / self._speed
-        return min(max(pause_s, 0.0), PAUSE_S_MAX)
 
 
 def _print(told: Told, *, as_json: bool) -> None:

@@ -36,7 +36,7 @@ def status(*, as_json: bool, data: Path) -> int:
     else:
         for one in found:
             click.echo(in_words(one))
-    return 1 if any(one.findings or one.halted for one in found) else 0
+    return 1 if any(one.findings or one.unfinished or one.halted for one in found) else 0
 
 
 @click.command(name="check")
@@ -108,6 +108,8 @@ def in_words(one: TreeLag) -> str:
             f"; {one.findings} findings in the log, {one.unexplained} events gone unexplained "
             "(table roomlog_audit.findings)"
         )
+    if one.unfinished:
+        line += f"; {one.unfinished} redactions begun, their events not erased yet"
     if one.halted is not None:
         line += f"; STOPPED: {one.halted}"
     return line

@@ -29,6 +29,7 @@ from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySet, KeySetError, parse_key_set
 from roomlog.services.signing_keys import key_source
 from roomlog.services.trail import Trail
+from roomlog.services.tree_lag import unfinished_redactions
 from roomlog.settings import PREFIX, Settings, SettingsError, jwt_secret_file, load_settings
 from roomlog.trail_ports import TRAIL_PARTITION
 from roomlog.tree_ports import TreeStatus
@@ -330,6 +331,10 @@ def check_trees(status: TreeStatus | None, state: PartitionState, now: datetime)
         wrong = f"they found {status.findings} things wrong with the log, {status.unexplained} "
         wrong += "events gone (table roomlog_audit.findings)"
         todo = "run `roomlog audit check`, and find out who or what changed the log"
+    elif status is not None and (unfinished := unfinished_redactions(status, state)):
+        wrong = f"{unfinished} redactions are on record, and what they redact is in the log still"
+        todo = "see the projector's log: it tries again and again, and says why it can't "
+        todo += "(mostly: the NATS user of ROOMLOG_NATS_ERASE_URL may not erase)"
     elif behind and (now - since).total_seconds() > LAG_S_MAX:
         wrong = f"{behind} events behind for {(now - since).total_seconds():.0f} s"
     return Finding(

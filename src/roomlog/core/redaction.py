@@ -6,6 +6,7 @@ explains their bodies any more. Reactions hold an emoji, and stay in the log; th
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,9 @@ from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_eve
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.fold import RoomState
+from roomlog_contract.stored import Envelope
+
+APPENDED_AT_ONCE_MAX = 256
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -27,6 +31,60 @@ class Said(msgspec.Struct, frozen=True):
     envelope: str
 
 
+class Saying(NamedTuple):
+    """What stored bytes tell of before anybody reads their body: which message of which room they
+    say something of, and the envelope that stays when they are erased."""
+
+    room_id: str
+    message_id: str
+    envelope: str
+    event: Envelope
+
+
+class _Envelope(Envelope, frozen=True):
+    room_id: str
+    message_id: str | None = None
+
+
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def saying_in(data: bytes) -> Saying | None:
+    """What stored bytes say of a message, read from their envelope alone, so that also of events
+    which this roomlog cannot read it is known what to erase.
+
+    None where nobody said anything there (members, status, reactions, redactions, a deletion
+    without a reason), and of bytes that cannot be erased and be proved still: all of them are
+    envelope, or it lacks what a redaction must keep.
+    """
+    parts = parts_of(data)
+    saying = None if parts.body is None else saying_by(parts.envelope)
+    if saying is None or (saying.event.type == "message.deleted" and not _gives_a_reason(data)):
+        return None
+    return saying
+
+
+def saying_by(envelope: bytes) -> Saying | None:
+    """The same of an envelope alone; a deletion may have given a reason. None of what no redaction
+    may erase."""
+    try:
+        told, text = _envelope_decoder.decode(envelope), envelope.decode()
+    except ValueError:
+        return None
+    message_id = told.id if told.type == "message.sent" else told.message_id
+    of_message = told.type.startswith("message.") and told.type != "message.redacted"
+    return Saying(told.room_id, message_id, text, told) if of_message and message_id else None
+
+
+def _gives_a_reason(data: bytes) -> bool:
+    """Whether a deletion's bytes hold what somebody said; what cannot be read may well."""
+    try:
+        body = decode_body(decode_event(data))
+    except UnreadableEventError:
+        return True
+    return not isinstance(body, st.MessageDeletedBody) or body.reason is not None
+
+
 class SaidSoFar:
     """What a stretch of a room's events says of one message, taken in order.
 
@@ -34,9 +92,10 @@ class SaidSoFar:
     tell of, whether or not their events are erased yet, each with that of its first redaction.
     """
 
-    def __init__(self, message_id: str) -> None:
+    def __init__(self, room_id: str, message_id: str) -> None:
         self.said: list[Said] = []
         self.explained: dict[int, int] = {}
+        self.room_id = room_id
         self.message_id = message_id
         self._mark = message_id.encode()
 
@@ -44,38 +103,27 @@ class SaidSoFar:
         """The room's next event, its stored bytes."""
         if self._mark not in data:
             return
+        saying = saying_in(data)
+        if saying is not None:
+            if (saying.room_id, saying.message_id) == (self.room_id, self.message_id):
+                self.said.append(Said(sequence, saying.envelope))
+            return
         try:
             stored = decode_event(data)
         except UnreadableEventError:
             return
-        if about_message(stored) != self.message_id:
-            return
-        if stored.type == "message.redacted":
-            erasure = erasure_of(stored)
-            if erasure is not None:
-                self.explained.setdefault(erasure.sequence, sequence)
-        elif says_something(stored):
-            self.said.append(Said(sequence, parts_of(data).envelope.decode()))
+        erasure = erasure_of(stored)
+        if erasure is not None and stored.message_id == self.message_id:
+            self.explained.setdefault(erasure.sequence, sequence)
 
     def unexplained(self) -> Sequence[Said]:
         """The events that are still to be told of by a redaction."""
         return [one for one in self.said if one.sequence not in self.explained]
 
-
-def about_message(stored: st.StoredEvent) -> str | None:
-    """The message that an event sends or is about."""
-    return stored.id if stored.type == "message.sent" else stored.message_id
-
-
-def says_something(stored: st.StoredEvent) -> bool:
-    """Whether the event's bytes hold what somebody said in or about a message."""
-    if stored.type == "message.deleted":
-        try:
-            body = decode_body(stored)
-        except UnreadableEventError:
-            return True
-        return not isinstance(body, st.MessageDeletedBody) or body.reason is not None
-    return stored.type in {"message.sent", "message.edited"}
+    def to_append(self) -> Sequence[Sequence[Said]]:
+        """The same, so many at once as one append tells of."""
+        waiting, most = self.unexplained(), APPENDED_AT_ONCE_MAX
+        return [waiting[start : start + most] for start in range(0, len(waiting), most)]
 
 
 def redact(

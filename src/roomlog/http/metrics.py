@@ -81,6 +81,11 @@ class Now(Collector):
             "What the trees' keeper found wrong with the log.",
             labels=("partition",),
         )
+        unfinished = GaugeMetricFamily(
+            "roomlog_redactions_unfinished",
+            "Redactions that are on record while what they redact is in the log still.",
+            labels=("partition",),
+        )
         halted = GaugeMetricFamily(
             "roomlog_tree_halted",
             "1 where the trees do not grow, because the log was changed, else 0.",
@@ -98,5 +103,6 @@ class Now(Collector):
             behind.add_metric(labels, tree.events)
             unexplained.add_metric(labels, tree.unexplained)
             findings.add_metric(labels, tree.findings)
+            unfinished.add_metric(labels, tree.unfinished)
             halted.add_metric(labels, float(tree.halted is not None))
-        return (up, events, seconds, dead, behind, unexplained, findings, halted)
+        return (up, events, seconds, dead, behind, unexplained, findings, unfinished, halted)

@@ -9,13 +9,14 @@ happened; after it the finisher (`audit/finishing.py`) goes on, whoever began.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from roomlog.core import decide
 from roomlog.core.policy import Act, Actor
 from roomlog.core.policy import require as require_act
-from roomlog.core.redaction import Said, SaidSoFar, redact, redaction_key
-from roomlog.core.upcasters import UnreadableEventError, decode_event
+from roomlog.core.redaction import Said, SaidSoFar, redact, redaction_key, saying_in
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, Eraser, EventLog, LogUnavailableError, ReadModel
 from roomlog.services.aftermath import appended_already
@@ -23,14 +24,16 @@ from roomlog.services.identity import keyed_event_id, rfc3339
 from roomlog.services.message_service import find_message
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache
+from roomlog.services.said_in_log import said_in_log
 from roomlog.services.trail import Trail
 from roomlog.services.writer import Command, Receipt, Writer
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.fold import MessageState
 from roomlog_contract.trail import RecordKind
+from roomlog_contract.types import MessageType
 
-APPENDED_AT_ONCE_MAX = 256
+SET_ASIDE = "dead"
 _RETRY_AFTER_S = 1.0
 
 
@@ -42,6 +45,15 @@ class Redacted(msgspec.Struct, frozen=True):
     receipt: Receipt | None
     erased: Sequence[int]
     projected: bool
+
+
+class _Target(NamedTuple):
+    """What is to be redacted: its room, what is known of the message, and the sequence after
+    which it is spoken of."""
+
+    room: LiveRoom
+    message: MessageState
+    after: int
 
 
 class RedactionService:
@@ -71,20 +83,32 @@ class RedactionService:
     async def redact_message(
         self, actor: Actor, message_id: str, command: rs.MessageRedact, key: str | None = None
     ) -> Redacted:
-        """Remove all that a message said. Done again, it removes what came to be since.
+        """Remove all that a message said. Done again, it removes what came to be since. The id may
+        be that of an event that the projector set aside, too.
 
         When this returns, the log's files hold it no more. Raises RefusedError: `log_unavailable`
         where it is on record and not erased yet, which is then done without being asked again.
         """
-        found = await find_message(message_id, None, self._read_model, self._progress, self._rooms)
-        room, message = found.room, found.message
-        require_act(Act.REDACT, actor, room.state)
-        await self._require_sent(room.room_id, message.sequence)
+        return await self._redact(await self._find(actor, message_id), actor, command, key)
+
+    async def redact_event(
+        self, actor: Actor, room_id: str, sequence: int, command: rs.MessageRedact
+    ) -> Redacted:
+        """Remove all that the message said of which the room's event at `sequence` says something:
+        for events without an id that anybody knows. Raises as `redact_message`."""
+        return await self._redact(
+            await self._find_event(actor, room_id, sequence), actor, command, None
+        )
+
+    async def _redact(
+        self, target: _Target, actor: Actor, command: rs.MessageRedact, key: str | None
+    ) -> Redacted:
+        room, message, after = target
         first: Receipt | None = None
-        last, after = 0, message.sequence - 1
+        last = 0
         erased: list[int] = []
         while True:
-            said, head = await self._said(room.room_id, message.message_id, after)
+            said, head = await said_in_log(self._log, room.room_id, message.message_id, after=after)
             last = max(last, *said.explained.values(), 0)
             receipts = await self._append(room, actor, command, key, said)
             key = None
@@ -103,6 +127,44 @@ class RedactionService:
         left = await self._left(message, projected=projected)
         return Redacted(left, first, erased, projected)
 
+    async def _find(self, actor: Actor, message_id: str) -> _Target:
+        try:
+            found = await find_message(
+                message_id, None, self._read_model, self._progress, self._rooms
+            )
+        except RefusedError as error:
+            if error.code is not ErrorCode.NOT_FOUND:
+                raise
+            record = await self._read_model.find_event(decide.uuid(message_id, "message_id"))
+            if record is None or record.outcome != SET_ASIDE:
+                raise
+            return await self._find_event(actor, record.room_id, record.sequence)
+        require_act(Act.REDACT, actor, found.room.state)
+        await self._require_sent(found.room.room_id, found.message.sequence)
+        return _Target(found.room, found.message, found.message.sequence - 1)
+
+    async def _find_event(self, actor: Actor, room_id: str, sequence: int) -> _Target:
+        """The same by an event, which may be one that nobody can read."""
+        room = await self._rooms.open(room_id)
+        require_act(Act.REDACT, actor, room.state)
+        event = await self._log.event_at(room_id, sequence)
+        if event is None:
+            raise RefusedError(ErrorCode.NOT_FOUND, f"the room has no event at sequence {sequence}")
+        saying = saying_in(event.data)
+        if saying is None or saying.room_id != room_id or not _is_uuid(saying.message_id):
+            raise RefusedError(
+                ErrorCode.INVALID,
+                f"nothing of event {sequence} can be erased and be proved still: it says nothing "
+                "of a message, or is no event at all",
+            )
+        told = saying.event
+        message = MessageState(
+            saying.message_id, room_id, sequence, told.actor, MessageType.TEXT,
+            *("", {}, None, told.at, None, None, sequence, {}),
+        )  # fmt: skip
+        # Any event may be the first that is left of a message that the tables don't have.
+        return _Target(room, message, sequence - 1 if told.type == "message.sent" else 0)
+
     async def _left(self, before: MessageState, *, projected: bool) -> rs.MessageResponse:
         """What is left of the message, also where the tables still show what it was."""
         with appended_already():
@@ -116,26 +178,12 @@ class RedactionService:
     async def _require_sent(self, room_id: str, sequence: int) -> None:
         """What members' and status' events say in a room's history, nobody has said."""
         event = await self._log.event_at(room_id, sequence)
-        if event is None:
-            return
-        try:
-            sent = decode_event(event.data).type == "message.sent"
-        except UnreadableEventError:
-            sent = False
-        if not sent:
+        if event is not None and saying_in(event.data) is None:
             raise RefusedError(
                 ErrorCode.INVALID,
                 "only what somebody sent can be redacted: this tells of a member or of the status",
                 field="message_id",
             )
-
-    async def _said(self, room_id: str, message_id: str, after: int) -> tuple[SaidSoFar, int]:
-        said, head = SaidSoFar(message_id), after
-        async for batch in self._log.read(room_id, after=after):
-            for event in batch:
-                said.take(event.sequence, event.data)
-            head = batch[-1].sequence
-        return said, head
 
     async def _append(
         self,
@@ -146,13 +194,9 @@ class RedactionService:
         said: SaidSoFar,
     ) -> Sequence[Receipt]:
         """Tell of what was said, so many events at once as one batch takes."""
-        message_id, waiting = said.message_id, said.unexplained()
-        chunks = [
-            waiting[start : start + APPENDED_AT_ONCE_MAX]
-            for start in range(0, len(waiting), APPENDED_AT_ONCE_MAX)
-        ]
+        message_id, chunks = said.message_id, list(said.to_append())
         if key is not None and not chunks:
-            chunks = [waiting]  # it may have been used for this very request before
+            chunks.append([])  # it may have been used for this very request before
         receipts: list[Receipt] = []
         for chunk in chunks:
             request: tuple[object, ...] = ("redact", message_id, command)
@@ -193,3 +237,11 @@ class RedactionService:
                 f"the redaction is on record, its bytes will be erased: {error.detail}",
                 retry_after_s=_RETRY_AFTER_S,
             ) from error
+
+
+def _is_uuid(text: str) -> bool:
+    """Whether it is a UUID in the one form in which a redaction may name a message."""
+    try:
+        return decide.uuid(text, "message_id") == text
+    except RefusedError:
+        return False

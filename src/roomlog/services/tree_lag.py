@@ -2,15 +2,16 @@
 
 import msgspec
 
-from roomlog.ports import Clock, EventLog
+from roomlog.ports import Clock, EventLog, PartitionState
 from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
-from roomlog.tree_ports import TreeReader
+from roomlog.tree_ports import TreeReader, TreeStatus
 
 
 class TreeLag(msgspec.Struct, frozen=True):
     """One partition: what the log holds and the trees lack, in events and in seconds (0 where
     they lack nothing). `unexplained` events are gone without a redaction, `findings` counts all
-    that is wrong; `halted` is why the trees do not grow."""
+    that is wrong; `unfinished` redactions are on record, and their events not erased yet;
+    `halted` is why the trees do not grow."""
 
     partition: int
     epoch: str
@@ -20,7 +21,14 @@ class TreeLag(msgspec.Struct, frozen=True):
     seconds: float
     unexplained: int
     findings: int
+    unfinished: int
     halted: str | None
+
+
+def unfinished_redactions(status: TreeStatus, state: PartitionState) -> int:
+    """How many events are redacted and there still, at least: exact where none is gone for
+    another reason. `state` is what the log said after `status` was read."""
+    return max(0, status.redactions - (state.last_sequence - state.messages))
 
 
 async def tree_lag(log: EventLog, trail: LeafLog, trees: TreeReader, clock: Clock) -> list[TreeLag]:
@@ -36,11 +44,12 @@ async def tree_lag(log: EventLog, trail: LeafLog, trees: TreeReader, clock: Cloc
         state = await source.partition_state(partition)
         status = known.get(partition)
         if status is None or status.epoch != state.epoch:
-            sequence, since, wrong = 0, state.created, (0, 0, None)
+            sequence, since, wrong = 0, state.created, (0, 0, 0, None)
         else:
             sequence = status.sequence
             since = status.current_at if sequence else state.created
-            wrong = status.unexplained, status.findings, status.halted
+            unfinished = unfinished_redactions(status, state)
+            wrong = status.unexplained, status.findings, unfinished, status.halted
         behind = max(0, state.last_sequence - sequence)
         age_s = max(0.0, (clock.now() - since).total_seconds()) if behind else 0.0
         lags.append(

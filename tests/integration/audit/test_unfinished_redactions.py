@@ -42,11 +42,13 @@ class Pasted:
         return answer.json()
 
     def events(self) -> list[dict[str, Any]]:
-        path = f"/api/rooms/{self.room_id}/events?limit=500"
+        return self.get(f"/api/rooms/{self.room_id}/events?limit=500")["items"]
+
+    def get(self, path: str) -> Any:
         headers = self.stack.headers(AUDITOR, "auditor")
         answer = httpx.get(self.stack.base_url + path, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
-        return answer.json()["items"]
+        return answer.json()
 
     def redacted(self) -> list[int]:
         found = [event["event"] for event in self.events()]
@@ -75,7 +77,7 @@ def _redact_and_die(stack: Stack, pasted: Mapping[int, Pasted]) -> list[int]:
     return [int(code) for code in done.stdout.split()]
 
 
-def _until(there: Callable[[], bool]) -> None:
+def until(there: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while not there():
         assert time.monotonic() < deadline_s
@@ -95,11 +97,11 @@ def test_whatever_step_it_died_at_it_is_finished_also_where_the_projector_died_t
         assert left == {1: 4, 2: 4, 3: 4, 4: 3, 5: 3, 6: 1, 7: 1, 8: 0}
     finally:
         os.kill(projector, signal.SIGKILL)
-    _until(lambda: stack.run["pids"]["projector"] != projector)
+    until(lambda: stack.run["pids"]["projector"] != projector)
 
     for touches in range(2, TOUCHES + 1):
         one = pasted[touches]
-        _until(lambda one=one: not one.in_the_logs_files())
+        until(lambda one=one: not one.in_the_logs_files())
         events = [event["event"] for event in one.events()[1:]]
         assert [event["type"] for event in events] == ["message.redacted"] * 3
         assert {event["actor"] for event in events} == {ADMIN}
@@ -108,7 +110,7 @@ def test_whatever_step_it_died_at_it_is_finished_also_where_the_projector_died_t
     assert len(pasted[1].in_the_logs_files()) == 4
     assert pasted[1].redacted() == []
 
-    _until(lambda: "ready" in httpx.get(f"{stack.base_url}/readyz", timeout=30).json()["status"])
+    until(lambda: "ready" in httpx.get(f"{stack.base_url}/readyz", timeout=30).json()["status"])
     assert _redact_and_die(stack, {TOUCHES + 1: pasted[TOUCHES + 1], TOUCHES + 2: pasted[1]}) == [
         0,
         0,

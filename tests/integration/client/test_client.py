@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -473,3 +474,31 @@ async def test_a_queue_file_that_is_damaged_is_not_written_over(stack: Stack, tm
 def test_an_address_that_is_none_is_refused():
     with pytest.raises(ValueError, match="address of a server"):
         RoomlogClient("localhost:8080", token="t")
+
+
+async def test_whatever_is_asked_of_a_room_may_be_asked_of_its_past(ada: RoomlogClient):
+    room = await ada.room(await create_room(ada))
+    sent = await room.send("the cache is cold")
+    edited = await room.edit(sent.message_id, "the cache is full")
+    await room.send("said later")
+    created = (await room.info()).created_at
+    past = {"as_of": sent.sequence, "min_sequence": edited.sequence}
+
+    assert (await room.message(sent.message_id, **past)).content == "the cache is cold"
+    assert (await room.message(sent.message_id, as_of=edited.sequence)).content.endswith("full")
+    page = await room.history(type="text", **past)
+    assert [one.content for one in page.items] == ["the cache is cold"]
+    for moment, found in ((sent.sequence, 1), (edited.sequence, 0), (None, 0)):
+        assert len((await room.search("cold", as_of=moment)).items) == found
+    members = await room.members(limit=1, **past)
+    more = await room.members(cursor=members.next)
+    assert [one.user_id for one in (*members.items, *more.items)] == [ADA, BOB]
+    assert members.head == more.head == (await room.info(as_of=sent.sequence)).head == sent.sequence
+    before = datetime.fromisoformat(created) - timedelta(days=1)
+    for moment in (before, before.isoformat(), 0):
+        assert (await room.members(as_of=moment)).items == []
+        with pytest.raises(RefusedError) as refused:
+            await room.info(as_of=moment)
+        assert refused.value.code == "not_found"
+    with pytest.raises(ValueError, match="time zone"):
+        await room.history(as_of=before.replace(tzinfo=None))

@@ -18,7 +18,7 @@ _PROGRAMS = re.findall(
 
 
 def test_every_program_of_the_guide_says_what_it_prints():
-    assert len(_PROGRAMS) == _GUIDE.count("```python") == 6
+    assert len(_PROGRAMS) == _GUIDE.count("```python") == 7
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,22 @@ def test_a_message_with_more_versions_than_one_batch_takes(api: Api):
 
     kinds = [event["event"]["type"] for event in room.events(ADMIN)]
     assert kinds == ["room.created", *["message.redacted"] * 301]
+
+
+def test_its_tombstone_stands_at_every_moment_from_its_own_on(api: Api):
+    room = api.room()
+    room.send(ANA, "before")
+    message = room.send(ANA, _secret())
+    message_id, own = message["message_id"], message["sequence_number"]
+    _redacted(api, message_id)
+    head = room.events(ANA)[-1]["sequence"]
+
+    for moment in range(own, head + 1):
+        page = api.get(ANA, f"{room.path}/messages", as_of=moment)
+        then = api.get(ANA, f"{room.path}/messages/{message_id}", as_of=moment)
+        assert page["items"][0] == then
+        assert (then["content"], then["deleted_at"] is None) == ("", False)
+    page = api.get(ANA, f"{room.path}/messages", as_of=own - 1)
+    assert message_id not in json.dumps(page)
+    gone = api.call(ANA, "GET", f"{room.path}/messages/{message_id}", params={"as_of": own - 1})
+    problem(gone, 404, "not_found")

@@ -1,4 +1,4 @@
-import { memo, useState } from "react";
+import { memo, useState, useSyncExternalStore } from "react";
 import type { RoomMessage } from "roomlog-js";
 import { exactTime, nameOf, timeOf } from "../format";
 import { Avatar } from "../parts/avatar";
@@ -20,7 +20,7 @@ interface Shown {
 /** One message: who said it and when, what it says, what was said to it, and what can be done. */
 export const MessageRow = memo(function MessageRow(props: Shown): React.ReactNode {
   const { message, goesOn, marked } = props;
-  const { userId, members, online, isPast } = useRoomView();
+  const { userId, members, online, isPast, canRedact } = useRoomView();
   const [picks, setPicks] = useState(false);
   const { message_id, sender_id, created_at, message_type, deleted_at } = message;
   const name = nameOf(sender_id, members);
@@ -54,7 +54,7 @@ export const MessageRow = memo(function MessageRow(props: Shown): React.ReactNod
       </div>
       <div className="said">
         {!goesOn && <Head message={message} />}
-        <ReplyTo message={message} />
+        {message.reply_to !== null && <ReplyTo message_id={message.reply_to} />}
         <MessageBody message={message} />
         <div className="after">
           {message.edited_at !== null && deleted_at === null && <Edited message={message} />}
@@ -62,7 +62,7 @@ export const MessageRow = memo(function MessageRow(props: Shown): React.ReactNod
         </div>
         <Pending message={message} />
       </div>
-      {(deleted_at === null || isPast) && message.logged && (
+      {(deleted_at === null || isPast || canRedact) && message.logged && (
         <Actions message={message} picks={picks} onPicks={setPicks} />
       )}
     </article>
@@ -93,13 +93,11 @@ function Head(props: { readonly message: RoomMessage }): React.ReactNode {
   );
 }
 
-function ReplyTo(props: { readonly message: RoomMessage }): React.ReactNode {
-  const { reply_to } = props.message;
-  const { find, members, actions } = useRoomView();
-  if (reply_to === null) {
-    return null;
-  }
-  const answered = find(reply_to);
+function ReplyTo(props: { readonly message_id: string }): React.ReactNode {
+  const { message_id } = props;
+  const { find, onFound, members, actions } = useRoomView();
+  // What is quoted goes with what was said.
+  const answered = useSyncExternalStore(onFound, () => find(message_id));
   const text =
     answered === undefined
       ? "an earlier message"
@@ -107,7 +105,7 @@ function ReplyTo(props: { readonly message: RoomMessage }): React.ReactNode {
         ? answered.content
         : "a deleted message";
   return (
-    <button type="button" className="reply-to" onClick={() => actions.show(reply_to)}>
+    <button type="button" className="reply-to" onClick={() => actions.show(message_id)}>
       <Icon name="reply" />
       <span className="visually-hidden">In reply to </span>
       {answered !== undefined && <b>{nameOf(answered.sender_id, members)}</b>}
@@ -139,23 +137,26 @@ function Actions(props: {
   readonly onPicks: (picks: boolean) => void;
 }): React.ReactNode {
   const { message, picks, onPicks } = props;
-  const { userId, canWrite, canDelete, actions } = useRoomView();
+  const { userId, canWrite, canDelete, canRedact, isPast, actions } = useRoomView();
   const own = message.sender_id === userId;
+  // Of what was deleted, what it had said can be removed still.
+  const there = message.deleted_at === null || isPast;
   const offered = [
-    { name: "Reply", icon: "reply", may: canWrite, act: () => actions.reply(message) },
-    { name: "Edit", icon: "edit", may: canWrite && own, act: () => actions.edit(message) },
-    { name: "Versions", icon: "history", may: true, act: () => actions.versions(message) },
-    { name: "Copy link", icon: "link", may: true, act: () => actions.copyLink(message) },
+    { name: "Reply", icon: "reply", may: there && canWrite, act: () => actions.reply(message) },
+    { name: "Edit", icon: "edit", may: there && canWrite && own, act: () => actions.edit(message) },
+    { name: "Versions", icon: "history", may: there, act: () => actions.versions(message) },
+    { name: "Copy link", icon: "link", may: there, act: () => actions.copyLink(message) },
     {
       name: "Delete",
       icon: "remove",
-      may: (canWrite && own) || canDelete,
+      may: there && ((canWrite && own) || canDelete),
       act: () => actions.remove(message),
     },
+    { name: "Redact…", icon: "redact", may: canRedact, act: () => actions.redact(message) },
   ] as const;
   return (
     <div className="actions" role="group" aria-label="What can be done with this message">
-      {canWrite && (
+      {there && canWrite && (
         <button
           type="button"
           className="icon"
@@ -177,7 +178,7 @@ function Actions(props: {
               className="icon"
               title={name}
               aria-label={name}
-              data-act={name.toLowerCase()}
+              data-act={name.toLowerCase().replace("…", "")}
               onClick={act}
             >
               <Icon name={icon} />

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useState } from "react";
 import type { Room, SearchHit, SearchOrder } from "roomlog-js";
 import { useMessages } from "roomlog-js/react";
 import { exactTime, nameOf, timeOf } from "../format";
@@ -28,14 +28,14 @@ export function Search(props: {
   const { room, onHit, onClose } = props;
   const [text, setText] = useState("");
   const [order, setOrder] = useState<SearchOrder>("newest");
-  const { outcome, more } = useSearch(room, text.trim(), order);
-  const { messages } = useMessages(room.id);
-  const found = outcome.state === "found" ? outcome.found : null;
-  // What was deleted or redacted since is not shown any longer.
-  const gone = useMemo(
-    () => new Set(messages.filter((one) => one.deleted_at !== null).map((one) => one.message_id)),
-    [messages],
-  );
+  const { gone, loads } = useMessages(room.id);
+  const { outcome, more } = useSearch(room, text.trim(), order, loads);
+  // What was deleted or redacted since is not shown any longer, nor said to be found.
+  const hits =
+    outcome.state === "found"
+      ? outcome.found.hits.filter(({ message }) => !gone.has(message.message_id))
+      : [];
+  const next = outcome.state === "found" ? outcome.found.next : null;
   return (
     <Panel title="Search" onClose={onClose}>
       <form role="search" className="search" onSubmit={(form) => form.preventDefault()}>
@@ -55,16 +55,16 @@ export function Search(props: {
         </label>
       </form>
       <p className="quiet summary" role="status">
-        {told(outcome, text)}
+        {told(outcome, text, hits.length)}
       </p>
       <ol className="hits">
-        {found?.hits.filter((hit) => !gone.has(hit.message.message_id)).map((hit) => (
+        {hits.map((hit) => (
           <li key={hit.message.message_id}>
             <Hit hit={hit} onHit={onHit} />
           </li>
         ))}
       </ol>
-      {found?.next != null && (
+      {next !== null && (
         <button type="button" className="more" onClick={() => void more()}>
           More
         </button>
@@ -73,7 +73,7 @@ export function Search(props: {
   );
 }
 
-function told(outcome: Outcome, text: string): string {
+function told(outcome: Outcome, text: string, count: number): string {
   switch (outcome.state) {
     case "idle":
       return text === "" ? "Words, “phrases in quotes”, -not this, this or that." : "";
@@ -82,11 +82,11 @@ function told(outcome: Outcome, text: string): string {
     case "failed":
       return outcome.detail;
     case "found": {
-      const { hits, next } = outcome.found;
-      if (hits.length === 0) {
+      const { next } = outcome.found;
+      if (count === 0 && next === null) {
         return "Nothing was found.";
       }
-      return `${hits.length}${next === null ? "" : "+"} found`;
+      return `${count}${next === null ? "" : "+"} found`;
     }
   }
 }
@@ -119,6 +119,7 @@ function useSearch(
   room: Room,
   text: string,
   order: SearchOrder,
+  loads: number,
 ): { readonly outcome: Outcome; readonly more: () => Promise<void> } {
   const [outcome, setOutcome] = useState<Outcome>({ state: "idle" });
   useEffect(() => {
@@ -144,7 +145,7 @@ function useSearch(
       clearTimeout(timer);
       giveUp.abort();
     };
-  }, [room, text, order]);
+  }, [room, text, order, loads]);
 
   const more = async (): Promise<void> => {
     if (outcome.state !== "found" || outcome.found.next === null) {

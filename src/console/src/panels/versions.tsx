@@ -100,9 +100,13 @@ export function useVersions(
   const [error, setError] = useState<string | null>(null);
   const id = message?.message_id;
   const newest = message?.version;
+  const isGone = message !== null && message.deleted_at !== null;
   useEffect(() => {
     if (id === undefined || newest === undefined) {
       return;
+    }
+    if (isGone) {
+      setVersions(null); // whatever the server answers, and when
     }
     const giveUp = new AbortController();
     const read = async (): Promise<void> => {
@@ -118,7 +122,7 @@ export function useVersions(
     };
     void read();
     return () => giveUp.abort();
-  }, [room, id, newest]);
+  }, [room, id, newest, isGone]);
   return { versions, error };
 }
 

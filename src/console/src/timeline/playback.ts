@@ -3,27 +3,28 @@ import type { Story } from "./story";
 export const SPEEDS = [1, 2, 5, 10, 25, 50, 100] as const;
 export type Speed = (typeof SPEEDS)[number];
 
-/** A silence that takes longer than this to play is gone over, where that is wished. */
-const SILENCE_MS_MAX = 1500;
-const BEFORE_NEXT_MS = 500;
+/** How long a silence takes at most, where that is wished. */
+export const LONGEST_PAUSE_MS = 1500;
+
+export interface PlaybackRate {
+  /** How many times as fast as it happened. */
+  readonly speed: number;
+  /** A silence that would take longer before the screen takes as long as this. */
+  readonly longest_pause_ms: number;
+}
 
 /**
- * Where the playing is after `passed_ms` before the screen, at `speed` times the speed of what
- * happened. `skip` goes over long silences to a little before what comes next.
+ * Where the playing is after `passed_ms` before the screen. The rules are those of `roomlog audit
+ * replay`; `tests/contracts/replay_cases.json` holds the two together.
  */
 export function advanced(
   story: Story,
   time_ms: number,
   passed_ms: number,
-  { speed, skip }: { readonly speed: number; readonly skip: boolean },
+  { speed, longest_pause_ms }: PlaybackRate,
 ): number {
-  let next = time_ms + passed_ms * speed;
-  if (skip) {
-    const index = story.indexAt(story.sequenceAt(next));
-    const coming_ms = story.times_ms[index];
-    if (coming_ms !== undefined && coming_ms - next > SILENCE_MS_MAX * speed) {
-      next = coming_ms - BEFORE_NEXT_MS * speed;
-    }
-  }
-  return Math.min(next, story.ends_ms);
+  const coming_ms = story.times_ms[story.indexAt(story.sequenceAt(time_ms))] ?? story.ends_ms;
+  // What is too long of a silence is gone over at its beginning.
+  const from_ms = Math.max(time_ms, coming_ms - longest_pause_ms * speed);
+  return Math.min(from_ms + passed_ms * speed, story.ends_ms);
 }

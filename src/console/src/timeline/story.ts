@@ -51,6 +51,8 @@ export class Story {
   readonly times_ms: number[] = [];
   readonly marks: Mark[] = [];
   readonly statuses: StatusChange[] = [];
+  /** Redacted messages, each with the redaction's sequence, in order. */
+  readonly erased = new Map<string, number>();
   readonly #fold = new Fold();
   readonly #versions = new Map<string, Version[]>();
 
@@ -180,11 +182,21 @@ export class Story {
         mark("delete", effect.after.message_id, effect.before.content);
         return;
       case "message_erased":
-        this.#versions.delete(effect.after.message_id);
+        this.#forget(effect.after.message_id, sequence);
         mark("redact", effect.after.message_id, "");
         return;
       default:
     }
+  }
+
+  /** What changed a redacted message is as if it had never been, as for who reads it all now. */
+  #forget(message_id: string, sequence: number): void {
+    this.#versions.delete(message_id);
+    const kept = this.marks.filter(
+      ({ kind, about }) => about !== message_id || (kind !== "edit" && kind !== "delete"),
+    );
+    this.marks.splice(0, this.marks.length, ...kept);
+    this.erased.set(message_id, sequence);
   }
 
   #said(message_id: string, logged: RoomEvent, content: string, deleted: boolean): void {

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { Room, RoomState } from "roomlog-js";
+import type { Room, RoomMessage, RoomState } from "roomlog-js";
 import { useRoom } from "roomlog-js/react";
 import { exactTime } from "../format";
 import { MessageList } from "../messages/message-list";
@@ -7,6 +7,7 @@ import type { ListHandle } from "../messages/windowed-list";
 import { People } from "../panels/people";
 import { Versions } from "../panels/versions";
 import { Icon } from "../parts/icon";
+import { Redaction } from "../redaction";
 import { RoomContext, type RoomView } from "../room-context";
 import { NO_PANEL, type PanelShown, RoomHeader, ToolButton } from "../room-header";
 import { hrefOf } from "../routes";
@@ -50,10 +51,11 @@ function OpenTimeline(props: {
   const { story, version, isWhole, share, error, retry } = useStory(room);
   const playback = usePlayback(story, at, position ?? 0);
   const { sequence, isPlaying, goTo } = playback;
-  const past = usePast(room, sequence);
+  const past = usePast(room, sequence, story.erased);
   const [panel, setPanel] = useState(NO_PANEL);
+  const [redacting, setRedacting] = useState<RoomMessage | null>(null);
   const list = useRef<ListHandle>(null);
-  const view = usePastView(room, past.sequence, past.find, setPanel, list);
+  const view = usePastView(room, past.sequence, past.find, { setPanel, setRedacting }, list);
   useAddress(room, sequence, isPlaying);
   const marked = useMarked(story, past.sequence, past.messages, list);
   const closePanel = useCallback(() => setPanel(NO_PANEL), []);
@@ -126,6 +128,14 @@ function OpenTimeline(props: {
           onMoment={goTo}
           onClose={closePanel}
         />
+        {redacting !== null && (
+          <Redaction
+            room={room}
+            message={redacting}
+            members={view.members}
+            onClose={() => setRedacting(null)}
+          />
+        )}
       </div>
     </RoomContext>
   );
@@ -175,11 +185,16 @@ function Shown(props: {
   );
 }
 
+interface PastSetters {
+  readonly setPanel: (panel: PanelShown) => void;
+  readonly setRedacting: (message: RoomMessage) => void;
+}
+
 function usePastView(
   room: Room,
   sequence: number,
   find: RoomView["find"],
-  setPanel: (panel: PanelShown) => void,
+  { setPanel, setRedacting }: PastSetters,
   list: React.RefObject<ListHandle | null>,
 ): RoomView {
   const { claims } = useSession();
@@ -192,11 +207,14 @@ function usePastView(
       role,
       canWrite: false,
       canDelete: false,
+      canRedact: claims.roles.includes("admin"),
       isPast: true,
       find,
+      onFound: () => nothing, // another `find` comes with each page
       actions: {
         ...{ reply: nothing, edit: nothing, remove: nothing, react: nothing },
         ...{ retry: nothing, dismiss: nothing },
+        redact: setRedacting,
         versions: (of) => setPanel({ kind: "versions", of }),
         copyLink: () => {
           void copyAddress(hrefOf({ view: "timeline", room: room.id, at: sequence }));
@@ -204,7 +222,7 @@ function usePastView(
         show: (message_id) => list.current?.show(message_id),
       },
     }),
-    [room, sequence, claims, members, role, find, setPanel, list],
+    [room, sequence, claims, members, role, find, setPanel, setRedacting, list],
   );
 }
 

@@ -13,6 +13,9 @@ export interface Past {
   readonly error: string | null;
 }
 
+/** Messages that were redacted, each with the sequence of its redaction, in order. */
+type Erased = ReadonlyMap<string, number>;
+
 interface Page {
   readonly sequence: number;
   readonly messages: readonly RoomMessage[];
@@ -28,13 +31,15 @@ const NOTHING_PENDING: RoomMessage["pending"] = [];
 /**
  * The room as it stood right after the event at `sequence`, by the server's own word (`as_of`).
  * While the moment moves faster than the server answers, the latest one is asked for next.
+ * What was `erased` is in the past no more: pages that had it are dropped at once, and read anew.
  */
-export function usePast(room: Room, sequence: number): Past {
+export function usePast(room: Room, sequence: number, erased: Erased): Past {
   const [page, setPage] = useState(NONE);
   const [error, setError] = useState<string | null>(null);
   const [loadingMore, setLoadingMore] = useState(false);
   const kept = useRef(new Map<number, Page>());
   const wanted = useRef(sequence);
+  const { size } = erased;
   const asking = useRef(false);
   const gone = useRef(new AbortController());
 
@@ -48,7 +53,11 @@ export function usePast(room: Room, sequence: number): Past {
     while (shown !== wanted.current && !signal.aborted) {
       const target = wanted.current;
       try {
-        const there = kept.current.get(target) ?? (await read(room, target, signal));
+        const there = kept.current.get(target) ?? (await read(room, target, erased, signal));
+        if (hasErased(there, erased)) {
+          kept.current.delete(target);
+          continue; // it was on its way when that was redacted
+        }
         keep(kept.current, there);
         setPage(there);
         setError(null);
@@ -60,7 +69,7 @@ export function usePast(room: Room, sequence: number): Past {
       shown = target;
     }
     asking.current = false;
-  }, [room]);
+  }, [room, erased]);
 
   useEffect(() => {
     gone.current = new AbortController();
@@ -70,9 +79,13 @@ export function usePast(room: Room, sequence: number): Past {
     };
   }, []);
   useEffect(() => {
+    if (size > 0) {
+      kept.current = new Map([...kept.current].filter(([, there]) => !hasErased(there, erased)));
+      setPage((now) => (hasErased(now, erased) ? NONE : now));
+    }
     wanted.current = sequence;
     void follow();
-  }, [sequence, follow]);
+  }, [sequence, erased, size, follow]);
 
   const loadMore = useCallback(async () => {
     if (page.next === null) {
@@ -86,13 +99,15 @@ export function usePast(room: Room, sequence: number): Past {
         messages: [...items.map(shownAs).reverse(), ...page.messages],
         next,
       };
-      keep(kept.current, longer);
-      setPage((now) => (now === page ? longer : now));
+      if (!hasErased(longer, erased)) {
+        keep(kept.current, longer);
+        setPage((now) => (now === page ? longer : now));
+      }
     } catch (failure) {
       setError((failure as Error).message);
     }
     setLoadingMore(false);
-  }, [room, page]);
+  }, [room, page, erased]);
   const byId = useMemo(() => new Map(page.messages.map((one) => [one.message_id, one])), [page]);
   const find = useCallback((message_id: string) => byId.get(message_id), [byId]);
   const { messages, next } = page;
@@ -100,11 +115,25 @@ export function usePast(room: Room, sequence: number): Past {
   return { sequence: page.sequence, messages, hasMore, loadingMore, loadMore, find, error };
 }
 
-async function read(room: Room, sequence: number, signal: AbortSignal): Promise<Page> {
+function hasErased({ messages }: Page, erased: Erased): boolean {
+  return (
+    erased.size > 0 &&
+    messages.some((one) => one.deleted_at === null && erased.has(one.message_id))
+  );
+}
+
+async function read(
+  room: Room,
+  sequence: number,
+  erased: Erased,
+  signal: AbortSignal,
+): Promise<Page> {
   if (sequence <= 0) {
     return NONE;
   }
-  const { items, next } = await room.history({ as_of: sequence, limit: PAGE_MESSAGES, signal });
+  const min_sequence = [...erased.values()].pop() ?? 0;
+  const query = { as_of: sequence, limit: PAGE_MESSAGES, min_sequence, signal };
+  const { items, next } = await room.history(query);
   return { sequence, messages: items.map(shownAs).reverse(), next };
 }
 

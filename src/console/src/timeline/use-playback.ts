@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { advanced, type Speed } from "./playback";
+import { advanced, LONGEST_PAUSE_MS, type Speed } from "./playback";
 import type { Story } from "./story";
 
 export interface Playback {
@@ -29,8 +29,9 @@ export function usePlayback(story: Story, at: number | null, head: number): Play
   const [isPlaying, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<Speed>(10);
   const [skip, setSkip] = useState(true);
-  const how = useRef({ speed, skip });
-  how.current = { speed, skip };
+  const longest_pause_ms = skip ? LONGEST_PAUSE_MS : Number.POSITIVE_INFINITY;
+  const how = useRef({ speed, longest_pause_ms });
+  how.current = { speed, longest_pause_ms };
   // As long as nobody went anywhere, the place is where the address says, or the end.
   const sequence = place?.sequence ?? at ?? head;
   const time_ms = place?.time_ms ?? story.timeAt(sequence);

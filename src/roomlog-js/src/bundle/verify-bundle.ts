@@ -130,7 +130,7 @@ class Verification {
   #chain: Uint8Array = new Uint8Array();
   #last = 0;
   /** Erased events whose redaction is yet to come. */
-  readonly #unexplained = new Map<number, { by: number; envelope: string }>();
+  readonly #unexplained = new Map<number, { by: number; envelope: string; message: string }>();
 
   constructor(lines: Lines, keys: readonly notes.Key[], against: notes.Checkpoint | null) {
     this.#lines = lines;
@@ -272,17 +272,18 @@ class Verification {
     const detail = `what event ${sequence} says is not what was said: its hash is another`;
     demand(form.charsOf(envelope).endsWith(commit), "body", detail, sequence);
     if (fields["type"] === "message.redacted") {
-      this.#explain(sequence, form.parsed(body));
+      this.#explain(sequence, fields["message_id"], form.parsed(body));
     }
     return envelope;
   }
 
-  #explain(sequence: number, said: Readonly<Record<string, unknown>>): void {
+  #explain(sequence: number, message: unknown, said: Readonly<Record<string, unknown>>): void {
     const erased = said["redacted_sequence"];
     const waiting = typeof erased === "number" ? this.#unexplained.get(erased) : undefined;
     if (typeof erased === "number" && waiting?.by === sequence) {
       const detail = `redaction ${sequence} tells of event ${erased} otherwise`;
-      demand(said["redacted_envelope"] === waiting.envelope, "hole", detail, erased);
+      const same = said["redacted_envelope"] === waiting.envelope && message === waiting.message;
+      demand(same, "hole", detail, erased);
       this.#unexplained.delete(erased);
     }
   }
@@ -290,8 +291,14 @@ class Verification {
   #checkErased(sequence: number, by: number, data: Uint8Array): void {
     const explained = by > sequence && ENVELOPE.test(form.charsOf(data));
     demand(explained, "hole", `event ${sequence} is erased without an explanation`, sequence);
-    this.#checkRoom(sequence, form.parsed(data)["room_id"]);
-    this.#unexplained.set(sequence, { by, envelope: form.textOf(data) });
+    const { type, id, message_id, room_id } = form.parsed(data);
+    const kind = typeof type === "string" ? type : "";
+    const message = kind === "message.sent" ? id : message_id;
+    if (!/^message\.(?!redacted$)/s.test(kind) || typeof message !== "string") {
+      throw new Bad("hole", `event ${sequence} is erased, and said nothing of a message`, sequence);
+    }
+    this.#checkRoom(sequence, room_id);
+    this.#unexplained.set(sequence, { by, envelope: form.textOf(data), message });
     this.verdict.erased += 1;
   }
 

@@ -16,7 +16,7 @@ import type { ReactionCount } from "../contract.gen.js";
 import type { Ack } from "../items.js";
 import type { ChangeOptions, EditOptions, Room, SendOptions } from "../room.js";
 import type { RoomListSnapshot } from "../room-list.js";
-import type { RoomSnapshot } from "../room-store.js";
+import type { RoomSnapshot } from "../room-snapshot.js";
 import type { RoomMessage } from "../room-view.js";
 import type { ReadableStore } from "../store.js";
 
@@ -94,6 +94,10 @@ export interface MessagesHook
   extends Pick<RoomSnapshot, "status" | "error" | "hasMore" | "loadingMore"> {
   /** Oldest first; behind those of the log, those that are on their way. */
   readonly messages: readonly RoomMessage[];
+  /** Ids of what was deleted or redacted since the room was loaded, whether it is here or not. */
+  readonly gone: ReadonlySet<string>;
+  /** How often the room was loaded: what was read before may not be as it was. */
+  readonly loads: number;
   /** Get older ones; where that fails, `error` tells. */
   readonly loadMore: (limit?: number) => Promise<void>;
   readonly send: (content: string, options?: SendOptions) => Promise<Ack>;
@@ -111,6 +115,8 @@ export interface MessagesHook
 export function useMessages(room_id: string): MessagesHook {
   const room = useClient().room(room_id);
   const messages = usePart(room.store, (now) => now.messages);
+  const gone = usePart(room.store, (now) => now.gone);
+  const loads = usePart(room.store, (now) => now.loads);
   const status = usePart(room.store, (now) => now.status);
   const error = usePart(room.store, (now) => now.error);
   const hasMore = usePart(room.store, (now) => now.hasMore);
@@ -129,8 +135,8 @@ export function useMessages(room_id: string): MessagesHook {
     [room],
   );
   return useMemo(
-    () => ({ messages, status, error, hasMore, loadingMore, ...actions }),
-    [messages, status, error, hasMore, loadingMore, actions],
+    () => ({ messages, gone, loads, status, error, hasMore, loadingMore, ...actions }),
+    [messages, gone, loads, status, error, hasMore, loadingMore, actions],
   );
 }
 

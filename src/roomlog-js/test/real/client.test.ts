@@ -262,6 +262,17 @@ test("every path of REST is asked as the server expects it", async () => {
   expect(await rest.removeReaction(message_id, "👍")).toEqual([]);
   expect((await rest.deleteMessage(message_id, { reason: "wrong room" })).content).toBe("");
 
+  await rest.removeMember(room_id, BOB);
+  const then = { as_of: version };
+  expect((await rest.members(room_id)).items.map((one) => one.user_id)).toEqual([ADA]);
+  expect((await rest.members(room_id, then)).items.map((one) => one.user_id)).toEqual([ADA, BOB]);
+  const { status } = await rest.room(room_id, { as_of: version - 1 });
+  await rest.updateRoom(room_id, { status: "resolved" });
+  expect([status, (await rest.room(room_id)).status]).toEqual(["mitigated", "resolved"]);
+  expect((await rest.search(room_id, "p99")).items).toEqual([]);
+  expect((await rest.search(room_id, "4", then)).items).toMatchObject([{ message: { version } }]);
+  expect((await rest.search(room_id, "5", then)).items).toEqual([]);
+
   await rest.markRead(room_id, edited.version);
   expect(await rest.stats(room_id)).toMatchObject({ edits: 1, deletions: 1 });
   expect((await rest.events(room_id, { after: version, limit: 1 })).items).toMatchObject([
@@ -269,7 +280,6 @@ test("every path of REST is asked as the server expects it", async () => {
   ]);
   expect(await rest.online(room_id)).toEqual([]);
   expect(await rest.typing(room_id)).toEqual([]);
-  await rest.removeMember(room_id, BOB);
 
   const heard = new Promise((resolve) => ada.on("notice", resolve));
   await until(ada, "live");

@@ -61,7 +61,7 @@ async function output(
 
 test("the page has these programs, and this file tries each", () => {
   expect(programs.map(([name]) => name)).toEqual([
-    ...["quickstart.ts", "follow.ts", "chat.tsx", "errors.ts"],
+    ...["quickstart.ts", "follow.ts", "past.ts", "chat.tsx", "errors.ts"],
   ]);
 });
 
@@ -96,6 +96,14 @@ test("follow.ts goes on where it was", async () => {
   await room.send("stop");
   expect(await output("follow.ts", room_id)).toEqual([`${ADA}: two`, `${ADA}: stop`]);
   client.close();
+});
+
+test("past.ts", async () => {
+  expect(await output("past.ts")).toEqual([
+    "the cache is cold 1",
+    "the cache is full 0",
+    `${ADA} ben@example.org open`,
+  ]);
 });
 
 test("errors.ts", async () => {
