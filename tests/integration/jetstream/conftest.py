@@ -42,7 +42,8 @@ class Server:
         command = [*under, binary, "-c", str(CONF), "-a", "127.0.0.1", "-p", str(self.port)]
         command += ["-sd", str(self.folder / "store"), "-n", greeting, *options]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stderr=log)
+            # A group of its own: whatever runs the server must not leave it behind.
+            self._process = subprocess.Popen(command, stderr=log, process_group=0)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
@@ -80,7 +81,7 @@ class Server:
 
     def signal(self, number: int) -> None:
         assert self._process is not None
-        os.kill(self._process.pid, number)
+        os.killpg(self._process.pid, number)
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:
