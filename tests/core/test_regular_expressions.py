@@ -30,6 +30,7 @@ ANCHORED = {
     *("roomlog.audit.export._ENVELOPE", "roomlog.audit.verify_bundle._ENVELOPE"),
     *("roomlog.http.proofs._SEQUENCES", "roomlog.tracing._TRACESTATE"),
     *("roomlog.http.requests._REQUEST_ID_GIVEN", "roomlog.http.requests._ENTITY_TAG"),
+    "roomlog.core.room_tree._ORIGIN",
 }
 # Given only what the renderer wrote, which escapes what was typed and closes what it opens.
 RENDERED = {"roomlog.core.content._CODE", "roomlog.core.content._TAG"}

@@ -294,7 +294,7 @@ async def test_bytes_that_are_no_event_are_kept_too(backups: Backups):
 
 
 async def recreate(backups: Backups, info: bytes) -> None:
-    """The stream once more, as it was configured."""
+    """The stream once more, as it was configured, for workers that have not seen the one before."""
     import msgspec
 
     config = msgspec.json.decode(info)["config"]
@@ -303,3 +303,5 @@ async def recreate(backups: Backups, info: bytes) -> None:
         "$JS.API.STREAM.CREATE.ROOMLOG", msgspec.json.encode(config)
     )
     assert b'"did_create":true' in made.data
+    await backups.close()
+    await backups.open()

@@ -70,7 +70,7 @@ def test_what_else_is_asked_of_a_kept_page_is_judged_as_ever(api: Api) -> None:
         problem(api.call(ANA, "GET", path, params=params), 422, "invalid", list(params)[-1])
     problem(api.call(ANA, "GET", f"{path}?limit=1&limit=1"), 422, "invalid", "limit")
     assert api.call(ANA, "GET", path, params={"limit": "1", "cursor": ""}).status_code == 422
-    assert api.call(ANA, "OPTIONS", path).headers["allow"] == "GET, OPTIONS, POST"
+    assert api.call(ANA, "OPTIONS", path).headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 def test_a_kept_page_is_for_members_only(api: Api) -> None:
