@@ -23,6 +23,7 @@ QUIET_S: Final = 60.0
 SWEEP_INTERVAL_S: Final = 15.0
 RETRY_S: Final = 0.2
 CHECK_TIMEOUT_S: Final = 10.0
+FILLED_WITHIN_S: Final = 1.0
 HELD_EVENTS_MAX: Final = 4096
 # Whoever else waits for the event loop waits for these.
 DELIVERED_AT_ONCE_MAX: Final = 16
@@ -67,14 +68,16 @@ class RoomFeed:
             await self._hub.barrier.take()
         except LogUnavailableError:
             return False
+        # What came before the barrier may still wait for its turns, or for what is missing.
+        self._flush()
+        if self._behind and self._filling is not None:
+            await asyncio.wait({self._filling}, timeout=FILLED_WITHIN_S)
+        return not (self._closed or self._arrived or self._catchup is None or self._behind)
+
+    @property
+    def _behind(self) -> bool:
         catchup = self._catchup
-        return not (
-            self._closed
-            or self._arrived
-            or catchup is None
-            or catchup.replaying
-            or catchup.needs_replay
-        )
+        return catchup is not None and (catchup.replaying or catchup.needs_replay)
 
     async def close(self) -> None:
         """See Feed.close."""

@@ -59,6 +59,29 @@ async def test_a_settled_feed_has_all_that_was_appended_before(log: JetStreamLog
     assert all(asked)
 
 
+async def test_a_settled_feed_has_more_than_is_delivered_in_one_turn(
+    log: JetStreamLog, connect: Connect
+) -> None:
+    await log.append("r", [event()])
+    listener, other = Listener(), await connect()
+    feed = await log.follow("r", listener)
+    for _ in range(5):
+        appended = await other.append("r", [event(str(number)) for number in range(400)])
+        assert await feed.settled()
+        assert feed.position >= appended[-1].sequence
+    assert listener.sequences == list(range(1 + 1, feed.position + 1))
+
+
+async def test_a_feed_with_a_hole_is_settled_when_that_is_filled(log: JetStreamLog) -> None:
+    await log.append("r", [event()])
+    feed = await log.follow("r", Listener())
+    async with Deafness(log, feed):
+        await log.append("r", [event()])
+    await log.append("r", [event()])
+    assert await feed.settled()
+    assert feed.position == 3
+
+
 async def test_a_feed_with_a_hole_is_not_settled(
     log: JetStreamLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
