@@ -52,7 +52,8 @@ class Redactor:
                     self.idle = True
 
     async def _once(self, http: httpx.AsyncClient) -> None:
-        first, second, why = (f"{self._chance.getrandbits(128):032x}" for _ in range(3))
+        # Another each time: runs of one seed may share a log.
+        first, second, why = (secrets.token_hex(16) for _ in range(3))
         said = await self._ask(
             http, "POST", f"/api/rooms/{self._room}/messages", {"content": first}
         )

@@ -143,7 +143,7 @@ def test_a_time_between_two_events_is_the_first_of_them_in_whichever_zone(
         for (one, earlier), (_, later) in pairwise(stamps)
         if later - earlier > 2_000_000
     ]
-    assert len(middles) > 10
+    assert len(middles) >= 3  # each zone is asked in
     zones = [timezone(timedelta(hours=hours)) for hours in (14, -12)] + [UTC]
     asked = [(BEN, _moment(at, zones[n % 3])) for n, (_, at) in enumerate(middles)]
     for (_, moment), (sequence, _), answer in zip(
