@@ -24,6 +24,7 @@ SWEEP_INTERVAL_S: Final = 15.0
 RETRY_S: Final = 0.2
 CHECK_TIMEOUT_S: Final = 10.0
 FILLED_WITHIN_S: Final = 1.0
+RECONNECTED_WITHIN_S: Final = 1.0
 HELD_EVENTS_MAX: Final = 4096
 # Whoever else waits for the event loop waits for these.
 DELIVERED_AT_ONCE_MAX: Final = 16
@@ -46,6 +47,7 @@ class RoomFeed:
         self._flush_due = False
         self._filling: asyncio.Task[None] | None = None
         self._closed = False
+        self._generation = 0
         self._sid = hub.connection.subscribe(subjects.live_subject(room_id), self._on_message)
 
     @property
@@ -55,8 +57,9 @@ class RoomFeed:
 
     async def check(self) -> None:
         """See Feed.check. Raises LogUnavailableError."""
+        generation = self._hub.connection.generation
         head = await self._hub.reader.last_sequence(self.room_id)
-        self.take_head(head)
+        self.take_head(head, generation)
         if self._filling is not None and not self._filling.done():
             _, pending = await asyncio.wait({self._filling}, timeout=CHECK_TIMEOUT_S)
             if pending:
@@ -65,7 +68,7 @@ class RoomFeed:
     async def settled(self) -> bool:
         """See Feed.settled."""
         try:
-            await self._hub.barrier.take()
+            await self._barrier()
         except LogUnavailableError:
             return False
         # What came before the barrier may still wait for its turns, or for what is missing.
@@ -73,6 +76,17 @@ class RoomFeed:
         if self._behind and self._filling is not None:
             await asyncio.wait({self._filling}, timeout=FILLED_WITHIN_S)
         return not (self._closed or self._arrived or self._catchup is None or self._behind)
+
+    async def _barrier(self) -> None:
+        try:
+            await self._hub.barrier.take()
+        except LogUnavailableError:
+            # One that was lost is most often back soon.
+            await self._hub.connection.wait_connected(RECONNECTED_WITHIN_S)
+            await self._hub.barrier.take()
+        if self._generation != self._hub.connection.generation:
+            # What came while there was no connection is known when the log has been asked.
+            await self.check()
 
     @property
     def _behind(self) -> bool:
@@ -93,15 +107,18 @@ class RoomFeed:
         if self._filling is not None:
             self._filling.cancel()
 
-    def begin(self, head: int) -> None:
-        """Deliver what lies above `head` from now on."""
+    def begin(self, head: int, generation: int) -> None:
+        """Deliver what lies above `head`, asked on that connection, from now on."""
+        self._generation = generation
         self._catchup = Catchup(head)
         self._flush_soon()
 
-    def take_head(self, head: int) -> None:
-        """Fill from the log if that reaches further than what was delivered."""
+    def take_head(self, head: int, generation: int) -> None:
+        """Fill from the log if that, asked on that connection, reaches further than what was
+        delivered."""
         if self._catchup is None or self._closed:
             return
+        self._generation = generation
         self.heard_at = self._hub.now()
         self._flush()
         self._catchup.head(head)
@@ -227,7 +244,8 @@ class FeedHub:
         try:
             # NATS takes the subscription before this question, on the same connection: what the
             # answer does not cover comes live.
-            feed.begin(await self.reader.last_sequence(room_id))
+            generation = self.connection.generation
+            feed.begin(await self.reader.last_sequence(room_id), generation)
         except BaseException:
             feed.end()
             raise
@@ -279,6 +297,7 @@ class FeedHub:
         feeds = [feed for feed in self._feeds if every or feed.heard_at < quiet_since]
         if not feeds:
             return
+        generation = self.connection.generation
         heads = await self.reader.last_sequences([feed.room_id for feed in feeds])
         for feed in feeds:
-            feed.take_head(heads.get(feed.room_id, 0))
+            feed.take_head(heads.get(feed.room_id, 0), generation)
