@@ -99,7 +99,6 @@ class _Runner:
         self._beside = beside
         self._wake = asyncio.Event()
         self._reset = False
-        self._keeper: TreeKeeper | None = None
         self._work = ClaimedWork(
             f"the trees of partition {partition}",
             "the trees do not grow",
@@ -118,8 +117,8 @@ class _Runner:
         self._work.look_again()
         self._wake.set()
 
-    async def _begin(self, trees: PartitionTrees) -> None:
-        self._keeper = TreeKeeper(
+    async def _begin(self, trees: PartitionTrees) -> TreeKeeper:
+        keeper = TreeKeeper(
             self._source,
             trees,
             batch_events_max=self._batch_events_max,
@@ -127,15 +126,14 @@ class _Runner:
             finisher=self._finisher,
             recent=self._recent,
         )
-        await self._keeper.begin()
+        await keeper.begin()
+        return keeper
 
-    async def _follow(self, _trees: PartitionTrees) -> None:
+    async def _follow(self, _trees: PartitionTrees, keeper: TreeKeeper) -> None:
         async with _running(self._beside):
-            await self._grow()
+            await self._grow(keeper)
 
-    async def _grow(self) -> None:
-        keeper = self._keeper
-        assert keeper is not None
+    async def _grow(self, keeper: TreeKeeper) -> None:
         loop = asyncio.get_running_loop()
         check_at_s = loop.time()
         while True:

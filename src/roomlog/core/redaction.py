@@ -19,7 +19,6 @@ from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_eve
 from roomlog_contract import resources as rs
 from roomlog_contract import stored as st
 from roomlog_contract.fold import RoomState
-from roomlog_contract.stored import Envelope
 
 APPENDED_AT_ONCE_MAX = 256
 
@@ -38,10 +37,10 @@ class Saying(NamedTuple):
     room_id: str
     message_id: str
     envelope: str
-    event: Envelope
+    event: st.Envelope
 
 
-class _Envelope(Envelope, frozen=True):
+class _Envelope(st.Envelope, frozen=True):
     room_id: str
     message_id: str | None = None
 

@@ -96,7 +96,6 @@ class _PartitionRunner:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._position = 0
-        self._projector: PartitionProjector | None = None
         self._projected, self._measured_at = 0, MEASURED_AFTER_EVENTS
         self._reset = False
 
@@ -119,8 +118,8 @@ class _PartitionRunner:
         self._work.look_again()
         self._wake.set()
 
-    async def _begin(self, tables: PartitionTables) -> None:
-        self._projector = projector = PartitionProjector(
+    async def _begin(self, tables: PartitionTables) -> PartitionProjector:
+        projector = PartitionProjector(
             self._log,
             tables,
             batch_events_max=self._batch_events_max,
@@ -133,10 +132,9 @@ class _PartitionRunner:
             self._partition,
             projector.position.sequence,
         )
+        return projector
 
-    async def _follow(self, tables: PartitionTables) -> None:
-        projector = self._projector
-        assert projector is not None
+    async def _follow(self, tables: PartitionTables, projector: PartitionProjector) -> None:
         current_at = datetime.fromtimestamp(0, UTC)
         while True:
             self._wake.clear()

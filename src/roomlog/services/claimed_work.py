@@ -33,6 +33,7 @@ class Claim(Protocol):
 
 
 C = TypeVar("C", bound=Claim)
+W = TypeVar("W")
 
 
 class ClaimedWork:
@@ -70,11 +71,11 @@ class ClaimedWork:
     async def run(
         self,
         claim: Callable[[], Awaitable[C]],
-        begin: Callable[[C], Awaitable[None]],
-        follow: Callable[[C], Awaitable[None]],
+        begin: Callable[[C], Awaitable[W]],
+        follow: Callable[[C, W], Awaitable[None]],
     ) -> None:
         """Claim, begin and follow until cancelled. `begin` returns when what was claimed is taken
-        up; NATS or PostgreSQL away is waited out."""
+        up, and gives what `follow` works with; NATS or PostgreSQL away is waited out."""
         while True:
             try:
                 claimed = await claim()
@@ -100,14 +101,14 @@ class ClaimedWork:
     async def _work(
         self,
         claimed: C,
-        begin: Callable[[C], Awaitable[None]],
-        follow: Callable[[C], Awaitable[None]],
+        begin: Callable[[C], Awaitable[W]],
+        follow: Callable[[C, W], Awaitable[None]],
     ) -> None:
         try:
-            await begin(claimed)
+            work = await begin(claimed)
             await claimed.halt(None)
             self._told, self._wait_s = None, _BACKOFF_S[0]
-            await follow(claimed)
+            await follow(claimed, work)
         except HaltedError as error:
             await claimed.halt(str(error))
             raise
