@@ -70,12 +70,16 @@ class _Client(Client):
             )
             self._take_messages()
 
+    @property
+    def _socket(self) -> asyncio.Transport | None:
+        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
+        return None if writer is None else cast("asyncio.Transport", writer.transport)
+
     def _take_messages(self) -> None:
         """Have messages out of what comes from now on, ahead of nats-py's own reading."""
-        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
-        if writer is None or writer.transport.is_closing():
+        transport = self._socket
+        if transport is None or transport.is_closing():
             raise ConnectionResetError("NATS closed the connection")
-        transport = cast("asyncio.Transport", writer.transport)
         stream = cast("asyncio.StreamReaderProtocol", transport.get_protocol())
         read = cast(
             "bytearray", getattr(getattr(self._transport, "_io_reader", None), "_buffer", b"")
@@ -104,15 +108,19 @@ class _Client(Client):
         self.pong.set()
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the socket: they go out on this connection or never."""
-        if self._transport is not None:
-            self._transport.write(data)
+        """Hand bytes to the socket: they go out on this connection or never.
+
+        A socket closes some turns of the event loop before anybody is told, and uvloop's raises
+        then. Whoever waits for an answer hears soon that the connection was lost.
+        """
+        socket = self._socket
+        if socket is not None and not socket.is_closing():
+            socket.write(data)
 
     def abort(self) -> None:
         """Cut the socket: an orderly close would wait for a peer that reads no more."""
-        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
+        if self._socket is not None:
+            self._socket.abort()
 
 
 async def _quiet(error: Exception) -> None:
