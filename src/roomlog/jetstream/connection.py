@@ -142,6 +142,7 @@ class Connection:
         self._client: _Client | None = None
         self._up = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
+        self._closing = False
         self._sids = itertools.count(_INBOX_SID + 1)
         self._subscriptions: dict[int, tuple[str, MessageHandler]] = {}
         self._inbox = f"_INBOX.{secrets.token_hex(8)}."
@@ -175,6 +176,7 @@ class Connection:
     def begin(self) -> None:
         """Begin to connect, and stay connected then. More than once does no harm."""
         if self._supervisor is None:
+            self._closing = False
             self._supervisor = asyncio.create_task(self._supervise())
 
     async def wait_connected(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
@@ -291,6 +293,7 @@ class Connection:
         """Send what waits, disconnect, and stay so."""
         if self._client is not None:
             await self._is_alive(self._client)
+        self._closing = True  # nats-py's `wait_for` may swallow that the task is cancelled
         if self._supervisor is not None:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -298,13 +301,14 @@ class Connection:
             self._supervisor = None
 
     async def _supervise(self) -> None:
-        while True:
+        while not self._closing:
             client = _Client()
             client.on_inbox = self._on_inbox
             try:
                 await client.dial(self._servers, self._name)
-                self._begin(client)
-                await self._watch(client)
+                if not self._closing:
+                    self._begin(client)
+                    await self._watch(client)
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 self._last_error = error
                 _log.debug("connecting to NATS failed: %s", error)

@@ -1,6 +1,7 @@
 """A connection that breaks, in each turn of the event loop in which it may be noticed."""
 
 import asyncio
+import time
 
 from roomlog.jetstream.connection import Connection, Reply
 from roomlog.ports import LogUnavailableError
@@ -28,3 +29,18 @@ async def test_what_is_asked_while_a_connection_breaks_is_answered_with_log_unav
         assert await connection.request("$JS.API.INFO", timeout_s=30)
     finally:
         await connection.close()
+
+
+async def test_it_closes_in_any_turn_of_its_connecting(server: Server):
+    hung: list[int] = []
+    for turns in range(_TURNS):
+        connection = Connection(server.url)
+        connection.begin()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+            time.sleep(0.001)  # noqa: ASYNC251 - what it waits for has come when it is asked to end
+        closing = asyncio.create_task(connection.close())
+        await asyncio.wait([closing], timeout=5)
+        if not closing.done():
+            hung.append(turns)
+    assert not hung
