@@ -44,7 +44,19 @@ class _State(msgspec.Struct, frozen=True):
     first_seq: int = 0
     last_seq: int = 0
     num_deleted: int = 0
+    deleted: list[int] | None = None
     lost: _Lost | None = None
+
+    @property
+    def written_end(self) -> int:
+        """The last sequence, without those at the end that the server could not write. What is
+        missing must have been asked for."""
+        unwritten = set() if self.lost is None else set(self.lost.msgs or ())
+        missing = set(self.deleted or ())
+        end = self.last_seq
+        while end in unwritten and (end in missing or end < self.first_seq):
+            end -= 1
+        return end
 
 
 class StreamInfo(msgspec.Struct, frozen=True):
@@ -62,12 +74,7 @@ class StreamInfo(msgspec.Struct, frozen=True):
         return metadata.get(_EPOCH, "")
 
 
-class _Found(msgspec.Struct, frozen=True):
-    seq: int = 0
-
-
 class _Message(msgspec.Struct, frozen=True):
-    message: _Found | None = None
     error: ApiError | None = None
 
 
@@ -256,31 +263,19 @@ async def stream_info(connection: Connection, name: str) -> StreamInfo | None:
         raise LogUnavailableError(f"stream {name}: {info.error.description}")
     state = info.state
     if state.messages < state.last_seq and not await _is_there(connection, name, state.last_seq):
-        end = await _written_end(connection, name, state.last_seq)
-        return msgspec.structs.replace(info, state=msgspec.structs.replace(state, last_seq=end))
+        asked = b'{"deleted_details":true}'
+        detailed = await _call(connection, f"$JS.API.STREAM.INFO.{name}", asked)
+        state = msgspec.structs.replace(state, last_seq=detailed.state.written_end)
+        return msgspec.structs.replace(info, state=state)
     return info
 
 
 async def _is_there(connection: Connection, name: str, sequence: int) -> bool:
-    return await _message(connection, name, b'{"seq":%d}' % sequence) == sequence
-
-
-async def _written_end(connection: Connection, name: str, end: int) -> int:
-    """Where a stream ends whose last message is not there: before it, if it could not be written,
-    and else with the hole."""
-    asked = b'{"deleted_details":true}'
-    lost = (await _call(connection, f"$JS.API.STREAM.INFO.{name}", asked)).state.lost
-    unwritten = set() if lost is None else set(lost.msgs or ())
-    last = await _message(connection, name, b'{"last_by_subj":">"}')
-    return last if unwritten.issuperset(range(last + 1, end + 1)) else end
-
-
-async def _message(connection: Connection, name: str, asked: bytes) -> int:
-    """The sequence of the message that was asked for; 0 where there is none."""
+    asked = b'{"seq":%d}' % sequence
     found = await _answer(connection, f"$JS.API.STREAM.MSG.GET.{name}", asked, _message_decoder)
     if found.error is not None and found.error.err_code != _NO_MESSAGE:
         raise LogUnavailableError(f"stream {name}: {found.error.description}")
-    return found.message.seq if found.message is not None else 0
+    return found.error is None
 
 
 async def partition_state(

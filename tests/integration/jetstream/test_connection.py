@@ -38,7 +38,7 @@ async def test_it_closes_in_any_turn_of_its_connecting(server: Server):
         connection.begin()
         for _ in range(turns):
             await asyncio.sleep(0)
-            time.sleep(0.001)  # noqa: ASYNC251 - what it waits for has come when it is asked to end
+            time.sleep(0.001)
         closing = asyncio.create_task(connection.close())
         await asyncio.wait([closing], timeout=5)
         if not closing.done():
