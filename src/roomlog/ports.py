@@ -216,18 +216,6 @@ class EventLog(Protocol):
         ...
 
 
-class Eraser(Protocol):
-    """What removes an event's bytes from the log. Nothing but redaction may, and only of events
-    that a `message.redacted` in the log tells of."""
-
-    async def erase(self, room_id: str, sequences: Sequence[int]) -> None:
-        """Overwrite the bytes of these events; those that are gone already are passed over.
-
-        Raises LogUnavailableError: what was erased until then stays so.
-        """
-        ...
-
-
 class RoomSnapshot(msgspec.Struct, frozen=True):
     """A room's state (the fold's, encoded) as it stood at `sequence` of `epoch`."""
 
