@@ -211,6 +211,9 @@ class Supervisor:
             for process in running:
                 if not process.end_within(max(0.0, deadline_s - time.monotonic())):
                     _log.warning("%s did not stop in time and was killed", process.spec.name)
+        nats = self._servers[0].process
+        if nats is not None:
+            self._nats.note_end(nats)
         self._plan.data.remove_run_file()
 
     def _ask_to_stop(self, process: Process) -> None:
