@@ -38,7 +38,8 @@ async def keep_trees(
     eraser: Eraser | None = None,
     recent: Sequence[RecentEvents] | None = None,
 ) -> None:
-    """Keep the trees of the log and of the audit `trail` at the log's end until cancelled; NATS or PostgreSQL away is waited out.
+    """Keep the trees of the log and of the audit `trail` at the log's end until cancelled; NATS or
+    PostgreSQL away is waited out.
 
     Where the log is not what the trees were made of, they stay as they are, with the reason where
     status shows it, and the log is looked at again: what others made of it must go on. `beside`
