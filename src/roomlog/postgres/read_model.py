@@ -185,6 +185,13 @@ class PostgresReadModel:
         rows = await self._pool.fetch(query("room_changes"), room_id, min(up_to, SEQUENCE_MAX))
         return [row["sequence"] for row in rows]
 
+    async def room_head(self, room_id: str, epoch: str) -> int:
+        """See ReadModel."""
+        if not is_uuid(room_id):
+            return 0
+        row = await self._pool.fetch_one(query("room_head"), room_id, epoch)
+        return 0 if row is None else row["head"]
+
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
         """See ReadModel."""
         if not is_uuid(room_id):
