@@ -238,7 +238,7 @@ class RoomSnapshot(msgspec.Struct, frozen=True):
 
 class SnapshotStore(Protocol):
     """Room states for workers that start cold, also while PostgreSQL is away: the newest of a room
-    under its id, and waypoints of its past, under `<id>.<sequence>`. Nothing is lost with them."""
+    under its id, and waypoints of its past, under `<id>.<sequence>.<changes>`. Nothing is lost with them."""
 
     async def get(self, key: str) -> RoomSnapshot | None:
         """The snapshot there, or None."""
@@ -443,6 +443,10 @@ class ReadModel(Protocol):
 
     async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
         """The sequences, rising, of what changed the room or members up to there; redactions too."""
+        ...
+
+    async def often_changed_rooms(self, changes_min: int) -> list[str]:
+        """The rooms with at least so many of these changes."""
         ...
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
