@@ -228,27 +228,6 @@ class Eraser(Protocol):
         ...
 
 
-class RoomSnapshot(msgspec.Struct, frozen=True):
-    """A room's state (the fold's, encoded) as it stood at `sequence` of `epoch`."""
-
-    epoch: str
-    sequence: int
-    state: bytes
-
-
-class SnapshotStore(Protocol):
-    """Room states for workers that start cold, also while PostgreSQL is away: the newest of a room
-    under its id, and waypoints of its past, under `<id>.<sequence>.<changes>`. Nothing is lost with them."""
-
-    async def get(self, key: str) -> RoomSnapshot | None:
-        """The snapshot there, or None."""
-        ...
-
-    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
-        """Keep this one in place of what was there."""
-        ...
-
-
 class Clock(Protocol):
     """The wall clock, to be replaced where time itself is under test."""
 

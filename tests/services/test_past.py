@@ -9,14 +9,15 @@ import pytest
 
 from roomlog.core.decide import Fact, stamp
 from roomlog.core.upcasters import room_event
-from roomlog.ports import LogEvent, LogUnavailableError, RoomSnapshot
+from roomlog.memory_ports import RoomSnapshot
+from roomlog.ports import LogEvent, LogUnavailableError
 from roomlog.services import identity, past
 from roomlog.services.past import CHANGES_PER_WAYPOINT, leave_waypoints, room_as_of
 from roomlog_contract.fold import Fold, RoomState
 
 ROOM = "0192f3a4-6b0d-7e21-8c3f-1a2b3c4d5e6f"
 _BEGAN = datetime(2030, 1, 1, tzinfo=UTC)
-CLOSE, FAR = 3, 3 * past.READ_BETWEEN_MAX
+CLOSE, FAR = 3, 3 * past.APART_TOGETHER
 """How many events lie from one change to the next: they are read together, and each by itself."""
 
 

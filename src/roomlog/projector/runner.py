@@ -6,7 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from roomlog.ports import EventLog, LogUnavailableError, ReadModel, SnapshotStore
+from roomlog.memory_ports import SnapshotStore
+from roomlog.ports import EventLog, LogUnavailableError, ReadModel
 from roomlog.projection_ports import PartitionTables, ProjectionTables
 from roomlog.projector.partition import Committed, PartitionProjector
 from roomlog.projector.snapshots import SnapshotKeeper

@@ -5,13 +5,8 @@ import contextlib
 import logging
 from collections import Counter
 
-from roomlog.ports import (
-    DatabaseUnavailableError,
-    EventLog,
-    LogUnavailableError,
-    ReadModel,
-    SnapshotStore,
-)
+from roomlog.memory_ports import SnapshotStore
+from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError, ReadModel
 from roomlog.projector.partition import Committed
 from roomlog.services.past import CHANGES_PER_WAYPOINT, leave_waypoints
 from roomlog_contract import events as ev

@@ -6,19 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from roomlog.core.room_state import decode_waypoint, encode_waypoint, evolve_stored
-from roomlog.ports import (
-    EventLog,
-    LogUnavailableError,
-    MessageQuery,
-    ReadModel,
-    RoomSnapshot,
-    SnapshotStore,
-)
+from roomlog.memory_ports import RoomSnapshot, SnapshotStore
+from roomlog.ports import EventLog, LogUnavailableError, MessageQuery, ReadModel
 from roomlog.services.progress import ProjectionProgress
 from roomlog_contract.fold import RoomState
 
 READ_AT_ONCE = 64
-READ_BETWEEN_MAX = 8
+APART_TOGETHER = 8
 CHANGES_PER_WAYPOINT = 256
 
 AsOf = int | datetime
@@ -104,7 +98,7 @@ async def _stored(log: EventLog, room_id: str, sequences: Sequence[int]) -> list
     """The bytes of these events. Close together, they are read with what lies between: an event
     asked for by itself costs about eight times as much."""
     first, last = sequences[0], sequences[-1]
-    if last - first < READ_BETWEEN_MAX * len(sequences):
+    if last - first < APART_TOGETHER * len(sequences):
         read = log.read(room_id, after=first - 1, up_to=last)
         there = {event.sequence: event.data async for batch in read for event in batch}
         return [there.get(sequence) for sequence in sequences]
