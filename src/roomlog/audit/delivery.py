@@ -16,6 +16,7 @@ import httpx
 
 from roomlog import metrics
 from roomlog.core.signed_note import NOTE_BYTES_MAX
+from roomlog.files import sync
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.proof_service import ProofService
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -86,6 +87,7 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+        sync(self._path)
 
 
 def _require_same_head(path: Path, checkpoint: Checkpoint) -> None:

@@ -18,6 +18,7 @@ from roomlog.audit.growing import Growing, hole, is_room, redaction_of
 from roomlog.core.leaves import event_leaf_hash
 from roomlog.ports import LogEvent, PartitionState
 from roomlog.services.claimed_work import HaltedError
+from roomlog.services.continuity import event_at
 from roomlog.services.recent_events import RecentEvents
 from roomlog.trail_ports import LeafLog
 from roomlog.tree_ports import (
@@ -103,7 +104,7 @@ class TreeKeeper:
                 "from a backup, or accept the loss and run `roomlog projections rebuild "
                 "--new-epoch`"
             )
-        there = await self._event_at(position.sequence)
+        there = await event_at(self._log, partition, position.sequence)
         if there is None or position.event_hash is None:
             return
         if sha256(there.data).digest() != position.event_hash:
@@ -295,17 +296,6 @@ class TreeKeeper:
         holes = await self._holes(1, up_to)
         if holes:
             await self._report([hole(*one) for one in await self._unexplained(holes)])
-
-    async def _event_at(self, sequence: int) -> LogEvent | None:
-        if not sequence:
-            return None
-        batches = self._log.read_partition(
-            self._trees.partition, after=sequence - 1, up_to=sequence
-        )
-        async for batch in batches:
-            for event in batch:
-                return event
-        return None
 
 
 def _grow_over(growing: Growing, first: int, last: int, erased: dict[int, Redaction]) -> None:

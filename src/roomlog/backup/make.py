@@ -22,6 +22,7 @@ from roomlog.backup.segments import SegmentWriter, tidy, without
 from roomlog.backup_ports import StoredMessage, StreamDescription, Streams
 from roomlog.core.erasure import erasure_in
 from roomlog.core.leaves import parts_of
+from roomlog.files import sync, write_private
 
 KEY_BYTES_MAX = 1024 * 1024
 
@@ -86,7 +87,7 @@ async def make_backup(
         witnesses.projected,
         witnesses.trees,
     )
-    mf.sync_folder(folder)
+    sync(folder)
     mf.store(folder, manifest)
     tidy(folder, manifest)
     unexplained = sum(stream.unexplained for stream in backed)
@@ -102,7 +103,7 @@ def keep_keys(folder: Path, keys: Path) -> list[mf.KeptFile]:
         content = path.read_bytes()
         hashed = sha256(content).hexdigest()
         name = f"{path.name}-{hashed[:16]}.key"
-        mf.write_whole(folder / name, content)
+        write_private(folder / name, content)
         kept.append(mf.KeptFile(path.name, name, len(content), hashed))
     return kept
 

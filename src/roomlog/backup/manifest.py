@@ -1,7 +1,6 @@
 """The manifest: which bytes of which files are the backup. It is replaced as a whole, so that a
 backup that is broken off at any moment leaves the one before it as it was."""
 
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from roomlog.backup.records import DamagedBackupError
+from roomlog.files import write_private
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -130,8 +130,7 @@ def store(folder: Path, manifest: Manifest) -> None:
     """Make that manifest the folder's: from then on its files are the backup. Raises OSError."""
     encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     written = _Written(sha256(encoded).hexdigest(), msgspec.Raw(encoded))
-    write_whole(folder / MANIFEST, msgspec.json.encode(written) + b"\n")
-    sync_folder(folder)
+    write_private(folder / MANIFEST, msgspec.json.encode(written) + b"\n")
 
 
 def chained(segments: Sequence[Segment]) -> list[Segment]:
@@ -158,28 +157,3 @@ def hash_of(path: Path, size_bytes: int) -> str:
     except FileNotFoundError:
         raise DamagedBackupError(f"{path} is missing") from None
     return hashed.hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in place at once, for its owner only, its bytes on disk. Raises OSError."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with open(new, "xb", opener=private) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's entries on disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def private(name: str, flags: int) -> int:
-    """An opener of files that only their owner reads."""
-    return os.open(name, flags, 0o600)

@@ -9,6 +9,7 @@ from pathlib import Path
 from roomlog.backup import manifest as mf
 from roomlog.backup.records import DamagedBackupError, read_records, record_of
 from roomlog.backup_ports import StoredMessage
+from roomlog.files import private
 
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 _SUFFIX = ".segment"
@@ -27,7 +28,7 @@ class _OpenSegment:
         # A file that does not count yet can only be what a run that was broken off has left.
         flags = os.O_CREAT | (os.O_TRUNC if grown is None else 0)
         self._file = open(  # noqa: SIM115 - closed by `close`
-            folder / name, "r+b", opener=lambda path, mode: mf.private(path, mode | flags)
+            folder / name, "r+b", opener=lambda path, mode: private(path, mode | flags)
         )
         if grown is not None:
             self._take_up(grown)

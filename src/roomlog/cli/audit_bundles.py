@@ -27,6 +27,7 @@ from roomlog.cli.progress import progress_of
 from roomlog.cli.trail import record, record_failure
 from roomlog.core.printable import printable
 from roomlog.core.tree_head import TreeHead
+from roomlog.files import sync
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.services.audit_keys import key_ring
 from roomlog.services.proof_service import ProofService
@@ -135,11 +136,7 @@ def _name(file: Path, path: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         file.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 async def _export(

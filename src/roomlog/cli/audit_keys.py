@@ -10,7 +10,7 @@ import msgspec
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
 from roomlog.core.signed_note import NoteError, SigningKey, VerifierKey, check_name
-from roomlog.embedded.data_directory import write_private
+from roomlog.files import write_private
 from roomlog.services.audit_keys import KeyRing, key_ring
 from roomlog.settings import PREFIX, audit_key_file, audit_old_keys_file, load_settings
 from roomlog_contract.proofs import AuditKey, AuditKeys
@@ -83,8 +83,8 @@ def new_key(*, name: str | None, as_json: bool, data: Path) -> None:
     kept = file.parent.is_dir() and not os.environ.get(f"{PREFIX}AUDIT_KEY")
     if kept:
         # The old ones first: between the two a key is known twice, and never not at all.
-        write_private(audit_old_keys_file(data), ",".join(str(one) for one in old) + "\n")
-        write_private(file, key.written() + "\n")
+        write_private(audit_old_keys_file(data), f"{','.join(map(str, old))}\n".encode())
+        write_private(file, f"{key.written()}\n".encode())
     if as_json:
         told = _NewKey(
             str(key.verifier), [str(one) for one in old], None if kept else key.written()

@@ -24,10 +24,11 @@ from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import tree_root
-from roomlog.embedded.data_directory import DataDirectory, write_private
+from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.nats import USER, NatsServer, RefillServer
 from roomlog.embedded.restore_place import RestorePlace, restore_place
 from roomlog.embedded.servers import running
+from roomlog.files import write_private
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.raw_streams import JetStreamStreams
@@ -214,10 +215,10 @@ def _restore_keys(folder: Path, manifest: mf.Manifest, data: DataDirectory) -> l
     differ: list[str] = []
     for key in manifest.keys:
         path = data.private_folder("secrets") / Path(key.name).name
-        content = key_of(folder, key).decode()
+        content = key_of(folder, key)
         if not path.exists():
             write_private(path, content)
-        elif path.read_text() != content:
+        elif path.read_bytes() != content:
             differ.append(str(path))
     return differ
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from roomlog.embedded.errors import EmbeddedError
+from roomlog.files import write_private
 from roomlog.settings import audit_key_file
 
 SECRET_BYTES = 48
@@ -113,7 +114,7 @@ class DataDirectory:
         with contextlib.suppress(FileNotFoundError):
             return _read_private(path)
         value = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-        write_private(path, value + "\n")
+        write_private(path, f"{value}\n".encode())
         return value
 
     def audit_key(self) -> str:
@@ -127,7 +128,7 @@ class DataDirectory:
         from roomlog.core.signed_note import SigningKey  # noqa: PLC0415
 
         key = SigningKey(f"roomlog/{secrets.token_hex(8)}", secrets.token_bytes(32)).written()
-        write_private(path, key + "\n")
+        write_private(path, f"{key}\n".encode())
         return key
 
     @property
@@ -137,7 +138,7 @@ class DataDirectory:
 
     def write_run_file(self, run: RunFile) -> None:
         """Put `run.json` in place of what was there, at once and readable by its owner only."""
-        write_private(self.run_file, msgspec.json.format(msgspec.json.encode(run)).decode() + "\n")
+        write_private(self.run_file, msgspec.json.format(msgspec.json.encode(run)) + b"\n")
 
     def read_run_file(self) -> RunFile | None:
         """What `run.json` says, or None where there is none that can be understood."""
@@ -193,14 +194,3 @@ def _read_private(path: Path) -> str:
             path,
         )
     return text
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, replacing an older one at once."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with open(new, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

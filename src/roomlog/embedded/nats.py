@@ -12,11 +12,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from roomlog.data_files import data_file
-from roomlog.embedded.data_directory import DataDirectory, write_private
+from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.processes import Process, ProcessSpec, end_leftovers
 from roomlog.embedded.servers import running
 from roomlog.embedded.tcp_ports import free_port
+from roomlog.files import write_private
 
 USER = "roomlog"
 ERASING_USER = "roomlog-erasing"
@@ -105,7 +106,7 @@ class NatsServer:
         link = folder / "nats.conf"
         link.unlink(missing_ok=True)
         link.symlink_to(data_file("nats.conf"))
-        write_private(folder / "embedded.conf", self._configuration(folder))
+        write_private(folder / "embedded.conf", self._configuration(folder).encode())
         return ProcessSpec(
             name=self.name,
             argv=(str(binary), "-c", str(folder / "embedded.conf")),

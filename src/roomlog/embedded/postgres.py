@@ -9,7 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import quote
 
-from roomlog.embedded.data_directory import DataDirectory, write_private
+from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.postgres_placement import ELSEWHERE, Placement, place
 from roomlog.embedded.processes import (
@@ -20,6 +20,7 @@ from roomlog.embedded.processes import (
 )
 from roomlog.embedded.servers import running
 from roomlog.embedded.tcp_ports import free_port
+from roomlog.files import write_private
 
 USER = "roomlog"
 DATABASE = "roomlog"
@@ -144,7 +145,7 @@ class PostgresServer:
 
     def _configure(self, placement: Placement, folder: Path) -> None:
         path = folder / "roomlog.conf"
-        write_private(path, _CONFIGURATION.format(port=self._port))
+        write_private(path, _CONFIGURATION.format(port=self._port).encode())
         if placement.account:
             os.chown(path, placement.account.uid, placement.account.gid)
 

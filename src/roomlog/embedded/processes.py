@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from roomlog.files import private
+
 LOG_BYTES_MAX = 16 * 1024 * 1024
 TAIL_BYTES = 4096
 OWNER_ONLY_UMASK = 0o077
@@ -50,7 +52,7 @@ class Process:
     def __init__(self, spec: ProcessSpec) -> None:
         self.spec = spec
         shorten_log(spec.log)
-        with open(spec.log, "ab", opener=_open_private) as log:
+        with open(spec.log, "ab", opener=private) as log:
             self._log_from = log.tell()
             self._popen = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 spec.argv,
@@ -126,10 +128,6 @@ def death_signal_setter(death_signal: signal.Signals) -> Callable[[], None] | No
             os._exit(1)
 
     return set_death_signal
-
-
-def _open_private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
 
 
 def shorten_log(path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.errors import EmbeddedError
+from roomlog.files import sync
 
 RESTORING = "restoring"
 _LOG = "nats"
@@ -42,9 +43,9 @@ class RestorePlace:
                 aside.append(there.rename(self.data.path / f"{name}.before-{moment}"))
         _sync_tree(self.work.path / _LOG)
         (self.work.path / _LOG).rename(self.data.path / _LOG)
-        _sync(self.data.path)
+        sync(self.data.path)
         shutil.rmtree(self.work.path)
-        _sync(self.data.path)
+        sync(self.data.path)
         return aside
 
 
@@ -86,13 +87,5 @@ def _sync_tree(folder: Path) -> None:
         for name in names:
             path = Path(parent) / name
             if path.is_file() and not path.is_symlink():
-                _sync(path)
-        _sync(Path(parent))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+                sync(path)
+        sync(Path(parent))

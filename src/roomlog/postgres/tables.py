@@ -1,10 +1,10 @@
 """The database for whoever fills the tables: `roomlog.projection_ports.ProjectionTables`."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
 from roomlog.postgres.connection import LIVE_SCHEMA, connect_projector, translated
+from roomlog.postgres.partition_lock import lock_partition
 from roomlog.postgres.projection import PostgresPartition
 from roomlog.postgres.queries import query
 from roomlog.postgres.retry import PostgresRetry
@@ -12,8 +12,7 @@ from roomlog.postgres.shadow import Shadow
 from roomlog.projection_ports import Position
 
 STATEMENT_TIMEOUT_S = 60.0
-_LOCK_CLASS = 0x726C_7072  # any number that nobody else in this database uses
-_CLAIM_POLL_S = 0.5
+_LOCK_CLASS = 0x726C_7072
 _HOLD_TIMEOUT_S = 30
 
 
@@ -32,11 +31,7 @@ class PostgresTables:
             try:
                 # Fails where there are no tables, before a lock is waited for.
                 await connection.fetchrow(query("position"), partition)
-                # Polled, so that no statement waits for hours.
-                while not await connection.fetchval(  # noqa: ASYNC110 - another process holds it
-                    "SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, partition
-                ):
-                    await asyncio.sleep(_CLAIM_POLL_S)
+                await lock_partition(connection, _LOCK_CLASS, partition)
             except BaseException:
                 await PostgresPartition(connection, partition).close()
                 raise

@@ -1,12 +1,12 @@
 """The trees as their keeper grows them: `roomlog.tree_ports.TreeTables`."""
 
-import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from roomlog.core.merkle import HASH_BYTES
 from roomlog.postgres.connection import Connection, connect, translated
+from roomlog.postgres.partition_lock import lock_partition
 from roomlog.postgres.queries import query
 from roomlog.projection_ports import FenceLostError
 from roomlog.tree_ports import (
@@ -23,8 +23,7 @@ from roomlog.tree_ports import (
 
 STATEMENT_TIMEOUT_S = 60.0
 SEQUENCE_BYTES = 8
-_LOCK_CLASS = 0x726C_7472  # any number that nobody else in this database uses
-_CLAIM_POLL_S = 0.5
+_LOCK_CLASS = 0x726C_7472
 _CLOSE_TIMEOUT_S = 3.0
 _DETAIL_CHARS_MAX = 2000
 
@@ -42,11 +41,7 @@ class PostgresTrees:
             try:
                 # Fails where there are no tables, before a lock is waited for.
                 await connection.fetchrow(query("tree_position"), partition)
-                # Polled, so that no statement waits for hours.
-                while not await connection.fetchval(  # noqa: ASYNC110 - another process holds it
-                    "SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, partition
-                ):
-                    await asyncio.sleep(_CLAIM_POLL_S)
+                await lock_partition(connection, _LOCK_CLASS, partition)
             except BaseException:
                 await PostgresPartitionTrees(connection, partition).close()
                 raise

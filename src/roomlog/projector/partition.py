@@ -20,7 +20,7 @@ from roomlog.ports import EventLog, LogEvent
 from roomlog.projection_ports import PartitionTables, Position, RowsRefusedError, SetAside
 from roomlog.projector.decoding import decode, event_id, set_aside
 from roomlog.services.claimed_work import HaltedError
-from roomlog.services.continuity import event_hash_at
+from roomlog.services.continuity import event_at, redacted_at
 from roomlog.services.recent_events import RecentEvents
 from roomlog.together import one_ahead
 from roomlog_contract import events as ev
@@ -106,9 +106,9 @@ class PartitionProjector:
             )
         if not position.sequence or position.event_hash is None:
             return
-        there = await self._event_at(position.sequence)
-        if there is None and await event_hash_at(self._log, partition, position.sequence) is None:
-            return  # erased by a redaction
+        there = await event_at(self._log, partition, position.sequence)
+        if there is None and await redacted_at(self._log, partition, position.sequence):
+            return
         if there is None or sha256(there.data).digest() != position.event_hash:
             found = "no event" if there is None else f"event {event_id(there.data)}"
             raise ProjectorHaltedError(
@@ -116,15 +116,6 @@ class PartitionProjector:
                 f"and the tables have seen {position.event_id} there: the log was cut, or written "
                 f"anew. Restore it from a backup, or accept the loss and run {repair}"
             )
-
-    async def _event_at(self, sequence: int) -> LogEvent | None:
-        batches = self._log.read_partition(
-            self._tables.partition, after=sequence - 1, up_to=sequence
-        )
-        async for batch in batches:
-            for event in batch:
-                return event
-        return None
 
     async def check(self) -> None:
         """Compare the tables' place with the log's end once more. Raises as `begin` does."""

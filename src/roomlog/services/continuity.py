@@ -22,20 +22,37 @@ class Partitions(Protocol):
         ...
 
 
+async def event_at(log: Partitions, partition: int, sequence: int) -> LogEvent | None:
+    """The event there; None where there is none, as at sequence 0. Raises LogUnavailableError."""
+    if not sequence:
+        return None
+    async for batch in log.read_partition(partition, after=sequence - 1, up_to=sequence):
+        for event in batch:
+            return event
+    return None
+
+
+async def redacted_at(log: Partitions, partition: int, sequence: int) -> bool:
+    """Whether a redaction later in the log explains that there is no event there: it may read all
+    that comes after. Raises LogUnavailableError.
+    """
+    async for batch in log.read_partition(partition, after=sequence, up_to=None):
+        for event in batch:
+            erasure = erasure_in(event.data)
+            if erasure is not None and erasure.sequence == sequence:
+                return True
+    return False
+
+
 async def event_hash_at(log: Partitions, partition: int, sequence: int) -> bytes | None:
     """The SHA-256 of the event there; empty where there is none, None where it was redacted.
 
     Raises LogUnavailableError.
     """
-    async for batch in log.read_partition(partition, after=sequence - 1, up_to=sequence):
-        for event in batch:
-            return sha256(event.data).digest()
-    async for batch in log.read_partition(partition, after=sequence, up_to=None):
-        for event in batch:
-            erasure = erasure_in(event.data)
-            if erasure is not None and erasure.sequence == sequence:
-                return None
-    return b""
+    there = await event_at(log, partition, sequence)
+    if there is not None:
+        return sha256(there.data).digest()
+    return None if await redacted_at(log, partition, sequence) else b""
 
 
 async def discontinuity(log: EventLog, read_model: ReadModel) -> str | None:

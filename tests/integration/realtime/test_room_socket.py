@@ -22,6 +22,8 @@ from roomlog_contract.types import RoomRole
 from tests.integration.realtime.node import (
     COMMANDER,
     MEMBERS,
+    Client,
+    Node,
     assert_chain,
     eventually,
     message,
@@ -261,15 +263,21 @@ async def test_sends_are_appended_in_the_order_in_which_they_came():
             assert [e["event"]["content"] for e in client.events] == [f"n{n}" for n in range(500)]
 
 
+async def _send_held_back(node: Node, client: Client) -> asyncio.Event:
+    """Send as ref 0 what is appended and seen by all, and not acked before the event is set."""
+    node.log.appends_held = held = asyncio.Event()
+    await client.send({"type": "send", "ref": "0", "content": "slow"})
+    await client.until("event")
+    node.log.appends_held = None
+    return held
+
+
 async def test_sends_are_acked_in_their_order_whichever_is_known_first():
     async with running_node() as node:
         room = await node.new_room()
         async with node.client(room) as client:
             await client.until("subscribed")
-            node.log.appends_held = held = asyncio.Event()
-            await client.send({"type": "send", "ref": "0", "content": "slow"})
-            await client.until("event")
-            node.log.appends_held = None
+            held = await _send_held_back(node, client)
             refused = {"type": "send", "ref": "2", "content": ""}
             await client.send({"type": "send", "ref": "1", "content": "fast"}, refused)
             await client.until("event")
@@ -341,10 +349,7 @@ async def test_answers_that_wait_for_one_before_them_count_as_under_way():
         room = await node.new_room()
         async with node.client(room) as client:
             await client.until("subscribed")
-            node.log.appends_held = held = asyncio.Event()
-            await client.send({"type": "send", "ref": "0", "content": "slow"})
-            await client.until("event")
-            node.log.appends_held = None
+            held = await _send_held_back(node, client)
             [connection] = node.manager.connections
             await client.send(
                 *({"type": "send", "ref": str(n), "content": ""} for n in range(1, 1000))
