@@ -103,7 +103,7 @@ class Feed(Protocol):
     async def settled(self) -> bool:
         """Wait until what the log took before this call has come, at the price of a round trip
         that all feeds share; false where something is known to be missing still, and while the
-        log is away."""
+        log is away or does not answer within a second."""
         ...
 
     async def close(self) -> None:
@@ -213,18 +213,6 @@ class EventLog(Protocol):
 
     def on_reset(self, listener: Callable[[], None]) -> None:
         """Have `listener` called when the log turned out not to be the one it was (new epoch)."""
-        ...
-
-
-class Eraser(Protocol):
-    """What removes an event's bytes from the log. Nothing but redaction may, and only of events
-    that a `message.redacted` in the log tells of."""
-
-    async def erase(self, room_id: str, sequences: Sequence[int]) -> None:
-        """Overwrite the bytes of these events; those that are gone already are passed over.
-
-        Raises LogUnavailableError: what was erased until then stays so.
-        """
         ...
 
 
@@ -426,6 +414,12 @@ class ReadModel(Protocol):
 
     async def often_changed_rooms(self, changes_min: int) -> list[str]:
         """The rooms with at least so many of these changes."""
+        ...
+
+    async def room_head(self, room_id: str, epoch: str) -> int:
+        """The sequence of the room's last event that the tables have, 0 where there is none, or
+        where they are those of another epoch. They may be further than that, where an event
+        repeats an id: it leaves no trace in them."""
         ...
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:

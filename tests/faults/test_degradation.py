@@ -2,11 +2,13 @@
 afterwards without help. FAULTS_AWAY_SECONDS says for how long."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
 
 import httpx
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -153,3 +155,93 @@ async def test_without_nats_nothing_is_acked_and_all_that_waits_is_sent_after(wo
     violations = check(history)
     assert not violations, explain(violations)
     print(figures(history))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_worker_that_alone_is_without_nats_tells_no_head_below_what_others_told(
+    world: World,
+):
+    room = await _room_of(world)
+    async with contextlib.AsyncExitStack() as clients:
+        both = await _client_of_each_worker(world, clients, f"/api/rooms/{room}/messages")
+        link = world.links["api-0-nats"]
+        link.refusing = True
+        link.cut()
+        clients.callback(link.heal)
+        cut, whole = await _told_apart(both)
+        sent = await whole.post(f"/api/rooms/{room}/messages", json={"content": "meanwhile"})
+        assert sent.status_code == 201, sent.text
+        message = f"/api/messages/{sent.json()['message_id']}"
+        pages = ("messages", "members", "stats", "messages/search?q=meanwhile")
+        for change in (
+            lambda: whole.post(f"{message}/reactions", json={"emoji": "👍"}),
+            lambda: whole.patch(message, json={"content": "meanwhile, edited"}),
+            lambda: whole.patch(f"/api/rooms/{room}", json={"title": "changed"}),
+        ):
+            changed = await change()
+            assert changed.is_success, changed.text
+            # Whoever reads this was told that it is readable, by a worker that knows the log.
+            head = (await whole.get(f"/api/rooms/{room}")).json()["head"]
+            async with asyncio.timeout(60):
+                while not (await whole.get(_reflecting(room, head))).is_success:
+                    await asyncio.sleep(0.05)
+            for page in pages:
+                told = [await one.get(f"/api/rooms/{room}/{page}") for one in (whole, cut)]
+                assert [one.status_code for one in told] == [200, 200], told[1].text
+                assert told[1].json() == told[0].json()
+    await world.ready()
+
+
+def _reflecting(room: str, sequence: int) -> str:
+    return f"/api/rooms/{room}/messages?min_sequence={sequence}"
+
+
+async def _room_of(world: World) -> str:
+    """A room of USERS[0]'s."""
+    async with _client(world) as http:
+        made = await http.post("/api/rooms", json={"name": "told by two"})
+    assert made.status_code == 201, made.text
+    return made.json()["room_id"]
+
+
+def _client(world: World) -> httpx.AsyncClient:
+    """One that keeps its connection, and so its worker."""
+    url, headers = world.up.base_url, world.up.headers(USERS[0])
+    limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=60, limits=limits)
+
+
+async def _client_of_each_worker(
+    world: World, clients: contextlib.AsyncExitStack, path: str
+) -> list[httpx.AsyncClient]:
+    """Clients that are connected to one worker each, which has answered `path`."""
+    found: dict[int, httpx.AsyncClient] = {}
+    workers = {world.pid_of(f"api-{number}") for number in range(WORKERS)}
+    async with asyncio.timeout(60):
+        while found.keys() != workers:
+            client = await clients.enter_async_context(_client(world))
+            told = await client.get(path)
+            assert told.status_code == 200, told.text
+            _, port = told.extensions["network_stream"].get_extra_info("client_addr")
+            found[_server_of(workers, port)] = client
+    return list(found.values())
+
+
+def _server_of(workers: set[int], client_port: int) -> int:
+    """The worker that serves the connection from that port."""
+    return next(
+        pid
+        for pid in workers
+        for one in psutil.Process(pid).net_connections("tcp")
+        if one.raddr and one.raddr.port == client_port
+    )
+
+
+async def _told_apart(both: list[httpx.AsyncClient]) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """The client of the worker that knows itself to be without NATS, and the other."""
+    async with asyncio.timeout(60):
+        while True:
+            ready = [(await one.get("/readyz")).status_code for one in both]
+            if sorted(ready) == [200, 503]:
+                return both[ready.index(503)], both[ready.index(200)]
+            await asyncio.sleep(0.05)

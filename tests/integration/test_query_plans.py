@@ -54,6 +54,7 @@ READS = {
     "often_changed_rooms": [256],
     "position": [0],
     "room_changes": [ROOM, 30_000],
+    "room_head": [ROOM, "e"],
     "room": ["user1", ROOM, 30_000, None],
     "room_stats": [ROOM, 100],
     "rooms": ["user1", False, [ROOM], [5], 0, str(UUID(int=0)), 50],

@@ -15,6 +15,8 @@ from roomlog.ports import (
     ReadModel,
 )
 from roomlog.services.progress import ProjectionProgress
+from roomlog.services.room_cache import LiveRoom
+from roomlog.services.tail import Tails
 from roomlog.signal_ports import Signals
 from roomlog_contract.errors import ErrorCode, RefusedError
 from tests.core.examples import NOW, ROOM
@@ -36,7 +38,8 @@ class _Log:
 
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
         head = self.heads.get(room_id, 0)
-        return head if up_to is None else max(n for n in (0, 4, 7, head) if n <= up_to)
+        assert up_to is None
+        return head
 
     async def partition_state(self, partition: int) -> Any:
         class State:
@@ -52,6 +55,10 @@ class _Tables:
         self.current_at = NOW
         self.gone = False
         self.asked = 0
+        self.heads: dict[str, int] = {}
+
+    async def room_head(self, room_id: str, epoch: str) -> int:
+        return self.heads.get(room_id, 0) if epoch == self.epoch else 0
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         self.asked += 1
@@ -188,20 +195,57 @@ async def test_after_a_reset_nothing_counts_as_projected(world: World):
     assert await world.progress.wait(ROOM, 1, 0) is False
 
 
+class _Feed:
+    """Knows all that was appended, or says that it may not."""
+
+    def __init__(self, *, settled: bool) -> None:
+        self._settled = settled
+
+    async def settled(self) -> bool:
+        return self._settled
+
+
+def _room(position: int, *, settled: bool = True) -> LiveRoom:
+    room = LiveRoom(ROOM, Tails())
+    room.position = position
+    room._feed = cast("Any", _Feed(settled=settled))
+    return room
+
+
 async def test_a_room_that_is_projected_is_read_up_to_its_head(world: World):
     world.signals.listeners[1](10)
 
-    assert await world.progress.head(ROOM, 10) == 10
+    assert await world.progress.head(_room(10), None) == 10
+    assert await world.progress.head(_room(9), 10) == 10
 
 
 async def test_a_room_that_is_behind_is_read_up_to_its_last_projected_event(world: World):
-    world.tables.sequences[1] = 9
+    world.tables.sequences[1], world.tables.heads[ROOM] = 9, 7
 
-    assert await world.progress.head(ROOM, 10) == 7
+    assert await world.progress.head(_room(10), None) == 7
 
 
 async def test_a_room_of_which_nothing_is_projected_is_read_up_to_nothing(world: World):
-    assert await world.progress.head(ROOM, 10) == 0
+    assert await world.progress.head(_room(10), None) == 0
+
+
+async def test_where_the_log_may_have_more_than_is_known_here_the_tables_say_how_far(world: World):
+    world.tables.sequences[1], world.tables.heads[ROOM] = 12, 12
+
+    assert await world.progress.head(_room(10, settled=False), None) == 12
+
+
+async def test_what_leaves_no_trace_in_the_tables_is_no_step_back(world: World):
+    world.tables.sequences[1], world.tables.heads[ROOM] = 10, 7
+
+    assert await world.progress.head(_room(10, settled=False), None) == 10
+
+
+async def test_tables_of_another_epoch_say_nothing_of_a_room(world: World):
+    world.tables.sequences[1], world.tables.heads[ROOM] = 12, 12
+    world.tables.epoch = "e2"
+
+    assert await world.progress.head(_room(10, settled=False), None) == 0
 
 
 async def test_catching_up_waits_for_the_rooms_head(world: World):

@@ -20,7 +20,8 @@ from roomlog.core.decide import stamp
 from roomlog.core.leaves import parts_of
 from roomlog.core.redaction import Said, redaction, redaction_key, saying_in
 from roomlog.core.upcasters import decode_body, decode_event
-from roomlog.ports import Clock, Eraser, EventLog, LogEvent, LogUnavailableError, NewEvent
+from roomlog.erasing_ports import Eraser
+from roomlog.ports import Clock, EventLog, LogEvent, LogUnavailableError, NewEvent
 from roomlog.services import identity
 from roomlog.services.said_in_log import said_in_log
 from roomlog.tree_ports import Redaction

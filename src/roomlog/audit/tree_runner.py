@@ -8,7 +8,8 @@ from typing import Any
 
 from roomlog.audit.finishing import Finisher
 from roomlog.audit.tree_keeper import TreeKeeper
-from roomlog.ports import Eraser, EventLog
+from roomlog.erasing_ports import Eraser
+from roomlog.ports import EventLog
 from roomlog.services.claimed_work import ClaimedWork
 from roomlog.services.identity import SystemClock
 from roomlog.services.recent_events import RecentEvents

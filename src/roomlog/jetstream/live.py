@@ -24,7 +24,7 @@ SWEEP_INTERVAL_S: Final = 15.0
 RETRY_S: Final = 0.2
 CHECK_TIMEOUT_S: Final = 10.0
 FILLED_WITHIN_S: Final = 1.0
-RECONNECTED_WITHIN_S: Final = 1.0
+SETTLED_WITHIN_S: Final = 1.0
 HELD_EVENTS_MAX: Final = 4096
 # Whoever else waits for the event loop waits for these.
 DELIVERED_AT_ONCE_MAX: Final = 16
@@ -68,8 +68,9 @@ class RoomFeed:
     async def settled(self) -> bool:
         """See Feed.settled."""
         try:
-            await self._barrier()
-        except LogUnavailableError:
+            async with asyncio.timeout(SETTLED_WITHIN_S):
+                await self._barrier()
+        except (LogUnavailableError, TimeoutError):
             return False
         # What came before the barrier may still wait for its turns, or for what is missing.
         self._flush()
@@ -78,12 +79,7 @@ class RoomFeed:
         return not (self._closed or self._arrived or self._catchup is None or self._behind)
 
     async def _barrier(self) -> None:
-        try:
-            await self._hub.barrier.take()
-        except LogUnavailableError:
-            # One that was lost is most often back soon.
-            await self._hub.connection.wait_connected(RECONNECTED_WITHIN_S)
-            await self._hub.barrier.take()
+        await self._hub.barrier.take()
         if self._generation != self._hub.connection.generation:
             # What came while there was no connection is known when the log has been asked.
             await self.check()

@@ -220,6 +220,12 @@ class ProcessedEvent(Base):
             "sequence",
             postgresql_where=text("message_id IS NULL"),
         ),
+        Index(
+            "ix_processed_events_room_id_sequence_of_messages",
+            "room_id",
+            "sequence",
+            postgresql_where=text("message_id IS NOT NULL"),
+        ),
     )
 
     event_id: Mapped[UUID] = mapped_column(_uuid, primary_key=True)
@@ -252,7 +258,10 @@ class DeadEvent(Base):
     """An event that could not be read, folded or stored: set aside, as if it had never been."""
 
     __tablename__ = "dead_events"
-    __table_args__ = (Index("ix_dead_events_event_id", "event_id"),)
+    __table_args__ = (
+        Index("ix_dead_events_event_id", "event_id"),
+        Index("ix_dead_events_room_id_sequence", "room_id", "sequence"),
+    )
 
     partition: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

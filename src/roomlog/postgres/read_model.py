@@ -190,6 +190,13 @@ class PostgresReadModel:
         rows = await self._pool.fetch(query("often_changed_rooms"), changes_min)
         return [str(row["room_id"]) for row in rows]
 
+    async def room_head(self, room_id: str, epoch: str) -> int:
+        """See ReadModel."""
+        if not is_uuid(room_id):
+            return 0
+        row = await self._pool.fetch_one(query("room_head"), room_id, epoch)
+        return 0 if row is None else row["head"]
+
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
         """See ReadModel."""
         if not is_uuid(room_id):

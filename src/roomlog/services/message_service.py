@@ -248,7 +248,7 @@ class MessageService:
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         if then is not None:
             return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
-        head = await self._head(room, min_sequence)
+        head = await self._progress.head(room, min_sequence)
         items = await self._read_model.messages(query)
         head = max(head, *(item.version for item in items)) if items else head
         return rs.RoomPage(items, None, head, self._log.epoch)
@@ -272,12 +272,12 @@ class MessageService:
         then = await self._moment(room_id, asked.as_of)
         asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
+        head = await self._progress.head(room, min_sequence) if then is None else then
         found = await self._read_model.search(query, sought, order, at)
         hits = [
             rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
             for hit in found.hits
         ]
-        head = max(room.position, min_sequence or 0) if then is None else then
         return rs.RoomPage(hits, None, head, self._log.epoch), found.following
 
     async def get_stats(
@@ -285,6 +285,7 @@ class MessageService:
     ) -> rs.RoomStats:
         """A room in numbers."""
         room = await self._open(actor, Reading(RecordKind.STATS_READ, room_id), min_sequence)
+        head = await self._progress.head(room, min_sequence)
         numbers = await self._read_model.room_numbers(room_id, users_max=STATS_USERS_MAX)
         return rs.RoomStats(
             room_id=room_id,
@@ -295,7 +296,7 @@ class MessageService:
             edits=numbers.edits,
             deletions=numbers.deletions,
             reactions=numbers.reactions,
-            head=max(room.position, min_sequence or 0),
+            head=head,
             epoch=self._log.epoch,
         )
 
@@ -336,7 +337,7 @@ class MessageService:
         message = await self._message(room_id, message_id, None)
         if message.deleted_at is not None:
             await self._readers.require_deleted(actor, room, message_id)
-        head = await self._head(room, min_sequence)
+        head = await self._progress.head(room, min_sequence)
         items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)
 
@@ -352,12 +353,6 @@ class MessageService:
         )
         await self._progress.require(room.room_id, min_sequence)
         return room
-
-    async def _head(self, room: LiveRoom, min_sequence: int | None) -> int:
-        """The head that a page of the present tells."""
-        # What somebody was told to be readable was on its way to this node before.
-        await room.feed.settled()
-        return await self._progress.head(room.room_id, max(room.position, min_sequence or 0))
 
     async def still_at(self, actor: Actor, room_id: str, head: int, epoch: str) -> bool:
         """Whether nothing has come to be in the room since the sequence `head` of that epoch.

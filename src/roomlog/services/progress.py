@@ -10,6 +10,7 @@ from roomlog.ports import (
     EventLog,
     ReadModel,
 )
+from roomlog.services.room_cache import LiveRoom
 from roomlog.signal_ports import Signals
 from roomlog_contract.errors import ErrorCode, RefusedError
 
@@ -139,15 +140,22 @@ class ProjectionProgress:
             reached &= await self._wait(partition, state.last_sequence, timeout_s)
         return reached
 
-    async def head(self, room_id: str, position: int) -> int:
+    async def head(self, room: LiveRoom, min_sequence: int | None) -> int:
         """The sequence up to which reads of the room are sure to reflect it: whoever has read
-        may go on from there. That is `position`, which is waited for a little; the room's last
-        event that is in the tables, where these are behind.
+        may go on from there. It is not below what anybody was told to be readable before.
+
+        That is the room's head as this node knows it, which is waited for a little. Where the
+        tables are behind it, and where this node may not know it, having no connection to the
+        log, they say how far they are themselves.
         """
-        if await self.wait(room_id, position, HEAD_WAIT_S):
-            return position
-        reached = self._reached[self._log.partition_of(room_id)]
-        return await self._log.last_sequence(room_id, up_to=min(reached, position))
+        # What somebody was told to be readable was on its way to this node before.
+        settled = await room.feed.settled()
+        known = max(room.position, min_sequence or 0)
+        reached = await self.wait(room.room_id, known, HEAD_WAIT_S)
+        if reached and settled:
+            return known
+        in_tables = await self._read_model.room_head(room.room_id, self._log.epoch)
+        return max(known, in_tables) if reached else in_tables
 
     async def require(
         self, room_id: str, min_sequence: int | None, *, field: str = "min_sequence"

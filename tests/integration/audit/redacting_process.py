@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from roomlog.core.policy import Actor
+from roomlog.erasing_ports import Eraser
 from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.main import open_services
-from roomlog.ports import Appended, Eraser, NewEvent
+from roomlog.ports import Appended, NewEvent
 from roomlog.services.redaction_service import RedactionService
 from roomlog.settings import erase_url, load_settings
 from roomlog_contract.resources import MessageRedact

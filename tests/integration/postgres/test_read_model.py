@@ -267,3 +267,29 @@ async def test_without_tables_reads_say_what_to_run(empty_database: str):
     async with open_pool(empty_database, size=1) as pool:
         with pytest.raises(DatabaseUnavailableError, match="roomlog migrate"):
             await PostgresReadModel(pool).checkpoint(0)
+
+
+async def test_the_tables_say_how_far_they_have_a_room(
+    database: str, log: MemoryLog, reads: PostgresReadModel
+):
+    async def heads() -> tuple[int, int]:
+        return await reads.room_head(ROOM, log.epoch), await reads.room_head(OTHER, log.epoch)
+
+    assert await heads() == (8, 2)
+    for kind, body in (
+        ("reaction.added", {"emoji": "👍"}),
+        ("reaction.added", {"emoji": "👍"}),  # has no effect
+        ("message.edited", {"content": "else"}),
+        ("message.deleted", {}),
+    ):
+        at = about(log, 60 + len(log.events[0]), kind, 10, **body)
+        await project(log, database)
+        assert await heads() == (at, 2)
+    member = fact_bytes(OTHER, an_id(1, 2), "member.added", BOB, user_id=ADA, role="observer")
+    changed = log.put(OTHER, member)
+    dead = log.put(ROOM, b"not an event")
+    await project(log, database)
+    assert await heads() == (dead, changed)
+    assert await reads.room_head(ROOM, "another epoch") == 0
+    for nowhere in (an_id(9, 9), "x"):
+        assert await reads.room_head(nowhere, log.epoch) == 0
