@@ -1,6 +1,6 @@
 """What is remembered beside the log, in small key-value buckets, as Protocols.
 
-None of it is conversation, and none of it can be made again from the log. Every method raises
+None of it is conversation, and none but snapshots can be made again from the log. Every method raises
 LogUnavailableError when NATS is away.
 """
 
@@ -69,4 +69,26 @@ class NameStore(Protocol):
 
     async def put(self, user_id: str, name: str) -> None:
         """Keep a name in place of the one before."""
+        ...
+
+
+class RoomSnapshot(msgspec.Struct, frozen=True):
+    """A room's state (the fold's, encoded) as it stood at `sequence` of `epoch`."""
+
+    epoch: str
+    sequence: int
+    state: bytes
+
+
+class SnapshotStore(Protocol):
+    """Room states for workers that start cold, also while PostgreSQL is away: the newest of a room
+    under its id, and waypoints of its past, under `<id>.<sequence>.<changes>`. They can be made
+    again from the log."""
+
+    async def get(self, key: str) -> RoomSnapshot | None:
+        """The snapshot there, or None."""
+        ...
+
+    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
+        """Keep this one in place of what was there."""
         ...

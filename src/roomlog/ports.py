@@ -216,27 +216,6 @@ class EventLog(Protocol):
         ...
 
 
-class RoomSnapshot(msgspec.Struct, frozen=True):
-    """A room's state (the fold's, encoded) as it stood at `sequence` of `epoch`."""
-
-    epoch: str
-    sequence: int
-    state: bytes
-
-
-class SnapshotStore(Protocol):
-    """Room states for workers that start cold, also while PostgreSQL is away: the newest of a room
-    under its id, and waypoints of its past, under `<id>.<sequence>`. Nothing is lost with them."""
-
-    async def get(self, key: str) -> RoomSnapshot | None:
-        """The snapshot there, or None."""
-        ...
-
-    async def put(self, key: str, snapshot: RoomSnapshot) -> None:
-        """Keep this one in place of what was there."""
-        ...
-
-
 class Clock(Protocol):
     """The wall clock, to be replaced where time itself is under test."""
 
@@ -431,6 +410,10 @@ class ReadModel(Protocol):
 
     async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
         """The sequences, rising, of what changed the room or members up to there; redactions too."""
+        ...
+
+    async def often_changed_rooms(self, changes_min: int) -> list[str]:
+        """The rooms with at least so many of these changes."""
         ...
 
     async def room_head(self, room_id: str, epoch: str) -> int:

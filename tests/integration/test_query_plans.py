@@ -51,6 +51,7 @@ READS = {
     "messages_after_as_of": [ROOM, 2**63 - 1, 10, NOW, "text", "user1", 50, 30_000],
     "messages_before": [ROOM, 30_000, -1, NOW, "text", "user1", 50],
     "messages_before_as_of": [ROOM, 30_000, -1, NOW, "text", "user1", 50, 30_000],
+    "often_changed_rooms": [256],
     "position": [0],
     "room_changes": [ROOM, 30_000],
     "room_head": [ROOM, "e"],

@@ -22,7 +22,7 @@ from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.stream import LogMismatchError
 from roomlog.observability import set_up_logging
 from roomlog.ports import LogUnavailableError
-from roomlog.postgres import PostgresTreeReader, open_pool
+from roomlog.postgres import PostgresReadModel, PostgresTreeReader, open_pool
 from roomlog.postgres.tables import PostgresTables
 from roomlog.postgres.tree_tables import PostgresTrees
 from roomlog.projection_ports import TablesMissingError
@@ -33,7 +33,7 @@ from roomlog.services.recent_events import RecentEvents
 from roomlog.settings import Settings, erase_url, load_settings, required
 
 _CONNECT_PAUSE_S = 1.0
-_PROOF_CONNECTIONS = 2
+_READING_CONNECTIONS = 2
 _HALTED_RETRY_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ async def _project(settings: Settings) -> None:
     log = await _connected(required(settings.nats_url, "NATS_URL"), settings.partitions)
     spare_what_stays()
     try:
-        async with open_pool(database_url, size=_PROOF_CONNECTIONS) as pool:
+        async with open_pool(database_url, size=_READING_CONNECTIONS) as pool:
             reader, trail = PostgresTreeReader(pool), trail_log(log)
             proofs = ProofService(log=log, trees=reader, keys=keys)
             of_trail = ProofService(log=trail, trees=reader, keys=keys)
@@ -92,6 +92,7 @@ async def _project(settings: Settings) -> None:
                     halted_retry_s=_HALTED_RETRY_S,
                     tell=lambda detail: record_failure(log, detail),
                     recent=recent,
+                    read_model=PostgresReadModel(pool),
                 )
             finally:
                 trees.cancel()

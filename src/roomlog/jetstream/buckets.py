@@ -15,8 +15,8 @@ from roomlog.jetstream import subjects, wire
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.direct import DirectGet, TooManyResultsError
 from roomlog.jetstream.stream import create_stream
-from roomlog.memory_ports import Claim
-from roomlog.ports import LogUnavailableError, RoomSnapshot
+from roomlog.memory_ports import Claim, RoomSnapshot
+from roomlog.ports import LogUnavailableError
 
 PUT_TIMEOUT_S: Final = 5.0
 _TRIES_MAX: Final = 32

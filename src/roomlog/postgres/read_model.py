@@ -185,6 +185,11 @@ class PostgresReadModel:
         rows = await self._pool.fetch(query("room_changes"), room_id, min(up_to, SEQUENCE_MAX))
         return [row["sequence"] for row in rows]
 
+    async def often_changed_rooms(self, changes_min: int) -> list[str]:
+        """See ReadModel."""
+        rows = await self._pool.fetch(query("often_changed_rooms"), changes_min)
+        return [str(row["room_id"]) for row in rows]
+
     async def room_head(self, room_id: str, epoch: str) -> int:
         """See ReadModel."""
         if not is_uuid(room_id):

@@ -10,7 +10,8 @@ from typing import cast
 import msgspec
 
 from roomlog.core.room_state import encode_snapshot
-from roomlog.ports import EventLog, LogEvent, PartitionState, RoomSnapshot, SnapshotStore
+from roomlog.memory_ports import RoomSnapshot, SnapshotStore
+from roomlog.ports import EventLog, LogEvent, PartitionState
 from roomlog.projection_ports import ProjectionTables, RetryTables, SetAside
 from roomlog.projector.decoding import decode, is_canonical_id
 from roomlog.projector.partition import Committed, PartitionProjector

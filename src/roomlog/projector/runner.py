@@ -6,10 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from roomlog.ports import EventLog, LogUnavailableError, SnapshotStore
+from roomlog.memory_ports import SnapshotStore
+from roomlog.ports import EventLog, LogUnavailableError, ReadModel
 from roomlog.projection_ports import PartitionTables, ProjectionTables
 from roomlog.projector.partition import Committed, PartitionProjector
 from roomlog.projector.snapshots import SnapshotKeeper
+from roomlog.projector.waypoints import WaypointKeeper
 from roomlog.services.claimed_work import ClaimedWork
 from roomlog.services.recent_events import RecentEvents
 from roomlog.signal_ports import Signals
@@ -35,6 +37,7 @@ async def run_projector(
     halted_retry_s: float | None = None,
     tell: Callable[[str], Awaitable[None]] | None = None,
     recent: Sequence[RecentEvents] | None = None,
+    read_model: ReadModel | None = None,
 ) -> None:
     """Keep the tables at the log's end until cancelled; NATS or PostgreSQL away is waited out.
 
@@ -42,10 +45,14 @@ async def run_projector(
     the tables were made from, the reason is kept where status shows it; then it raises
     ProjectorHaltedError, or with `halted_retry_s` looks again after that time: until somebody has
     restored the log or rebuilt the tables; `tell` is called with why. `recent` are to get, one for
-    each partition, what is read. Raises TablesMissingError.
+    each partition, what is read. With `read_model`, which reads these tables, waypoints are left of
+    rooms that change often. Raises TablesMissingError.
     """
     keeper = SnapshotKeeper(snapshots)
     keeper.start()
+    waypoints = None if read_model is None else WaypointKeeper(log, read_model, snapshots)
+    if waypoints is not None:
+        waypoints.start()
     try:
         runners = [
             _PartitionRunner(
@@ -54,6 +61,7 @@ async def run_projector(
                 signals=signals,
                 tables=tables,
                 keeper=keeper,
+                waypoints=waypoints,
                 batch_events_max=batch_events_max,
                 halted_retry_s=halted_retry_s,
                 tell=tell,
@@ -64,6 +72,8 @@ async def run_projector(
         await together(*(runner.run() for runner in runners))
     finally:
         await keeper.close()
+        if waypoints is not None:
+            await waypoints.close()
 
 
 class _PartitionRunner:
@@ -75,6 +85,7 @@ class _PartitionRunner:
         signals: Signals,
         tables: ProjectionTables,
         keeper: SnapshotKeeper,
+        waypoints: WaypointKeeper | None,
         batch_events_max: int,
         halted_retry_s: float | None,
         tell: Callable[[str], Awaitable[None]] | None,
@@ -90,7 +101,7 @@ class _PartitionRunner:
         )
         self._signals = signals
         self._tables = tables
-        self._keeper = keeper
+        self._keeper, self._waypoints = keeper, waypoints
         self._partition = partition
         self._batch_events_max = batch_events_max
         self._wake = asyncio.Event()
@@ -127,6 +138,8 @@ class _PartitionRunner:
             recent=self._recent,
         )
         await projector.begin()
+        if self._waypoints is not None:
+            self._waypoints.begin(self._partition, projector.position.epoch)
         _log.info(
             "partition %s is projected from sequence %s on",
             self._partition,
@@ -156,6 +169,8 @@ class _PartitionRunner:
 
     async def _on_committed(self, committed: Committed, tables: PartitionTables) -> None:
         self._keeper.take(committed)
+        if self._waypoints is not None:
+            self._waypoints.take(committed)
         with contextlib.suppress(LogUnavailableError):
             await self._signals.announce_projected(self._partition, committed.position.sequence)
         self._projected += committed.count

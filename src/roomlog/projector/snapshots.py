@@ -6,7 +6,8 @@ import logging
 from collections import OrderedDict
 
 from roomlog.core.room_state import encode_snapshot
-from roomlog.ports import LogUnavailableError, RoomSnapshot, SnapshotStore
+from roomlog.memory_ports import RoomSnapshot, SnapshotStore
+from roomlog.ports import LogUnavailableError
 from roomlog.projector.partition import Committed
 
 EVENTS_PER_SNAPSHOT = 1000

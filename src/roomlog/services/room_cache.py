@@ -12,7 +12,8 @@ from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import changes_room, decode_snapshot, evolve_stored
 from roomlog.core.upcasters import UnreadableEventError, is_readable, room_event
-from roomlog.ports import EventLog, Feed, LogEvent, LogUnavailableError, SnapshotStore
+from roomlog.memory_ports import SnapshotStore
+from roomlog.ports import EventLog, Feed, LogEvent, LogUnavailableError
 from roomlog.services.tail import Tail, Tails
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import MessageRedacted, RoomEvent

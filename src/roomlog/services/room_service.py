@@ -6,7 +6,7 @@ from roomlog.core import decide, policy
 from roomlog.core.policy import Act, Actor
 from roomlog.core.room_state import evolve_stored
 from roomlog.core.upcasters import decode_event
-from roomlog.memory_ports import ReadMarkers
+from roomlog.memory_ports import ReadMarkers, SnapshotStore
 from roomlog.ports import (
     DatabaseUnavailableError,
     EventLog,
@@ -14,7 +14,6 @@ from roomlog.ports import (
     ReadModel,
     RoomPosition,
     RoomRow,
-    SnapshotStore,
 )
 from roomlog.services import identity
 from roomlog.services.aftermath import appended_already

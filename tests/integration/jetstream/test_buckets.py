@@ -14,8 +14,7 @@ from roomlog.jetstream.buckets import (
     JetStreamSnapshots,
 )
 from roomlog.jetstream.log import JetStreamLog
-from roomlog.memory_ports import Claim
-from roomlog.ports import RoomSnapshot
+from roomlog.memory_ports import Claim, RoomSnapshot
 
 from .conftest import Connect, Server
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from zlib import crc32
 
 from roomlog.core.decide import Fact, Stamp, stamp
-from roomlog.ports import LogEvent, LogUnavailableError, PartitionState, RoomSnapshot
+from roomlog.memory_ports import RoomSnapshot
+from roomlog.ports import LogEvent, LogUnavailableError, PartitionState
 from roomlog_contract import events as ev
 from roomlog_contract import stored as st
 from tests.projections.event_streams import Step, stream

@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from roomlog.core.room_state import decode_snapshot
+from roomlog.core.room_state import decode_snapshot, decode_waypoint
+from roomlog.ports import ReadModel
+from roomlog.postgres import PostgresReadModel, open_pool
 from roomlog.postgres.checkpoint import checkpoints
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projector import ProjectorHaltedError, run_projector
 from roomlog.projector.runner import MEASURED_AFTER_EVENTS
-from tests.integration.projector.driving import run
+from roomlog.projector.waypoints import WaypointKeeper
+from roomlog.services.past import CHANGES_PER_WAYPOINT, room_as_of
+from tests.integration.projector.driving import project, run
 from tests.integration.projector.memory_log import (
     MemoryLog,
     MemorySignals,
@@ -37,10 +41,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(database: str, log: MemoryLog) -> AsyncGenerator[Running]:
+async def running(
+    database: str, log: MemoryLog, read_model: ReadModel | None = None
+) -> AsyncGenerator[Running]:
     it = Running(log)
+    tables = PostgresTables(database)
     it.task = asyncio.create_task(
-        run_projector(log, it.signals, it.snapshots, PostgresTables(database))
+        run_projector(log, it.signals, it.snapshots, tables, read_model=read_model)
     )
     try:
         yield it
@@ -198,3 +205,80 @@ async def test_reads_are_planned_by_numbers_of_their_own_tables_soon_after_a_fir
 
         await until(measured)
     await connection.close()
+
+
+async def test_waypoints_are_left_before_anybody_asks(database: str):
+    """Of what is projected, and of what had been before there were any."""
+    log = opened()
+
+    def change(first: int, last: int) -> None:
+        for n in range(first, last):
+            kind = "member.role_changed" if n else "member.added"
+            body = {"user_id": "ben@a.example", "role": ("observer", "responder")[n % 2]}
+            log.put(ROOM, fact_bytes(ROOM, an_id(1, n), kind, **body))
+
+    change(0, CHANGES_PER_WAYPOINT)
+    await project(log, database)
+    async with (
+        open_pool(database, size=2) as pool,
+        running(database, log, PostgresReadModel(pool)) as it,
+    ):
+        places = {CHANGES_PER_WAYPOINT, 2 * CHANGES_PER_WAYPOINT}
+
+        async def left() -> bool:
+            expected = {f"{ROOM}.{place}.{place}" for place in places}
+            return expected <= it.snapshots.kept.keys()
+
+        change(CHANGES_PER_WAYPOINT, 2 * CHANGES_PER_WAYPOINT)
+        await until(left)
+        for place in places:
+            kept = it.snapshots.kept[f"{ROOM}.{place}.{place}"]
+            then = decode_waypoint(kept.state)
+            assert then == await room_as_of(
+                log, PostgresReadModel(pool), MemorySnapshots(), ROOM, place
+            )
+            assert then is not None
+            assert then.members["ben@a.example"].role == "observer"
+
+
+class AskedReads(PostgresReadModel):
+    """Counts what it is asked for by the keeper of waypoints."""
+
+    surveys = rooms = 0
+
+    async def often_changed_rooms(self, changes_min: int) -> list[str]:
+        found = await super().often_changed_rooms(changes_min)
+        self.surveys += 1
+        return found
+
+    async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
+        self.rooms += 1
+        return await super().room_changes(room_id, up_to=up_to)
+
+
+async def test_tables_of_another_log_leave_no_waypoints(database: str):
+    log, snapshots = opened(), MemorySnapshots()
+    for n in range(CHANGES_PER_WAYPOINT):
+        body = {"user_id": f"u{n}@a.example", "role": "observer"}
+        log.put(ROOM, fact_bytes(ROOM, an_id(1, n), "member.added", **body))
+    await project(log, database)
+    async with open_pool(database, size=2) as pool:
+        reads = AskedReads(pool)
+
+        async def surveyed() -> bool:
+            return reads.surveys == 1
+
+        async def left() -> bool:
+            return bool(snapshots.kept)
+
+        keeper = WaypointKeeper(log, reads, snapshots)
+        keeper.start()
+        try:
+            keeper.begin(0, "another")
+            await until(surveyed)
+            keeper.begin(0, log.epoch)
+            await until(left)
+        finally:
+            await keeper.close()
+    assert reads.rooms == 1
+    assert [kept.epoch for kept in snapshots.kept.values()] == [log.epoch]
