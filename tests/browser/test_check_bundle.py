@@ -32,6 +32,8 @@ def test_a_bundle_is_checked_in_the_page(stack: Stack, open_page: OpenPage, tmp_
 
     page.evaluate("document.querySelectorAll('textarea')[0].focus()")
     page.type(str(rooms.KEY.verifier))
+    # What was said without the key is not what the fields say now.
+    page.wait("document.querySelector('[role=status]').textContent === ''")
     page.evaluate("document.querySelectorAll('textarea')[1].focus()")
     page.type(exported.checkpoint)
     page.click("button.primary")
@@ -42,3 +44,42 @@ def test_a_bundle_is_checked_in_the_page(stack: Stack, open_page: OpenPage, tmp_
     page.click("button.primary")
     page.wait_text("Not proved (body)", "[role=status]")
     page.wait_text("First bad event: 6.", "[role=status]")
+
+
+def test_a_check_that_ends_late_says_nothing_of_another_file(
+    stack: Stack, open_page: OpenPage, tmp_path: Path
+) -> None:
+    bundle, _ = rooms.bundle_of(rooms.plain_log())
+    first, second = tmp_path / "first.html", tmp_path / "second.html"
+    first.write_bytes(bundle)
+    second.write_bytes(bundle.replace(b"checkout is slow", b"checkout is fast"))
+    page = open_page()
+    page.goto(f"{stack.base_url}/#/bundle")
+    page.wait("document.querySelector('input[type=file]')")
+    choose(page, first)
+    # A file whose end is read only when the test says so.
+    page.evaluate("""(() => {
+        const streamed = File.prototype.stream;
+        File.prototype.stream = function () {
+            if (this.name !== "first.html") return streamed.call(this);
+            const whole = streamed.call(this);
+            return new ReadableStream({
+                async start(made) {
+                    await new Promise((read) => { window.readOn = read; });
+                    for await (const chunk of whole) made.enqueue(chunk);
+                    made.close();
+                    window.readAll = true;
+                },
+            });
+        };
+    })()""")
+    page.click("button.primary")
+    page.wait("window.readOn !== undefined")
+
+    choose(page, second)
+    page.evaluate("window.readOn()")
+    page.wait("window.readAll")
+    page.click("button.primary")
+
+    page.wait_text("Not proved (body)", "[role=status]")
+    assert "Whole" not in page.evaluate("document.querySelector('[role=status]').textContent")

@@ -1,4 +1,4 @@
-import { useId, useState } from "react";
+import { useId, useRef, useState } from "react";
 import { type BundleVerdict, verifyBundle } from "roomlog-js";
 
 /** Checks a bundle in this browser: the file goes nowhere, and nobody needs to be signed in. */
@@ -8,17 +8,32 @@ export function CheckBundle(): React.ReactNode {
   const [checkpoint, setCheckpoint] = useState("");
   const [said, setSaid] = useState<BundleVerdict | string | null>(null);
   const [events, setEvents] = useState<number | null>(null);
+  const checking = useRef(0);
   const id = useId();
 
+  // What is said is said of what stands in the fields: a check of something else counts no more.
+  const begin = (): number => {
+    setSaid(null);
+    setEvents(null);
+    checking.current += 1;
+    return checking.current;
+  };
   const submit = async (form: React.FormEvent): Promise<void> => {
     form.preventDefault();
     if (file === null) {
       return;
     }
-    setSaid(null);
+    const mine = begin();
     setEvents(0);
-    setSaid(await checked(file, key, checkpoint, setEvents));
-    setEvents(null);
+    const found = await checked(file, key, checkpoint, (count) => {
+      if (mine === checking.current) {
+        setEvents(count);
+      }
+    });
+    if (mine === checking.current) {
+      setSaid(found);
+      setEvents(null);
+    }
   };
   return (
     <main className="sign-in">
@@ -35,7 +50,7 @@ export function CheckBundle(): React.ReactNode {
           accept=".html,text/html"
           onChange={(change) => {
             setFile(change.target.files?.[0] ?? null);
-            setSaid(null);
+            begin();
           }}
         />
         <label htmlFor={`${id}-key`}>Public key that you know to be theirs (optional)</label>
@@ -45,7 +60,10 @@ export function CheckBundle(): React.ReactNode {
           rows={2}
           spellCheck={false}
           value={key}
-          onChange={(change) => setKey(change.target.value)}
+          onChange={(change) => {
+            setKey(change.target.value);
+            begin();
+          }}
         />
         <label htmlFor={`${id}-held`}>Earlier checkpoint that you kept (optional)</label>
         <textarea
@@ -54,7 +72,10 @@ export function CheckBundle(): React.ReactNode {
           rows={5}
           spellCheck={false}
           value={checkpoint}
-          onChange={(change) => setCheckpoint(change.target.value)}
+          onChange={(change) => {
+            setCheckpoint(change.target.value);
+            begin();
+          }}
         />
         <button type="submit" className="primary" disabled={file === null || events !== null}>
           {events === null ? "Check" : `Checking… ${events.toLocaleString("en")} events`}

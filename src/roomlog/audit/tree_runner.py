@@ -22,6 +22,7 @@ TICK_S = 1.0
 GATHER_S = 0.1
 CHECK_EVERY_S = 5.0
 HALTED_RETRY_S = 10.0
+BESIDE_RETRY_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ async def keep_trees(
     eraser: Eraser | None = None,
     recent: Sequence[RecentEvents] | None = None,
 ) -> None:
-    """Keep the trees of the log and of the audit `trail` at the log's end until cancelled; NATS or PostgreSQL away is waited out.
+    """Keep the trees of the log and of the audit `trail` at the log's end until cancelled; NATS or
+    PostgreSQL away is waited out.
 
     Where the log is not what the trees were made of, they stay as they are, with the reason where
     status shows it, and the log is looked at again: what others made of it must go on. `beside`
@@ -164,8 +166,7 @@ async def _running(
     if work is None:
         yield
         return
-    task = asyncio.create_task(work())
-    task.add_done_callback(_tell)
+    task = asyncio.create_task(_again_and_again(work))
     try:
         yield
     finally:
@@ -173,9 +174,14 @@ async def _running(
         await asyncio.wait([task])
 
 
-def _tell(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("checkpoints are not delivered any more", exc_info=error)
+async def _again_and_again(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Begin it anew whatever ends it: nobody looks whether checkpoints are still delivered."""
+    while True:
+        try:
+            return await work()
+        except Exception:  # noqa: BLE001 - whatever it is, the next attempt may go well
+            _log.exception("checkpoints are not delivered for now")
+            await asyncio.sleep(BESIDE_RETRY_S)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """`roomlog audit redact`: remove what a message said, and what is left of it in files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,17 +106,23 @@ def redact(
     targets = [*(str(one) for one in messages), *events]
     _check_use(targets, reason, scrub=scrub)
     settings = load_settings(data)
-    try:
-        asked = MessageRedact(reason or "")
-        redacted = uvloop.run(_redact(settings, targets, asked)) if targets else []
+    redacted: list[_Redacted] = []
+    steps: Sequence[Step] = ()
+
+    def tell(one: _Redacted) -> None:
+        redacted.append(one)
         if not as_json:
-            _show(redacted)
+            click.echo(_in_words(one))
+
+    try:
+        if targets:
+            uvloop.run(_redact(settings, targets, MessageRedact(reason or ""), tell))
         steps = uvloop.run(_scrub(settings)) if scrub else ()
-    except RefusedError as error:
-        raise CliError(str(error)) from error
-    if as_json:
-        click.echo(msgspec.json.encode(_Told(redacted, steps)).decode())
-    else:
+    finally:
+        # Nobody can undo it: what was done is told, however the rest ends.
+        if as_json:
+            click.echo(msgspec.json.encode(_Told(redacted, steps)).decode())
+    if not as_json:
         for step in steps:
             click.echo(f"{step.name}: {step.problem or 'clean'}")
     return 1 if any(step.problem for step in steps) else 0
@@ -131,30 +137,40 @@ def _check_use(targets: Sequence[object], reason: str | None, *, scrub: bool) ->
         raise click.UsageError("name a message, or say --scrub.")
 
 
-def _show(redacted: Sequence[_Redacted]) -> None:
-    for one in redacted:
-        erased = f"{len(one.erased)} events erased" if one.erased else "was redacted before"
-        click.echo(f"message {one.message_id}: {erased}")
+def _in_words(one: _Redacted) -> str:
+    erased = f"{len(one.erased)} events erased" if one.erased else "was redacted before"
+    return f"message {one.message_id}: {erased}"
 
 
 async def _redact(
-    settings: Settings, targets: Sequence[str | _Event], asked: MessageRedact
-) -> list[_Redacted]:
+    settings: Settings,
+    targets: Sequence[str | _Event],
+    asked: MessageRedact,
+    tell: Callable[[_Redacted], None],
+) -> None:
+    """Redact one after the other, and tell of each when it is done. Raises CliError."""
     # Imported where needed: it brings all that serves REST.
     from roomlog.main import open_services  # noqa: PLC0415
 
     admin = Actor(operator().user_id, roles=frozenset({GlobalRole.ADMIN}))
-    done: list[_Redacted] = []
     async with open_services(settings) as services:
         redactions = services.redactions
         for target in targets:
-            if isinstance(target, _Event):
-                one = await redactions.redact_event(admin, target.room_id, target.sequence, asked)
-            else:
-                one = await redactions.redact_message(admin, target, asked)
-            message = one.message
-            done.append(_Redacted(message.message_id, message.room_id, one.erased))
-    return done
+            try:
+                if isinstance(target, _Event):
+                    room_id, sequence = target
+                    one = await redactions.redact_event(admin, room_id, sequence, asked)
+                else:
+                    one = await redactions.redact_message(admin, target, asked)
+            except RefusedError as error:
+                raise CliError(f"{_name(target)} was not redacted: {error}") from error
+            tell(_Redacted(one.message.message_id, one.message.room_id, one.erased))
+
+
+def _name(target: str | _Event) -> str:
+    if isinstance(target, _Event):
+        return f"event {target.sequence} of room {target.room_id}"
+    return f"message {target}"
 
 
 async def _scrub(settings: Settings) -> Sequence[Step]:

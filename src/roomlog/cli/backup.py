@@ -36,9 +36,9 @@ _CONNECT_TIMEOUT_S = 5.0
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What `--json` prints. `last_sequences` are where the log's streams end in the backup, `events`
-    how many it holds of them; `unexplained` were never copied, being gone from the log without a redaction; `lost` are gone
-    from it now, and here."""
+    """What `--json` prints. `last_sequences` are where the log's streams end in the backup, and
+    `events` how many it holds of them; `unexplained` were never copied, being gone from the log
+    without a redaction; `lost` are gone from it now, and here."""
 
     folder: str
     epoch: str
@@ -67,6 +67,11 @@ def command(*, folder: Path, as_json: bool, data: Path) -> int:
             made = uvloop.run(_back_up(load_settings(data), folder, jwt_secret_file(data).parent))
         except (ForkedLogError, DamagedBackupError) as error:
             raise CliError(f"nothing was backed up: {error}") from error
+        except OSError as error:
+            raise CliError(
+                f"nothing was backed up: cannot write into {folder} ({error.strerror or error}): "
+                "make room there, or name another folder"
+            ) from error
     told = _told(folder, made)
     if as_json:
         click.echo(msgspec.json.encode(told).decode())

@@ -258,3 +258,21 @@ def test_again_and_of_a_message_that_is_not_there(stack: Stack, capsys: pytest.C
     ]
     assert main(["audit", "redact", NOWHERE, *rest]) == 1
     assert "no such message" in capsys.readouterr().err
+
+
+def test_what_was_redacted_is_told_though_the_next_one_is_not_there(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+):
+    room = Room(stack)
+    rest = [NOWHERE, "--reason", "r", "--data", str(stack.data)]
+
+    message_id = room.send("a secret")
+    assert main(["audit", "redact", message_id, *rest]) == 1
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [f"message {message_id}: 1 events erased"]
+    assert f"message {NOWHERE} was not redacted: no such message" in told.err
+
+    message_id = room.send("a secret")
+    assert main(["audit", "redact", message_id, *rest, "--json"]) == 1
+    [redacted] = json.loads(capsys.readouterr().out)["redacted"]
+    assert redacted["message_id"] == message_id

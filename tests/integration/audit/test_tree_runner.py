@@ -124,6 +124,26 @@ async def test_of_two_that_run_one_works_and_the_other_takes_over(database: str)
             await until(grown(log, database))
 
 
+async def test_what_runs_beside_begins_anew_whatever_ended_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tree_runner, "BESIDE_RETRY_S", 0.01)
+    ran: list[str] = []
+
+    async def beside() -> None:
+        ran.append("began")
+        if len(ran) < 3:
+            raise RuntimeError("a defect")
+        await asyncio.Event().wait()
+
+    log = HoledLog()
+    async with running(log, database, beside) as task:
+        await until(lambda: _are(ran, ["began"] * 3))
+        log.say(ROOMS[0], "one")
+        await until(grown(log, database))
+        assert not task.done()
+
+
 async def _are(ran: list[str], expected: list[str]) -> bool:
     return ran == expected
 

@@ -1,13 +1,15 @@
 """Backup and restore of the whole product, by its own command line, while it runs."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.integration.embedded.waiting import eventually
-from tests.stack import Stack, data_directory, run_command, running_stack
+from tests.stack import Stack, clean_environment, data_directory, run_command, running_stack
 
 USER = "ada@example.org"
 
@@ -44,6 +46,21 @@ def answers(client: httpx.Client, room: str) -> list[dict[str, object]]:
     ]
 
 
+def cli_that_writes_little(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command that can make no file longer than a kilobyte, as on a disk that is full."""
+    return subprocess.run(
+        [
+            *("sh", "-c", 'ulimit -f 1; exec "$@"', "sh"),
+            *(sys.executable, "-m", "roomlog", *arguments, "--data", str(stack.data)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=clean_environment(),
+        check=False,
+    )
+
+
 def open_to_others(folder: Path) -> list[str]:
     """What others could read or look into, were the folder itself opened to them."""
     there = [path for path in folder.rglob("*") if not path.is_symlink()]
@@ -67,6 +84,11 @@ def test_what_clients_read_is_the_same_after_a_restore(tmp_path: Path):
                 return all(not one["events"] for one in told["partitions"])
 
             eventually(trees_are_there)
+            full = cli_that_writes_little(stack, "backup", str(backup))
+            assert full.returncode == 1
+            assert f"nothing was backed up: cannot write into {backup} (File too large)" in (
+                full.stderr
+            )
             told = json.loads(stack.cli("backup", str(backup), "--json").stdout)
             assert told["events"] == 21
             assert told["tables"]
