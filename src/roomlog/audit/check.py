@@ -1,5 +1,6 @@
 """Compare the trees with the log as it is now, event by event: what was changed behind them?"""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
@@ -113,15 +114,15 @@ class _Checking:
             self._advance(sum(event.sequence <= up_to for event in batch))
         for redaction in erased.values():
             self.redactions.setdefault(redaction.room_id, []).append(redaction)
-        place = 0
+        place, order = 0, sorted(erased)
         async for batch in self._log.read_partition(partition, after=0, up_to=up_to):
             for event in batch:
-                self._skip(place + 1, event.sequence - 1, erased)
+                self._skip(place + 1, event.sequence - 1, erased, order)
                 place = event.sequence
                 if is_room(event.room_id):
                     self._add(event.room_id, event.sequence, event.data)
             self._advance(len(batch))
-        self._skip(place + 1, up_to, erased)
+        self._skip(place + 1, up_to, erased, order)
 
     def _add(self, room_id: str, sequence: int, data: bytes) -> None:
         parts = parts_of(data)
@@ -130,9 +131,11 @@ class _Checking:
             self.found.append(Mismatch(room_id, sequence, detail))
         self._append(room_id, event_leaf_hash(sequence, parts.envelope))
 
-    def _skip(self, first: int, last: int, erased: Mapping[int, Redaction]) -> None:
+    def _skip(
+        self, first: int, last: int, erased: Mapping[int, Redaction], order: Sequence[int]
+    ) -> None:
         place = first
-        for sequence in sorted(s for s in erased if first <= s <= last) if first <= last else ():
+        for sequence in order[bisect_left(order, first) : bisect_right(order, last)]:
             self._miss(place, sequence - 1)
             one = erased[sequence]
             self._append(one.room_id, event_leaf_hash(sequence, one.envelope))
