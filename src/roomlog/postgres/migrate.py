@@ -11,6 +11,7 @@ from typing import cast
 
 from roomlog.data_files import data_file
 from roomlog.postgres.connection import Connection, connect, translated
+from roomlog.projection_ports import TablesMissingError
 
 _LOCK_KEY = 0x726C_6D67  # any number that nobody else in this database uses
 _REVISION = re.compile(r'^revision = "([^"]+)"', re.MULTILINE)
@@ -37,14 +38,33 @@ async def migrate(database_url: str) -> str | None:
             if current == head:
                 return None
             if current is not None and current not in known:
-                raise UnknownRevisionError(
-                    f"the database is at revision {current}, which this roomlog does not know: "
-                    "install the newer one that made it"
-                )
+                raise _unknown(current)
             await connection.execute(_upgrade_sql(folder, current))
         finally:
             await connection.close()
     return head
+
+
+async def require_newest(connection: Connection) -> None:
+    """Whoever makes tables as this roomlog has them would swap them under an older revision: the
+    next migration could not make what is there. Raises TablesMissingError and UnknownRevisionError.
+    """
+    newest, known = known_revisions(data_file("migrations") / "versions")
+    current = await current_revision(connection)
+    if current is not None and current not in known:
+        raise _unknown(current)
+    if current != newest:
+        raise TablesMissingError(
+            f"the tables are at revision {current}, and this roomlog's at {newest}: "
+            "run `roomlog migrate`"
+        )
+
+
+def _unknown(revision: str) -> UnknownRevisionError:
+    return UnknownRevisionError(
+        f"the database is at revision {revision}, which this roomlog does not know: "
+        "install the newer one that made it"
+    )
 
 
 def known_revisions(versions: Path) -> tuple[str, set[str]]:

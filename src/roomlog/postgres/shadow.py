@@ -17,6 +17,7 @@ from roomlog.postgres.connection import (
     connect_projector,
     translated,
 )
+from roomlog.postgres.migrate import require_newest
 from roomlog.postgres.projection import PostgresPartition
 from roomlog.postgres.queries import query
 from roomlog.postgres.schema import (
@@ -55,7 +56,8 @@ class Shadow:
 
     @classmethod
     async def create(cls, database_url: str, schema: str, *, durable: bool) -> Self:
-        """New, empty tables; what earlier runs left behind is removed. Raises BusyError."""
+        """New, empty tables; what earlier runs left behind is removed. Raises BusyError,
+        TablesMissingError, UnknownRevisionError."""
         with translated():
             connection = await connect(database_url, schema=schema, command_timeout_s=None)
             shadow = cls(database_url, schema, connection)
@@ -69,7 +71,7 @@ class Shadow:
     async def _begin(self, *, durable: bool) -> None:
         if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
             raise BusyError("a rebuild or a verification is under way already: wait for its end")
-        await self._connection.fetch(query("live_positions"))  # fails where there are no tables
+        await require_newest(self._connection)
         await self._remove_schemas()
         for statement in create_tables_sql(self._schema, logged=durable):
             await self._connection.execute(statement)

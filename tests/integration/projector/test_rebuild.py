@@ -2,10 +2,12 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from roomlog.ports import MessageQuery
 from roomlog.postgres import PostgresReadModel, open_pool
+from roomlog.postgres.migrate import UnknownRevisionError
 from roomlog.postgres.schema import table_shapes
 from roomlog.postgres.tables import PostgresTables
 from roomlog.projection_ports import BusyError, TablesMissingError
@@ -211,3 +213,19 @@ async def test_a_long_read_delays_the_swap_and_is_not_hurt(database: str):
 async def test_without_tables_a_rebuild_says_what_to_run(empty_database: str):
     with pytest.raises(TablesMissingError, match="roomlog migrate"):
         await rebuild(a_full_log(), PostgresTables(empty_database), silent)
+
+
+async def test_nothing_is_made_anew_beside_tables_of_another_revision(database: str):
+    """A migration could not make what would be swapped in."""
+    log, tables = a_full_log(), PostgresTables(database)
+    await project(log, database)
+    connection = await asyncpg.connect(database)
+    try:
+        await connection.execute("UPDATE public.alembic_version SET version_num = '0001'")
+        with pytest.raises(TablesMissingError, match="at revision 0001, and"):
+            await rebuild(log, tables, silent)
+        await connection.execute("UPDATE public.alembic_version SET version_num = 'newer'")
+        with pytest.raises(UnknownRevisionError, match="install the newer one"):
+            await rebuild(log, tables, silent)
+    finally:
+        await connection.close()
