@@ -72,7 +72,7 @@ class _Client(Client):
 
     def _take_messages(self) -> None:
         """Have messages out of what comes from now on, ahead of nats-py's own reading."""
-        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
+        writer = self._writer
         if writer is None or writer.transport.is_closing():
             raise ConnectionResetError("NATS closed the connection")
         transport = cast("asyncio.Transport", writer.transport)
@@ -105,14 +105,25 @@ class _Client(Client):
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the socket: they go out on this connection or never."""
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        try:
             self._transport.write(data)
+        except RuntimeError:
+            # uvloop's word for a socket that is gone, which the reading is about to tell of.
+            writer = self._writer
+            if writer is None or not writer.is_closing():
+                raise
 
     def abort(self) -> None:
         """Cut the socket: an orderly close would wait for a peer that reads no more."""
-        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
+        writer = self._writer
         if writer is not None:
             writer.transport.abort()
+
+    @property
+    def _writer(self) -> asyncio.StreamWriter | None:
+        return getattr(self._transport, "_io_writer", None)
 
 
 async def _quiet(error: Exception) -> None:
