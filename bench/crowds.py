@@ -19,6 +19,7 @@ from bench.bare_nats import percentiles_ms
 from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
 from bench.nasty import memory_mib, new_room, resident_mib
+from bench.rooms_under_load import NO_LIMITS
 from tests.stack import Stack, running_stack
 
 _USER = "bench@example.org"
@@ -242,12 +243,7 @@ def main(*, connections: int, only: str, json_file: Path | None) -> None:
     """Measure crowds that do no good."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with running_stack(
-        USER_MESSAGES_PER_SECOND="0",
-        ROOM_MESSAGES_PER_SECOND="0",
-        CONNECTS_PER_MINUTE="0",
-        SPAM_GUARD="off",
-    ) as stack:
+    with running_stack(**NO_LIMITS) as stack:
         results = asyncio.run(_measure(stack, connections, only))
     tell(results, json_file)
 

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 from bench.bare_nats import percentiles_ms
 from bench.measured import Measured, json_option, tell
+from bench.rooms_under_load import NO_LIMITS
 from tests.stack import Stack, running_stack
 
 _USER = "bench@example.org"
@@ -142,12 +143,7 @@ def main(
     *, cycles: int, at_once: int, per_second: float, seconds: float, json_file: Path | None
 ) -> None:
     """Measure large payloads and connections that come and go."""
-    with running_stack(
-        USER_MESSAGES_PER_SECOND="0",
-        ROOM_MESSAGES_PER_SECOND="0",
-        CONNECTS_PER_MINUTE="0",
-        SPAM_GUARD="off",
-    ) as stack:
+    with running_stack(**NO_LIMITS) as stack:
         results = asyncio.run(_measure(stack, cycles, at_once, per_second, seconds))
     tell(results, json_file)
 

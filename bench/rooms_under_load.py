@@ -27,6 +27,13 @@ SETTINGS = {
     "APPEND_WAIT_SECONDS": "0",
 }
 
+NO_LIMITS = {
+    "USER_MESSAGES_PER_SECOND": "0",
+    "ROOM_MESSAGES_PER_SECOND": "0",
+    "CONNECTS_PER_MINUTE": "0",
+    "SPAM_GUARD": "off",
+}
+
 
 def make_rooms(stack: Stack, rooms: int, users: Sequence[str]) -> list[str]:
     """New rooms with these members; their ids."""

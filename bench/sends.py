@@ -13,6 +13,7 @@ import httpx
 
 from bench.bare_nats import publishes_per_second
 from bench.measured import Measured, json_option, tell
+from bench.rooms_under_load import NO_LIMITS
 from tests.stack import Stack, running_stack
 
 _CONTENT = "Connections to the database are at 400, and the pool never gives them back. " * 2
@@ -65,12 +66,7 @@ def _bare(stack: Stack, senders: int, seconds: float) -> dict[str, float]:
 def main(*, seconds: float, senders: tuple[int, ...], json_file: Path | None) -> None:
     """Measure sends over WebSocket."""
     found: list[Measured] = []
-    with running_stack(
-        USER_MESSAGES_PER_SECOND="0",
-        ROOM_MESSAGES_PER_SECOND="0",
-        CONNECTS_PER_MINUTE="0",
-        SPAM_GUARD="off",
-    ) as stack:
+    with running_stack(**NO_LIMITS) as stack:
         for count in senders:
             # Half of it before and half after: whatever else the machine does hits both alike.
             before = _bare(stack, count, seconds / 2)

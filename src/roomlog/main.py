@@ -5,8 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Generator
 
 import msgspec
 import uvicorn
@@ -15,7 +14,7 @@ import uvloop
 from roomlog.collector import spare_what_stays
 from roomlog.core.admission import Patience
 from roomlog.core.decide import Limits
-from roomlog.http import HttpParts, PartStatus, create_app
+from roomlog.http import HttpParts, create_app
 from roomlog.jetstream.buckets import (
     JetStreamKeyMarks,
     JetStreamNames,
@@ -27,7 +26,7 @@ from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.jetstream.presence import JetStreamNotices, JetStreamPresence
 from roomlog.jetstream.trail import JetStreamTrail
-from roomlog.ports import Clock, DatabaseUnavailableError, LogUnavailableError, ReadModel
+from roomlog.ports import Clock, LogUnavailableError, ReadModel
 from roomlog.postgres import PostgresReadModel, PostgresTreeReader, open_pool
 from roomlog.realtime.handlers import websocket_handlers
 from roomlog.realtime.on_record import stay_on_record
@@ -39,6 +38,7 @@ from roomlog.services.continuity import discontinuity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
 from roomlog.services.fresh_keys import FreshKeys
+from roomlog.services.health import health
 from roomlog.services.identity import SystemClock
 from roomlog.services.jwks import KeySetError
 from roomlog.services.limiter import Limiter, Rates
@@ -65,14 +65,10 @@ from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, erase_url, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
-from roomlog.tree_ports import TreeStatus
 
 _log = logging.getLogger(__name__)
 
 _CONNECT_RETRY_S = 0.5
-_STALE = timedelta(seconds=30)
-# Whoever asks whether a worker is well does not wait for a database that is not.
-_HEALTH_TIMEOUT_S = 0.8
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -258,72 +254,6 @@ def _rates(settings: Settings) -> Rates:
     )
 
 
-async def health(parts: Services) -> Mapping[str, PartStatus]:
-    """What log, tables and projection say of themselves. Without the tables, sends go on."""
-    trouble = parts.log.trouble
-    log = PartStatus(ok=not trouble, detail=trouble)
-    try:
-        async with asyncio.timeout(_HEALTH_TIMEOUT_S):
-            behind = await _behind(parts)
-            found = await parts.trees.statuses()
-    except (DatabaseUnavailableError, TimeoutError) as error:
-        reason = str(error) or f"PostgreSQL did not answer within {_HEALTH_TIMEOUT_S} s"
-        away = PartStatus(ok=False, required=False, detail=reason)
-        unknown = PartStatus(ok=False, required=False, detail="unknown without the database")
-        return {
-            "log": log,
-            "database": away,
-            "projection": unknown,
-            "integrity": unknown,
-            **_keys(parts.tokens),
-        }
-    projection = PartStatus(ok=not behind, required=False, detail="; ".join(behind))
-    database = PartStatus(ok=True, required=False)
-    return {
-        "log": log,
-        "database": database,
-        "projection": projection,
-        "integrity": _integrity(found),
-        **_keys(parts.tokens),
-    }
-
-
-def _integrity(trees: Sequence[TreeStatus]) -> PartStatus:
-    """What the trees' keeper found wrong with what is in the log. Sends don't depend on it."""
-    wrong = [
-        one.halted or f"{one.findings} things are wrong with the log, {one.unexplained} events gone"
-        for one in trees
-        if one.halted or one.findings
-    ]
-    detail = "; ".join(wrong) + ": run `roomlog doctor`" if wrong else ""
-    return PartStatus(ok=not wrong, required=False, detail=detail)
-
-
-async def _behind(parts: Services) -> list[str]:
-    """What is wrong with the projection of each partition."""
-    behind: list[str] = []
-    for partition in range(parts.log.partitions):
-        checkpoint = await parts.read_model.checkpoint(partition)
-        if checkpoint is None:
-            behind.append(f"partition {partition} has not begun")
-            continue
-        if checkpoint.epoch != parts.log.epoch:
-            behind.append(f"partition {partition} shows another epoch of the log")
-        elif (age := parts.clock.now() - checkpoint.current_at) > _STALE:
-            behind.append(f"partition {partition} is {age.total_seconds():.0f} s behind")
-    return behind
-
-
-def _keys(tokens: TokenVerifier) -> dict[str, PartStatus]:
-    """The key set, where there is one. It is tried again here while it is missing, because a
-    worker that is not ready is asked nothing else."""
-    if tokens.keys is None:
-        return {}
-    tokens.keys.retry_missing()
-    problem = "" if tokens.keys.loaded else tokens.keys.problem
-    return {"keys": PartStatus(tokens.keys.loaded, not tokens.usable, problem)}
-
-
 def serve(settings: Settings) -> None:
     """Serve REST and WebSocket on the settings' address until SIGINT or SIGTERM."""
     try:
@@ -376,7 +306,9 @@ async def _serve(settings: Settings) -> None:
                 proofs=parts.proofs,
                 records=parts.records,
                 trail_proofs=parts.trail_proofs,
-                health=lambda: health(parts),
+                health=lambda: health(
+                    parts.log, parts.read_model, parts.trees, parts.tokens, parts.clock
+                ),
                 lag=lambda: projection_lag(parts.log, parts.read_model, parts.clock),
                 trees=lambda: tree_lag(parts.log, parts.trail_log, parts.trees, parts.clock),
                 stopping=lambda: server.should_exit,

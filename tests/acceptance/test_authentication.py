@@ -25,6 +25,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.acceptance.frames import frame_of
 from tests.integration.http.conformance import HOOKS
 from tests.services.key_material import encoded, jwk, key_set, private_jwk, public_pem, signed
 from tests.stack import Stack, clean_environment, data_directory, running_stack
@@ -181,20 +182,11 @@ async def _on_each_worker(
                 product.stack.ws_url + path, additional_headers=headers, proxy=None
             )
             made.append(connection)
-            await _until(connection, "hello")
+            await frame_of(connection, "hello")
         yield made
     finally:
         for connection in made:
             await connection.close()
-
-
-async def _until(connection: ClientConnection, kind: str, **fields: Any) -> dict[str, Any]:
-    while True:
-        text = await asyncio.wait_for(connection.recv(), WAIT_S)
-        assert isinstance(text, str)
-        for frame in map(json.loads, text.split("\n")):
-            if frame["type"] == kind and fields.items() <= frame.items():
-                return frame
 
 
 async def _close_code(connection: ClientConnection) -> tuple[int | None, float]:
@@ -226,18 +218,18 @@ async def test_a_renewed_token_keeps_the_connection_and_nothing_else_does(produc
             "nonsense",
         ):
             await renewed.send(json.dumps({"type": "auth", "ref": "no", "token": refused}))
-            assert (await _until(renewed, "error", ref="no"))["code"] in {
+            assert (await frame_of(renewed, "error", ref="no"))["code"] in {
                 "forbidden",
                 "unauthenticated",
             }
         later = signed("EdDSA", claims())
         await renewed.send(json.dumps({"type": "auth", "ref": "yes", "token": later}))
-        assert "expires_at" in await _until(renewed, "authenticated", ref="yes")
+        assert "expires_at" in await frame_of(renewed, "authenticated", ref="yes")
         for code, at_s in await asyncio.gather(*map(_close_code, others)):
             assert code == 4501
             assert at_s >= expires_at_s - 0.1
         await renewed.send(json.dumps({"type": "send", "ref": "s", "content": "still here"}))
-        await _until(renewed, "ack", ref="s")
+        await frame_of(renewed, "ack", ref="s")
 
 
 async def test_a_renewal_with_less_rights_ends_what_depended_on_them(product: Product):
@@ -248,10 +240,10 @@ async def test_a_renewal_with_less_rights_ends_what_depended_on_them(product: Pr
         url, additional_headers={"Authorization": f"Bearer {auditor}"}, proxy=None
     ) as connection:
         await connection.send(json.dumps({"type": "subscribe", "ref": "a", "room_id": room}))
-        await _until(connection, "subscribed", ref="a")
+        await frame_of(connection, "subscribed", ref="a")
         plain = product.stack.token("aud@example.org")
         await connection.send(json.dumps({"type": "auth", "token": plain}))
-        assert (await _until(connection, "unsubscribed", room_id=room))["code"] == "forbidden"
+        assert (await frame_of(connection, "unsubscribed", room_id=room))["code"] == "forbidden"
 
 
 async def test_the_end_of_a_membership_ends_connections_on_every_worker_in_time(
@@ -264,19 +256,19 @@ async def test_the_end_of_a_membership_ends_connections_on_every_worker_in_time(
     ):
         for connection in of_many:
             await connection.send(json.dumps({"type": "subscribe", "ref": "a", "room_id": room}))
-            await _until(connection, "subscribed", ref="a")
+            await frame_of(connection, "subscribed", ref="a")
         ended_s = time.time()
         product.member(room, None)
         for code, at_s in await asyncio.gather(*map(_close_code, of_room)):
             assert code == 4503
             assert at_s - ended_s < ENDS_WITHIN_S
         for connection in of_many:
-            told = await _until(connection, "unsubscribed", room_id=room)
+            told = await frame_of(connection, "unsubscribed", room_id=room)
             assert told["code"] == "forbidden"
         assert time.time() - ended_s < ENDS_WITHIN_S
         for connection in of_many:
             await connection.send(json.dumps({"type": "subscribe", "ref": "b", "room_id": room}))
-            assert (await _until(connection, "error", ref="b"))["code"] == "forbidden"
+            assert (await frame_of(connection, "error", ref="b"))["code"] == "forbidden"
 
 
 async def test_who_becomes_an_observer_is_refused_on_every_worker_in_time(product: Product):
@@ -300,7 +292,7 @@ async def test_who_becomes_an_observer_is_refused_on_every_worker_in_time(produc
                 assert refused or time.time() - changed_s < ENDS_WITHIN_S, answer
         product.member(room, "responder")
         for connection in connections:
-            await _until(connection, "event")
+            await frame_of(connection, "event")
             assert connection.close_code is None
 
 
@@ -327,7 +319,7 @@ async def test_only_pages_of_allowed_origins_connect_or_read_answers(
         product.stack.ws_url + "/ws", additional_headers=headers, origin=given, proxy=None
     ) as connection:
         if allowed:
-            await _until(connection, "hello")
+            await frame_of(connection, "hello")
         else:
             assert (await _close_code(connection))[0] == 4502
     if origin is None:

@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
+from tests.acceptance.frames import frame_of
 from tests.services.key_material import jwk, key_set, signed
 from tests.stack import data_directory, running_stack
 
@@ -26,15 +27,6 @@ ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 
 def claims(**more: Any) -> dict[str, Any]:
     return {"sub": ANN, "exp": time.time() + 3600, **more}
-
-
-async def _until(connection: ClientConnection, kind: str, **fields: Any) -> dict[str, Any]:
-    while True:
-        text = await asyncio.wait_for(connection.recv(), WAIT_S)
-        assert isinstance(text, str)
-        for frame in map(json.loads, text.split("\n")):
-            if frame["type"] == kind and fields.items() <= frame.items():
-                return frame
 
 
 def _raw(base_url: str, request: str) -> None:
@@ -75,7 +67,7 @@ async def _use_every_way(base_url: str, ws_url: str, room: str, token: str) -> N
                     await connection.send('{"type": "auth", "token": "' + token)
                     await connection.send(token)
                     await connection.send(json.dumps({"type": "ping", "ref": "end"}))
-                    await _until(connection, "pong", ref="end")
+                    await frame_of(connection, "pong", ref="end")
     version = "Sec-WebSocket-Version: 13\r\n"
     key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     offered = f"Sec-WebSocket-Protocol: roomlog.bearer.{token}"

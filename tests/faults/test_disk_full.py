@@ -72,3 +72,28 @@ def test_readyz_says_that_nothing_can_be_sent_until_there_is_room(directory: Pat
         disk.empty()
         wait_until(lambda: readiness().status_code == 200, "it is ready again")
         assert send() == 201
+
+
+def test_a_redaction_that_met_a_full_disk_is_finished_when_there_is_room(directory: Path):
+    with small_disk(directory / "nats", 32) as disk, running_stack(data=directory) as stack:
+        room = create_room(stack, "ada@example.org", [])
+        secret = secrets.token_hex(16)
+
+        def post(path: str, body: dict[str, str]) -> httpx.Response:
+            headers = stack.headers("ada@example.org", "admin")
+            return httpx.post(f"{stack.base_url}{path}", headers=headers, json=body, timeout=30)
+
+        def redact() -> int:
+            return post(f"/api/messages/{sent}/redact", {"reason": "pasted"}).status_code
+
+        sent = post(f"/api/rooms/{room}/messages", {"content": secret}).json()["message_id"]
+        disk.fill()
+        wait_until(lambda: redact() == 503, "nothing can be redacted")
+        disk.empty()
+        wait_until(lambda: redact() == 200, "it is redacted")
+        files = [path.read_bytes() for path in (directory / "nats").rglob("*") if path.is_file()]
+        assert not any(secret.encode() in held for held in files)
+        # That redactions are on record is the trail's first, and was asked for on a full disk.
+        wait_until(
+            lambda: httpx.get(f"{stack.base_url}/readyz").json()["status"] == "ready", "all is well"
+        )

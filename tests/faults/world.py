@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -146,19 +147,24 @@ class World:
         for part in list(self.frozen):
             self.thaw(part)
 
-    def _ready(self) -> bool:
+    def _readiness(self) -> dict[str, Any]:
+        """What /readyz tells now."""
         try:
-            told = httpx.get(f"{self.up.base_url}/readyz", timeout=10).json()
-        except (httpx.HTTPError, ValueError):
-            return False
-        return told.get("status") == "ready"
+            return httpx.get(f"{self.up.base_url}/readyz", timeout=10).json()
+        except (httpx.HTTPError, ValueError) as error:
+            return {"status": repr(error)}
 
     async def ready(self) -> None:
         """Return when every part works, by several answers: each worker is asked."""
         for _ in range(2 * WORKERS):
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                while not await asyncio.to_thread(self._ready):
-                    await asyncio.sleep(0.1)
+            told: dict[str, Any] = {}
+            try:
+                async with asyncio.timeout(READY_TIMEOUT_S):
+                    while told.get("status") != "ready":
+                        told = await asyncio.to_thread(self._readiness)
+                        await asyncio.sleep(0.1)
+            except TimeoutError:
+                raise AssertionError(f"not ready: {told}\n{self.complaints()}") from None
 
     def complaints(self) -> str:
         """What `up` printed last."""

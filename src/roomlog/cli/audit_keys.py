@@ -78,7 +78,10 @@ def new_key(*, name: str | None, as_json: bool, data: Path) -> None:
     key = SigningKey(name, secrets.token_bytes(32))
     old = before.verifiers
     if len(old) > OLD_KEYS_MAX:
-        raise CliError(f"{len(old)} old keys are too many to be known: forget the oldest")
+        raise CliError(
+            f"{len(old)} old keys are too many to be known: take the oldest out of "
+            f"{PREFIX}AUDIT_OLD_KEYS or {audit_old_keys_file(data)}"
+        )
     file = audit_key_file(data)
     kept = file.parent.is_dir() and not os.environ.get(f"{PREFIX}AUDIT_KEY")
     if kept:

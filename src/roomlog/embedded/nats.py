@@ -1,6 +1,7 @@
 """The embedded nats-server: the log of a `--data DIR`."""
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -13,15 +14,19 @@ from urllib.parse import quote
 
 from roomlog.data_files import data_file
 from roomlog.embedded.data_directory import DataDirectory
+from roomlog.embedded.erased_records import cut_out_erased
 from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.processes import Process, ProcessSpec, end_leftovers
 from roomlog.embedded.servers import running
 from roomlog.embedded.tcp_ports import free_port
 from roomlog.files import write_private
 
+_log = logging.getLogger(__name__)
+
 USER = "roomlog"
 ERASING_USER = "roomlog-erasing"
 _EXECUTABLE = "nats-server"
+_ENDED_IN_ORDER = "ended-in-order"
 _CONNECT_TIMEOUT_S = 1.0
 _INFO_BYTES_MAX = 8192
 _ROOM_BYTES_MIN = 8 * 1024 * 1024
@@ -103,6 +108,7 @@ class NatsServer:
         folder = self._data.private_folder("nats")
         binary = _binary()
         end_leftovers(folder, _EXECUTABLE, signal.SIGTERM)
+        self._cut_out_erased(folder)
         link = folder / "nats.conf"
         link.unlink(missing_ok=True)
         link.symlink_to(data_file("nats.conf"))
@@ -116,6 +122,26 @@ class NatsServer:
             stop_signal=signal.SIGTERM,
             death_signal=signal.SIGTERM,
         )
+
+    def _cut_out_erased(self, folder: Path) -> None:
+        """Unless it ended in order last time: see `erased_records`."""
+        orderly = folder / _ENDED_IN_ORDER
+        if orderly.exists():
+            orderly.unlink()
+            return
+        try:
+            cut = cut_out_erased(folder / "store")
+        except OSError as error:
+            raise EmbeddedError(
+                f"what was being erased cannot be cut out of the files in {folder}: {error}"
+            ) from error
+        if cut:
+            _log.warning("%d events that were being erased are cut out of the log's files now", cut)
+
+    def note_end(self, process: Process) -> None:
+        """Remember that the process, which has ended, did so in order, if that is so."""
+        if process.exit_code() == 0 and not self.takes_nothing(process):
+            (self._folder / _ENDED_IN_ORDER).touch()
 
     def _configuration(self, folder: Path) -> str:
         return _CONFIGURATION.format(

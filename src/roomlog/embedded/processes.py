@@ -86,6 +86,10 @@ class Process:
         """Ask it to stop; it may already have."""
         self._popen.send_signal(self.spec.stop_signal)
 
+    def kill(self) -> None:
+        """End it at once; it writes nothing more down."""
+        self._popen.kill()
+
     def stop(self, timeout_s: float) -> bool:
         """Ask it to stop, kill it after `timeout_s`, return whether it went by itself."""
         self.signal_stop()

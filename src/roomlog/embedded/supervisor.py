@@ -206,12 +206,23 @@ class Supervisor:
         for group in groups:
             running = [p for p in group if p is not None and p.exit_code() is None]
             for process in running:
-                process.signal_stop()
+                self._ask_to_stop(process)
             deadline_s = time.monotonic() + STOP_TIMEOUT_S
             for process in running:
                 if not process.end_within(max(0.0, deadline_s - time.monotonic())):
                     _log.warning("%s did not stop in time and was killed", process.spec.name)
+        nats = self._servers[0].process
+        if nats is not None:
+            self._nats.note_end(nats)
         self._plan.data.remove_run_file()
+
+    def _ask_to_stop(self, process: Process) -> None:
+        """A NATS that failed to write is killed: as its last act it would write down a sequence
+        that no event has, and that hole could never be told from an event that somebody took."""
+        if process is self._servers[0].process and self._nats.takes_nothing(process):
+            process.kill()
+        else:
+            process.signal_stop()
 
     @property
     def _children(self) -> list[_Child]:
@@ -232,14 +243,15 @@ class Supervisor:
         return _READY_POLL_S if any(child.waits for child in self._children) else _WATCH_POLL_S
 
     def _mend_log(self) -> None:
-        """Stop a NATS that takes no events since a write failed; it is started again by what
+        """End a NATS that takes no events since a write failed; it is started again by what
         starts the dead. Not while its disk is full: it could not even recover then."""
         nats = self._servers[0].process
         if nats is None or nats.exit_code() is not None or not self._nats.takes_nothing(nats):
             self._told_of_full_disk = False
         elif self._nats.has_room():
             _log.warning("NATS takes nothing since a write failed: it is started again")
-            nats.stop(STOP_TIMEOUT_S)
+            self._ask_to_stop(nats)
+            nats.end_within(STOP_TIMEOUT_S)
         elif not self._told_of_full_disk:
             self._told_of_full_disk = True
             _log.error("NATS takes nothing, its disk is full: make room at %s", nats.spec.cwd)

@@ -1,6 +1,6 @@
 """REST: Litestar routes over the services, with every error a problem."""
 
 from roomlog.http.app import create_app
-from roomlog.http.parts import HttpParts, PartStatus
+from roomlog.http.parts import HttpParts
 
-__all__ = ["HttpParts", "PartStatus", "create_app"]
+__all__ = ["HttpParts", "create_app"]

@@ -8,10 +8,10 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from roomlog.http.answers import NO_STORE, answer
 from roomlog.http.metrics import scrape
-from roomlog.http.parts import PartStatus
 from roomlog.http.problems import MEDIA_TYPE, problem
 from roomlog.http.requests import ApiRequest
 from roomlog.metrics import CONTENT_TYPE
+from roomlog.services.health import PartStatus
 from roomlog_contract.errors import ErrorCode, Problem
 
 

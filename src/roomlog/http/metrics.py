@@ -8,8 +8,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from roomlog import metrics
-from roomlog.http.parts import HttpParts, PartStatus
+from roomlog.http.parts import HttpParts
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
+from roomlog.services.health import PartStatus
 from roomlog.services.projection_lag import PartitionLag
 from roomlog.services.tree_lag import TreeLag
 

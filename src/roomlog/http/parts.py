@@ -3,13 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from roomlog.http.newest_pages import NewestPages
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_feed import FEEDS_MAX, READINGS_MAX, OpenStreams
 from roomlog.services.event_service import EventService
+from roomlog.services.health import PartStatus
 from roomlog.services.identity import SystemClock
 from roomlog.services.message_service import MessageService
 from roomlog.services.notice_service import NoticeService
@@ -31,15 +30,6 @@ def _never() -> bool:
     return False
 
 
-class PartStatus(msgspec.Struct, frozen=True):
-    """One part's health. A worker without a `required` part is not ready; without another it
-    serves what does not need it (sends go on without PostgreSQL)."""
-
-    ok: bool
-    required: bool = True
-    detail: str = ""
-
-
 Health = Callable[[], Awaitable[Mapping[str, PartStatus]]]
 Lag = Callable[[], Awaitable[Sequence[PartitionLag]]]
 Trees = Callable[[], Awaitable[Sequence[TreeLag]]]
@@ -58,8 +48,8 @@ class HttpParts:
     """Everything that `create_app` serves, wired by the caller.
 
     `health` names each part (such as `log` and `database`) and must answer within seconds. `lag`
-    is how far the tables are behind the log, `trees` how far the trees. `stopping` says that feeds must end now.
-    `body_bytes_max` limits request bodies; it must leave room for the text and structured data
+    is how far the tables are behind the log, `trees` how far the trees. `stopping` says that feeds
+    must end now. `body_bytes_max` limits request bodies; it must leave room for the text and structured data
     that the settings allow, escaped. `allowed_origins` are those whose pages browsers let read
     the answers; empty means the server's own alone.
     """

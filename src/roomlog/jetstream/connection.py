@@ -70,12 +70,16 @@ class _Client(Client):
             )
             self._take_messages()
 
+    @property
+    def _socket(self) -> asyncio.Transport | None:
+        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
+        return None if writer is None else cast("asyncio.Transport", writer.transport)
+
     def _take_messages(self) -> None:
         """Have messages out of what comes from now on, ahead of nats-py's own reading."""
-        writer = self._writer
-        if writer is None or writer.transport.is_closing():
+        transport = self._socket
+        if transport is None or transport.is_closing():
             raise ConnectionResetError("NATS closed the connection")
-        transport = cast("asyncio.Transport", writer.transport)
         stream = cast("asyncio.StreamReaderProtocol", transport.get_protocol())
         read = cast(
             "bytearray", getattr(getattr(self._transport, "_io_reader", None), "_buffer", b"")
@@ -104,26 +108,19 @@ class _Client(Client):
         self.pong.set()
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the socket: they go out on this connection or never."""
-        if self._transport is None:
-            return
-        try:
-            self._transport.write(data)
-        except RuntimeError:
-            # uvloop's word for a socket that is gone, which the reading is about to tell of.
-            writer = self._writer
-            if writer is None or not writer.is_closing():
-                raise
+        """Hand bytes to the socket: they go out on this connection or never.
+
+        A socket closes some turns of the event loop before anybody is told, and uvloop's raises
+        then. Whoever waits for an answer hears soon that the connection was lost.
+        """
+        socket = self._socket
+        if socket is not None and not socket.is_closing():
+            socket.write(data)
 
     def abort(self) -> None:
         """Cut the socket: an orderly close would wait for a peer that reads no more."""
-        writer = self._writer
-        if writer is not None:
-            writer.transport.abort()
-
-    @property
-    def _writer(self) -> asyncio.StreamWriter | None:
-        return getattr(self._transport, "_io_writer", None)
+        if self._socket is not None:
+            self._socket.abort()
 
 
 async def _quiet(error: Exception) -> None:
@@ -145,6 +142,7 @@ class Connection:
         self._client: _Client | None = None
         self._up = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
+        self._closing = False
         self._sids = itertools.count(_INBOX_SID + 1)
         self._subscriptions: dict[int, tuple[str, MessageHandler]] = {}
         self._inbox = f"_INBOX.{secrets.token_hex(8)}."
@@ -178,6 +176,7 @@ class Connection:
     def begin(self) -> None:
         """Begin to connect, and stay connected then. More than once does no harm."""
         if self._supervisor is None:
+            self._closing = False
             self._supervisor = asyncio.create_task(self._supervise())
 
     async def wait_connected(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
@@ -294,6 +293,7 @@ class Connection:
         """Send what waits, disconnect, and stay so."""
         if self._client is not None:
             await self._is_alive(self._client)
+        self._closing = True  # nats-py's `wait_for` may swallow that the task is cancelled
         if self._supervisor is not None:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -301,13 +301,14 @@ class Connection:
             self._supervisor = None
 
     async def _supervise(self) -> None:
-        while True:
+        while not self._closing:
             client = _Client()
             client.on_inbox = self._on_inbox
             try:
                 await client.dial(self._servers, self._name)
-                self._begin(client)
-                await self._watch(client)
+                if not self._closing:
+                    self._begin(client)
+                    await self._watch(client)
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 self._last_error = error
                 _log.debug("connecting to NATS failed: %s", error)

@@ -6,7 +6,7 @@ Source: NATS ADR-8/ADR-10 (extended purge), ADR-28 (republish), ADR-31 (direct g
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ DUPLICATE_WINDOW_S: Final = 120
 
 _NOT_FOUND = 10059
 _NAME_IN_USE = 10058
+_NO_MESSAGE = 10037
 _EPOCH = "roomlog_epoch"
 _PARTITIONS = "roomlog_partitions"
 _PARTITION = "roomlog_partition"
@@ -33,12 +34,29 @@ class LogMismatchError(Exception):
         self.problems = problems
 
 
+class _Lost(msgspec.Struct, frozen=True):
+    msgs: list[int] | None = None
+
+
 class _State(msgspec.Struct, frozen=True):
     messages: int = 0
     bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
     num_deleted: int = 0
+    deleted: list[int] | None = None
+    lost: _Lost | None = None
+
+    @property
+    def written_end(self) -> int:
+        """The last sequence, without those at the end that the server could not write. What is
+        missing must have been asked for."""
+        unwritten = set() if self.lost is None else set(self.lost.msgs or ())
+        missing = set(self.deleted or ())
+        end = self.last_seq
+        while end in unwritten and (end in missing or end < self.first_seq):
+            end -= 1
+        return end
 
 
 class StreamInfo(msgspec.Struct, frozen=True):
@@ -56,12 +74,19 @@ class StreamInfo(msgspec.Struct, frozen=True):
         return metadata.get(_EPOCH, "")
 
 
+class _Message(msgspec.Struct, frozen=True):
+    error: ApiError | None = None
+
+
 class _StreamNames(msgspec.Struct, frozen=True):
     streams: list[str] | None = None
 
 
+_Answer = TypeVar("_Answer")
+
 _info_decoder = msgspec.json.Decoder(StreamInfo)
 _names_decoder = msgspec.json.Decoder(_StreamNames)
+_message_decoder = msgspec.json.Decoder(_Message)
 
 
 # Every event and record is kept, for good.
@@ -225,13 +250,32 @@ async def check_log(connection: Connection, partitions: int) -> list[str]:
 
 
 async def stream_info(connection: Connection, name: str) -> StreamInfo | None:
-    """What the server says of a stream; None where there is none."""
+    """What the server says of a stream; None where there is none.
+
+    It ends at what could be written. Where writing fails, the server may count what it could not
+    write as the last message until it starts anew, and give that sequence away again then: so it
+    is when the first message of a block meets a full disk.
+    """
     info = await _call(connection, f"$JS.API.STREAM.INFO.{name}")
     if info.error is not None:
         if info.error.err_code == _NOT_FOUND:
             return None
         raise LogUnavailableError(f"stream {name}: {info.error.description}")
+    state = info.state
+    if state.messages < state.last_seq and not await _is_there(connection, name, state.last_seq):
+        asked = b'{"deleted_details":true}'
+        detailed = await _call(connection, f"$JS.API.STREAM.INFO.{name}", asked)
+        state = msgspec.structs.replace(state, last_seq=detailed.state.written_end)
+        return msgspec.structs.replace(info, state=state)
     return info
+
+
+async def _is_there(connection: Connection, name: str, sequence: int) -> bool:
+    asked = b'{"seq":%d}' % sequence
+    found = await _answer(connection, f"$JS.API.STREAM.MSG.GET.{name}", asked, _message_decoder)
+    if found.error is not None and found.error.err_code != _NO_MESSAGE:
+        raise LogUnavailableError(f"stream {name}: {found.error.description}")
+    return found.error is None
 
 
 async def partition_state(
@@ -329,10 +373,16 @@ def _differences(name: str, expected: dict[str, Any], found: dict[str, Any]) -> 
 
 
 async def _call(connection: Connection, subject: str, data: bytes = b"") -> StreamInfo:
+    return await _answer(connection, subject, data, _info_decoder)
+
+
+async def _answer(
+    connection: Connection, subject: str, data: bytes, decoder: msgspec.json.Decoder[_Answer]
+) -> _Answer:
     reply = await connection.request(subject, data)
     if code := status(reply.headers):
         raise LogUnavailableError(f"JetStream does not answer (status {code})")
     try:
-        return _info_decoder.decode(reply.data)
+        return decoder.decode(reply.data)
     except msgspec.MsgspecError as error:
         raise LogUnavailableError(f"unreadable answer from JetStream: {error}") from error

@@ -16,6 +16,7 @@ import pytest
 
 from roomlog.embedded.tcp_ports import free_port
 from roomlog.jetstream.log import JetStreamLog
+from tests.uvloops import pytest_asyncio_loop_factories  # noqa: F401 - a hook
 
 CONF = Path(__file__).parents[3] / "nats.conf"
 START_TIMEOUT_S = 60.0

@@ -1,13 +1,3 @@
-"""The server's loop is uvloop's, whose transports differ from asyncio's in what matters here."""
+"""Tests here run on the server's loop."""
 
-import asyncio
-from collections.abc import Callable, Mapping
-
-import pytest
-import uvloop
-
-
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"uvloop": uvloop.new_event_loop}
+from tests.uvloops import pytest_asyncio_loop_factories  # noqa: F401 - a hook

@@ -24,9 +24,9 @@ from roomlog.http.cursors import (
 )
 from roomlog.http.event_stream import EVENT_STREAM
 from roomlog.http.health import Liveness, NotReady, Readiness
-from roomlog.http.parts import PartStatus
 from roomlog.http.problems import problem
 from roomlog.services.audit_keys import KeyRing
+from roomlog.services.health import PartStatus
 from roomlog_contract import events as ev
 from roomlog_contract import proofs as pr
 from roomlog_contract import resources as rs
