@@ -1,8 +1,7 @@
-"""Whether what was erased is in no file: what NATS says is gone may lie in its files still.
+"""Whether what was erased is in no file: that NATS says so does not show it.
 
-nats-server 2.15.1 marks an event as gone before it overwrites its bytes. Where it is stopped or
-killed between the two, no reader finds the event any more, NATS answers that there is nothing to
-erase, and what was said stays in the file for as long as the file does.
+A nats-server that is killed while it erases takes the event for erased, and keeps the bytes (see
+`embedded/erased_records.py`); and a restore sets a log aside that nothing is erased from any more.
 """
 
 import mmap

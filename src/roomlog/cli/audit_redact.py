@@ -193,8 +193,8 @@ def _left_in_log(data: Path, commits: set[bytes]) -> str:
     if not left:
         return ""
     return (
-        f"NATS' files still hold {len(left)} redacted events: it was stopped while it erased them. "
-        "Make a backup, stop, restore it with --force, and remove the log that is set aside"
+        f"files of NATS' still hold {len(left)} redacted events. Remove logs that a restore has set "
+        "aside (nats.before-…); if it is the log itself, restore a new backup with --force first"
     )
 
 
