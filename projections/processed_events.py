@@ -42,14 +42,14 @@ def project(event: RoomEvent, effect: Effect) -> Sequence[RowChange]:
             return [_record(event, reason.value), _redacted(event, event.event)]
         case NoEffect(reason=reason):
             return [_record(event, reason.value)]
-        case MessageErased(after=after):
+        case MessageErased(before=before, after=after):
             where = {"message_id": after.message_id}
             unknown = {"outcome": NoEffectReason.UNKNOWN_MESSAGE.value}
-            return [
-                DeleteWhere(TABLE, {"event_id": after.message_id}),
-                UpdateWhere(TABLE, where, unknown),
-                _record(event, APPLIED),
-            ]
+            changes = [UpdateWhere(TABLE, where, unknown), _record(event, APPLIED)]
+            if before is not None and before.sequence != after.sequence:
+                # What was erased had repeated the id of another event, and that one stands.
+                return changes
+            return [DeleteWhere(TABLE, {"event_id": after.message_id}), *changes]
         case _:
             return [_record(event, APPLIED)]
 

@@ -1,5 +1,7 @@
 """What one event does to the rows of each table: one example for each kind of change."""
 
+import msgspec
+
 from projections import (
     edit_history,
     members,
@@ -185,6 +187,16 @@ def test_a_redaction_takes_everything_that_told_of_the_text():
     assert UpdateWhere("processed_events", where, {"outcome": "unknown_message"}) in (
         processed_events.project(event, effect)
     )
+
+
+def test_the_record_of_a_room_event_whose_id_a_redacted_sending_repeated_stands():
+    redaction = redaction_of(logged(5, SENT), ID, ADA)
+    event, erased = logged(9, redaction), a_deleted_message()
+    gone = DeleteWhere("processed_events", {"event_id": MESSAGE})
+    other = msgspec.structs.replace(a_message(), sequence=3)
+    for before, goes in ((None, True), (a_message(), True), (other, False)):
+        changes = processed_events.project(event, fo.MessageErased(before, erased))
+        assert (gone in changes) is goes
 
 
 def test_every_event_but_sendings_and_repetitions_is_recorded():

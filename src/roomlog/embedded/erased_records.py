@@ -14,24 +14,19 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
-from roomlog.files import sync, write_private
+from roomlog.files import write_private
 
 _HEAD: Final = Struct("<IQ")
 _HAS_HEADERS: Final = 1 << 31
 _TOMBSTONE: Final = 1 << 62
 _OVERWRITTEN: Final = 1 << 63
+_SEQUENCE: Final = _TOMBSTONE - 1
 _RECORD_BYTES_MIN: Final = 30
 _RECORD_BYTES_MAX: Final = 32 * 1024 * 1024
 _UNFINISHED: Final = (".tmp", ".new")
 _STREAMS: Final = "jetstream/*/streams/ROOMLOG*"
-
-
-class _Record(NamedTuple):
-    start: int
-    end: int
-    marked: int
 
 
 def cut_out_erased(store: Path) -> int:
@@ -48,33 +43,36 @@ def _cut_out_of_stream(folder: Path) -> int:
         if path.suffix in _UNFINISHED:
             path.unlink()  # half a file, of NATS or of ours, may hold what is erased later
     blocks = sorted(folder.glob("*.blk"), key=lambda path: int(path.stem))
-    there: dict[int, Path] = {}
-    left: dict[Path, set[int]] = {}
+    noted: dict[int, tuple[int, int]] = {}
     last = 0
-    for block in blocks:
-        for record in _records(block):
-            sequence = record.marked & ~(_TOMBSTONE | _OVERWRITTEN)
-            if not record.marked & _TOMBSTONE:
-                last = max(last, sequence)
-            if not record.marked & (_TOMBSTONE | _OVERWRITTEN):
-                there[sequence] = block
-            elif record.marked & _TOMBSTONE and sequence in there:
-                # Only what stands before it: a sequence that was lost may be given away again.
-                left.setdefault(there.pop(sequence), set()).add(sequence)
+    for number, block in enumerate(blocks):
+        for start, _, marked in _records(block):
+            if marked & _TOMBSTONE:
+                noted[marked & _SEQUENCE] = number, start
+            else:
+                last = max(last, marked & _SEQUENCE)
     # NATS would give the last one's sequence away again. Of roomlog's events none is erased before
     # another tells of it.
-    left = {block: sequences - {last} for block, sequences in left.items() if sequences != {last}}
-    for block, sequences in left.items():
-        _write_without(block, sequences)
-    if left:
-        # NATS would hold the files to it; without it, it reads them.
-        (folder / "index.db").unlink(missing_ok=True)
-        sync(folder)
-    return sum(len(sequences) for sequences in left.values())
+    noted.pop(last, None)
+    count = 0
+    for number, block in enumerate(blocks if noted else ()):
+        # What stands behind its note was given a sequence that was lost: it is another event.
+        left = {
+            start
+            for start, _, marked in _records(block)
+            if marked in noted and (number, start) < noted[marked]
+        }
+        if left:
+            # NATS would hold the files to it; without it, it reads them.
+            (folder / "index.db").unlink(missing_ok=True)
+            _write_without(block, left)
+            count += len(left)
+    return count
 
 
-def _records(block: Path) -> Iterator[_Record]:
-    """The records up to the file's end, or to the first that is none: NATS reads no further."""
+def _records(block: Path) -> Iterator[tuple[int, int, int]]:
+    """Start, end and marked sequence of the records up to the file's end, or to the first that is
+    none: NATS reads no further."""
     size = block.stat().st_size
     if not size:
         return
@@ -85,17 +83,17 @@ def _records(block: Path) -> Iterator[_Record]:
             end = place + (length & ~_HAS_HEADERS)
             if not _RECORD_BYTES_MIN <= end - place <= _RECORD_BYTES_MAX or end > size:
                 return
-            yield _Record(place, end, marked)
+            yield place, end, marked
             place = end
 
 
-def _write_without(block: Path, sequences: set[int]) -> None:
+def _write_without(block: Path, starts: set[int]) -> None:
     data = block.read_bytes()
     kept: list[bytes] = []
     place = 0
-    for record in _records(block):
-        if record.marked in sequences:
-            kept.append(data[place : record.start])
-            place = record.end
+    for start, end, _ in _records(block):
+        if start in starts:
+            kept.append(data[place:start])
+            place = end
     kept.append(data[place:])
     write_private(block, b"".join(kept))

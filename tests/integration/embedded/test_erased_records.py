@@ -118,10 +118,11 @@ def test_what_was_not_erased_stays_as_it_is(tmp_path: Path, data: bytes):
 
 
 def test_what_is_unfinished_beside_the_files_goes(tmp_path: Path):
-    erased = _record(3) + _record(1) + _record(2) + _record(1, _TOMBSTONE) + b"half"
+    again = _record(1, _TOMBSTONE) + _record(1) + _record(3) + b"half"
+    erased = _record(1) + _record(2) + again
     with _one_block(tmp_path, erased) as block:
         block.with_name("1.blk.tmp").write_bytes(erased)
         block.with_name(".1.blk.new").write_bytes(erased)
         assert cut_out_erased(tmp_path) == 1
         assert list(block.parent.iterdir()) == [block]
-        assert block.read_bytes() == _record(3) + _record(2) + _record(1, _TOMBSTONE) + b"half"
+        assert block.read_bytes() == _record(2) + again
