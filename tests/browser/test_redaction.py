@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.browser.conftest import SignIn
@@ -179,6 +180,37 @@ def test_what_goes_wrong_is_told_where_it_was_asked(stack: Stack, sign_in: SignI
     admin.page.click("dialog .danger")
     admin.page.wait_text("not you", "dialog [role=alert]")
     assert is_offered(admin)
+
+
+def test_what_a_system_message_says_is_shown_and_removed_as_well(
+    stack: Stack, sign_in: SignIn
+) -> None:
+    room = Room(stack)
+    # Whatever kind of change it says it is of, it may say anything.
+    answer = httpx.post(
+        f"{stack.base_url}{room.path}/messages",
+        headers=stack.headers(ADMIN, "admin"),
+        json={
+            "content": f"deployed with {SECRET}",
+            "message_type": "system",
+            "metadata": {"event": "status_changed", "status": "closed"},
+        },
+        timeout=30,
+    )
+    assert answer.status_code == 201, answer.text
+    said = answer.json()
+    admin, reader = sign_in(stack, ADMIN, "admin"), sign_in(stack, BEN)
+    for person in (admin, reader):
+        person.enter(room.room_id)
+        person.page.wait_text(f"deployed with {SECRET}")
+    made_of_changes = "document.querySelectorAll('.system[data-event=member_added]')"
+    assert admin.page.evaluate(f"{made_of_changes}.length")
+    assert not admin.page.evaluate(f"[...{made_of_changes}].some((r) => r.querySelector('button'))")
+    assert not reader.page.evaluate("document.querySelector('.system [data-act]')")
+    redact(admin, said, "a password was pasted")
+    for person in (admin, reader):
+        drops(person)
+        person.page.wait_text(TOMBSTONE)
 
 
 def acts(person: Person) -> list[Any]:

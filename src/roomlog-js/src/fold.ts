@@ -154,12 +154,11 @@ function updated(room: RoomState, logged: RoomEvent, event: RoomUpdated): Effect
     status: event.status ?? room.status,
   };
   if (after.status !== room.status) {
-    const text = `${event.actor} changed the status from ${room.status} to ${after.status}`;
     const facts = { status: after.status, previous_status: room.status };
     return {
       kind: "room_changed",
       room: after,
-      message: system(logged, "status_changed", text, facts),
+      message: system(logged, "status_changed", facts),
     };
   }
   if (after.title === room.title && after.severity === room.severity) {
@@ -183,18 +182,16 @@ function member(
   if (before.role === event.role) {
     return noEffect("unchanged");
   }
-  const text = `${event.actor} made ${event.user_id} ${event.role}`;
   const facts = { user_id: event.user_id, role: event.role, previous_role: before.role };
-  const message = system(logged, "role_changed", text, facts);
+  const message = system(logged, "role_changed", facts);
   return withMember(room, event.user_id, { ...before, role: event.role }, message);
 }
 
 function added(room: RoomState, logged: RoomEvent, event: MemberAdded): Effect {
   const user = event.user_id;
   const joined = user === event.actor;
-  const text = joined ? `${user} joined` : `${event.actor} added ${user} as ${event.role}`;
   const facts = { user_id: user, role: event.role };
-  const message = system(logged, joined ? "user_joined" : "member_added", text, facts);
+  const message = system(logged, joined ? "user_joined" : "member_added", facts);
   const after = { role: event.role, since: logged.at, name: event.name ?? null };
   return withMember(room, user, after, message);
 }
@@ -207,9 +204,8 @@ function removed(
 ): Effect {
   const user = event.user_id;
   const left = user === event.actor;
-  const text = left ? `${user} left` : `${event.actor} removed ${user}`;
   const facts = { user_id: user, role: before.role };
-  const message = system(logged, left ? "user_left" : "member_removed", text, facts);
+  const message = system(logged, left ? "user_left" : "member_removed", facts);
   return withMember(room, user, null, message);
 }
 
@@ -236,18 +232,18 @@ function withMember(
 
 function system(
   logged: RoomEvent,
-  kind: SystemEventType,
-  text: string,
+  event: SystemEventType,
   facts: Record<string, unknown>,
 ): MessageState {
+  const metadata = { event, ...facts };
   return {
     message_id: logged.event.id,
     room_id: logged.room_id,
     sequence: logged.sequence,
     sender_id: logged.event.actor,
     message_type: "system",
-    content: text,
-    metadata: { event: kind, ...facts },
+    content: toldOf(logged.event.actor, metadata) ?? "",
+    metadata,
     reply_to: null,
     created_at: logged.at,
     edited_at: null,
@@ -255,6 +251,47 @@ function system(
     version: logged.sequence,
     reactions: [],
   };
+}
+
+/** What a message says that is made of a change of members or status; null where there is none. */
+function toldOf(actor: string, metadata: Record<string, unknown>): string | null {
+  const { event, user_id, role, status, previous_status } = metadata;
+  switch (event) {
+    case "status_changed":
+      return `${actor} changed the status from ${String(previous_status)} to ${String(status)}`;
+    case "role_changed":
+      return `${actor} made ${String(user_id)} ${String(role)}`;
+    case "member_added":
+      return `${actor} added ${String(user_id)} as ${String(role)}`;
+    case "member_removed":
+      return `${actor} removed ${String(user_id)}`;
+    case "user_joined":
+      return `${String(user_id)} joined`;
+    case "user_left":
+      return `${String(user_id)} left`;
+    default:
+      return null;
+  }
+}
+
+const FACTS: Readonly<Record<string, readonly string[]>> = {
+  status_changed: ["status", "previous_status"],
+  role_changed: ["user_id", "role", "previous_role"],
+};
+
+/** Whether a system message says no more than a change of members or status does: nobody sent it,
+ * or what was sent tells nothing else. What says more can be deleted and redacted. */
+export function isToldOfChange(
+  message: Pick<MessageState, "message_type" | "sender_id" | "content" | "metadata">,
+): boolean {
+  const { message_type, sender_id, content, metadata } = message;
+  const facts = FACTS[String(metadata["event"])] ?? ["user_id", "role"];
+  return (
+    message_type === "system" &&
+    content === toldOf(sender_id, metadata) &&
+    Object.keys(metadata).length === facts.length + 1 &&
+    facts.every((fact) => typeof metadata[fact] === "string")
+  );
 }
 
 function sent(logged: RoomEvent, event: MessageSent): MessageState {

@@ -7,7 +7,7 @@ export { type ClientEvents, type Report, RoomlogClient } from "./client.js";
 export { type Connection, type ConnectionSnapshot, isConnected } from "./connection.js";
 export * from "./contract.gen.js";
 export { type ClientErrorCode, RoomlogError } from "./errors.js";
-export { Fold } from "./fold.js";
+export { Fold, isToldOfChange } from "./fold.js";
 export type { Fetch, RequestOptions } from "./http.js";
 export { uuid7 } from "./ids.js";
 export type { Ack, PendingItem } from "./items.js";

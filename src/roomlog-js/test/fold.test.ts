@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Fold } from "../src/fold.js";
+import { Fold, isToldOfChange } from "../src/fold.js";
 import type { Effect } from "../src/states.js";
 import { bySequence, foldCases } from "./fold-cases.js";
 
@@ -44,4 +44,31 @@ test("an event that comes again changes nothing", () => {
       expect(fold.messages).toEqual(before);
     }
   }
+});
+
+test("what is made of changes of members and status is known from what was sent", () => {
+  const kinds = new Set<unknown>();
+  for (const { events } of foldCases) {
+    const fold = new Fold();
+    for (const event of events) {
+      const { type } = event.event;
+      const before = new Set(fold.messages.keys());
+      fold.apply(event);
+      for (const [id, message] of fold.messages) {
+        if (before.has(id)) {
+          continue;
+        }
+        const isOfChange = type.startsWith("member.") || type === "room.updated";
+        expect(isToldOfChange(message)).toBe(isOfChange);
+        if (isOfChange) {
+          kinds.add(message.metadata["event"]);
+          const more = { ...message.metadata, note: "hunter2" };
+          expect(isToldOfChange({ ...message, metadata: more })).toBe(false);
+          expect(isToldOfChange({ ...message, content: "hunter2" })).toBe(false);
+          expect(isToldOfChange({ ...message, metadata: {}, content: "" })).toBe(false);
+        }
+      }
+    }
+  }
+  expect(kinds.size).toBe(6);
 });

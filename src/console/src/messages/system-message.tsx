@@ -1,5 +1,5 @@
 import type { RoomMessage, RoomStatus } from "roomlog-js";
-import { ROOM_STATUS_VALUES } from "roomlog-js";
+import { isToldOfChange, ROOM_STATUS_VALUES } from "roomlog-js";
 import { exactTime, nameOf, timeOf } from "../format";
 import { StatusBadge } from "../parts/badges";
 import { Icon, type IconName } from "../parts/icon";
@@ -42,7 +42,42 @@ export function SystemMessage(props: {
         </p>
         <Reactions message={message} />
       </div>
+      {!isToldOfChange(message) && <Removals message={message} />}
     </article>
+  );
+}
+
+/** What was sent as a system message can be taken away as any other; it can't be changed. */
+function Removals(props: { readonly message: RoomMessage }): React.ReactNode {
+  const { message } = props;
+  const { canDelete, canRedact, isPast, actions } = useRoomView();
+  const there = message.deleted_at === null || isPast;
+  const offered = [
+    { name: "Delete", icon: "remove", may: there && canDelete, act: actions.remove },
+    { name: "Redact…", icon: "redact", may: canRedact, act: actions.redact },
+  ] as const;
+  if (!message.logged || offered.every(({ may }) => !may)) {
+    return null;
+  }
+  return (
+    <div className="actions" role="group" aria-label="What can be done with this message">
+      {offered.map(
+        ({ name, icon, may, act }) =>
+          may && (
+            <button
+              key={name}
+              type="button"
+              className="icon"
+              title={name}
+              aria-label={name}
+              data-act={name.toLowerCase().replace("…", "")}
+              onClick={() => act(message)}
+            >
+              <Icon name={icon} />
+            </button>
+          ),
+      )}
+    </div>
   );
 }
 
@@ -59,6 +94,10 @@ function Told(props: { readonly message: RoomMessage }): React.ReactNode {
   const { event, status, user_id, role } = message.metadata as Facts;
   const actor = nameOf(message.sender_id, members);
   const user = typeof user_id === "string" ? nameOf(user_id, members) : "somebody";
+  if (!isToldOfChange(message)) {
+    // Whatever kind of event it says it is, it may say anything.
+    return message.deleted_at === null ? message.content : "This message was deleted.";
+  }
   switch (event) {
     case "status_changed":
       return isStatus(status) ? (
@@ -79,7 +118,7 @@ function Told(props: { readonly message: RoomMessage }): React.ReactNode {
     case "role_changed":
       return `${actor} made ${user} ${String(role)}`;
     default:
-      return message.deleted_at === null ? message.content : "This message was deleted.";
+      return message.content;
   }
 }
 
