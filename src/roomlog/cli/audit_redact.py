@@ -1,5 +1,6 @@
 """`roomlog audit redact`: remove what a message said, and what is left of it in files."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import click
 import msgspec
 import uvloop
 
+from roomlog.audit.erased_files import commit_of, left_in
 from roomlog.audit.finishing import Finisher
 from roomlog.audit.growing import redaction_of
 from roomlog.cli.audit_proofs import room_id
@@ -117,7 +119,7 @@ def redact(
     try:
         if targets:
             uvloop.run(_redact(settings, targets, MessageRedact(reason or ""), tell))
-        steps = uvloop.run(_scrub(settings)) if scrub else ()
+        steps = uvloop.run(_scrub(settings, data)) if scrub else ()
     finally:
         # Nobody can undo it: what was done is told, however the rest ends.
         if as_json:
@@ -173,17 +175,33 @@ def _name(target: str | _Event) -> str:
     return f"message {target}"
 
 
-async def _scrub(settings: Settings) -> Sequence[Step]:
+async def _scrub(settings: Settings, data: Path) -> Sequence[Step]:
     database_url = required(settings.database_url, "DATABASE_URL")
     async with open_log(settings, "roomlog audit redact") as log:
-        await _erase_all(settings, log)
+        commits = await _erase_all(settings, log)
+        in_files = Step("log", await asyncio.to_thread(_left_in_log, data, commits))
         with progress_of("rebuild", PARTS) as advance:
             await rebuild(log, PostgresTables(database_url), scaled(advance))
-    return [Step("log"), Step("tables"), *await scrub_database(database_url)]
+    return [in_files, Step("tables"), *await scrub_database(database_url)]
 
 
-async def _erase_all(settings: Settings, log: JetStreamLog) -> None:
-    """Tables made from a log that still says it would hold it again."""
+def _left_in_log(data: Path, commits: set[bytes]) -> str:
+    """What is left to do about the log's own files, where they lie in the data directory."""
+    # The log itself, and those that a restore has set aside.
+    files = (path for path in data.glob("nats*/**/*") if path.is_file())
+    left = left_in(files, commits)
+    if not left:
+        return ""
+    return (
+        f"files of NATS' still hold {len(left)} redacted events. Remove logs that a restore has set "
+        "aside (nats.before-…); if it is the log itself, restore a new backup with --force first"
+    )
+
+
+async def _erase_all(settings: Settings, log: JetStreamLog) -> set[bytes]:
+    """Tables made from a log that still says it would hold it again. Returns the commits of all
+    events that are redacted."""
+    commits: set[bytes] = set()
     for partition in range(log.partitions):
         eraser = JetStreamEraser(erase_url(settings), log.partitions)
         finisher = Finisher(log, eraser, SystemClock())
@@ -192,10 +210,12 @@ async def _erase_all(settings: Settings, log: JetStreamLog) -> None:
             async for batch in log.read_partition(partition, after=0):
                 found = [one for event in batch if (one := redaction_of(event)) is not None]
                 finisher.know(found)
+                commits.update(filter(None, (commit_of(one.envelope) for one in found)))
                 advance(batch[-1].sequence, f"{batch[-1].sequence} of {head} events")
         await finisher.finish()
         if finisher.pending:
             raise LogUnavailableError(f"{finisher.pending} redactions can't be finished now")
+    return commits
 
 
 COMMANDS = (redact,)

@@ -231,6 +231,26 @@ def test_no_byte_of_the_data_directory_holds_it(stack: Stack):
     assert verified.returncode == 0, verified.stdout
 
 
+def test_what_is_left_in_a_log_that_was_set_aside_is_told(stack: Stack):
+    """As in a log that a restore has set aside."""
+    room = Room(stack)
+    message_id = room.send(room.secret("content"))
+    left = stack.data / "nats.before-2030" / "1.blk"
+    left.parent.mkdir()
+    left.write_bytes(b"".join(path.read_bytes() for path in stack.data.glob("nats/**/*.blk")))
+    assert _found([left], room.secrets)
+    arguments = ("audit", "redact", message_id, "--reason", "r", "--scrub", "--json")
+
+    done = stack.cli(*arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    problems = {step["name"]: step["problem"] for step in json.loads(done.stdout)["steps"]}
+    assert problems.pop("log").startswith("files of NATS' still hold 1 redacted events")
+    assert not any(problems.values())
+
+    left.unlink()
+    assert stack.cli(*arguments).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
