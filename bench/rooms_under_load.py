@@ -25,6 +25,7 @@ SETTINGS = {
     "SPAM_GUARD": "off",
     # What is looked for is the most that can be done, however long it waits.
     "APPEND_WAIT_SECONDS": "0",
+    "REQUEST_WAIT_SECONDS": "0",
 }
 
 NO_LIMITS = {

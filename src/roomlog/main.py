@@ -120,7 +120,10 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     database_url = required(settings.database_url, "DATABASE_URL")
     log = await connect_log(settings)
     try:
-        async with open_pool(database_url, size=settings.database_pool_size) as pool:
+        patience = Patience(settings.request_wait_seconds)
+        async with open_pool(
+            database_url, size=settings.database_pool_size, patience=patience
+        ) as pool:
             trees = PostgresTreeReader(pool)
             yield await _wire(
                 settings, log, PostgresReadModel(pool), trees=trees, clock=clock, tokens=tokens
@@ -314,6 +317,7 @@ async def _serve(settings: Settings) -> None:
                 stopping=lambda: server.should_exit,
                 clock=parts.clock,
                 allowed_origins=settings.allowed_origins,
+                patience=Patience(settings.request_wait_seconds),
             ),
             websocket_handlers=websocket_handlers(_realtime(settings, parts, manager)),
         )

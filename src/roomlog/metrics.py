@@ -123,6 +123,12 @@ APPENDS_SHED = prometheus.Counter(
     "Writes refused at once, because too much waited for the log or the worker.",
     registry=REGISTRY,
 )
+HTTP_SHED = prometheus.Counter(
+    "roomlog_http_shed",
+    "Requests and reads refused, because they had waited too long for the worker or a connection "
+    "to PostgreSQL.",
+    registry=REGISTRY,
+)
 BROADCAST_SECONDS = prometheus.Histogram(
     "roomlog_broadcast_seconds",
     "Time from an event's append, by the log's clock, to its having been given to every live "

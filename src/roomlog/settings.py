@@ -181,6 +181,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=5,
         ),
     ] = 0.25
+    request_wait_seconds: Annotated[
+        float,
+        Meta(
+            description="How long a request may wait for the worker, and each read of it for a "
+            "connection to PostgreSQL, under overload; what would wait longer is refused with 503 "
+            "(a burst may wait four times as long). 0: no limit but the deadline of reads.",
+            ge=0,
+            le=30,
+        ),
+    ] = 1.0
     database_pool_size: Annotated[
         int, Meta(description="Connections to PostgreSQL that one process holds.", ge=1, le=100)
     ] = 8

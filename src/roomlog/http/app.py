@@ -29,6 +29,7 @@ from roomlog.http import (
     rooms,
 )
 from roomlog.http.auth import admit
+from roomlog.http.begun_in_turns import begun_in_turns
 from roomlog.http.cross_origin import cross_origin, without_foreign_origin
 from roomlog.http.kept_page import kept_page_first
 from roomlog.http.methods import answer_head, answer_options
@@ -104,7 +105,7 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},
-        middleware=[tracked, kept_page_first],
+        middleware=[tracked, begun_in_turns(parts.patience), kept_page_first],
         before_request=answer_options(),
         before_send=[finish()],
         lifespan=list(lifespan),

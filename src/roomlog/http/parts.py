@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from roomlog.core.admission import Patience
 from roomlog.http.newest_pages import NewestPages
 from roomlog.ports import Clock
 from roomlog.services.denials import DenialLog
@@ -51,7 +52,8 @@ class HttpParts:
     is how far the tables are behind the log, `trees` how far the trees. `stopping` says that feeds
     must end now. `body_bytes_max` limits request bodies; it must leave room for the text and structured data
     that the settings allow, escaped. `allowed_origins` are those whose pages browsers let read
-    the answers; empty means the server's own alone.
+    the answers; empty means the server's own alone. `patience` says how long requests wait for the
+    worker.
     """
 
     messages: MessageService
@@ -77,5 +79,6 @@ class HttpParts:
     readings: OpenStreams = field(
         default_factory=lambda: OpenStreams(READINGS_MAX, "readings of whole rooms")
     )
+    patience: Patience = field(default_factory=lambda: Patience(0))
     denials: DenialLog = field(default_factory=DenialLog)
     newest: NewestPages = field(default_factory=NewestPages)

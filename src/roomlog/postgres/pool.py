@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 import asyncpg
 
+from roomlog import metrics
+from roomlog.core.admission import Patience
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres.connection import (
     CONNECT_TIMEOUT_S,
@@ -35,8 +37,10 @@ _WORTH_A_RETRY = (
 class Pool:
     """Reads over a few connections, which are made when they are needed."""
 
-    def __init__(self, pool: "asyncpg.Pool") -> None:
+    def __init__(self, pool: "asyncpg.Pool", patience: Patience) -> None:
+        """`patience` says how long a read may wait for a connection."""
         self._pool = pool
+        self._patience = patience
 
     async def fetch(self, statement: str, *values: object) -> Sequence[asyncpg.Record]:
         """All rows of a read. Raises DatabaseUnavailableError within READ_TIMEOUT_S.
@@ -65,14 +69,24 @@ class Pool:
 
     async def _attempts(self, statement: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
         attempt = 1
+        loop = asyncio.get_running_loop()
         while True:
             try:
+                asked_s = loop.time()
                 async with self._pool.acquire() as connection:
+                    self._judge(loop.time() - asked_s, loop.time())
                     return await connection.fetch(statement, *values)
             except _WORTH_A_RETRY:
                 if attempt == _ATTEMPTS:
                     raise
                 attempt += 1
+
+    def _judge(self, waited_s: float, now_s: float) -> None:
+        """Refuse what waited too long before it costs anything, so that the next is in time."""
+        self._patience.judge(waited_s, now_s)
+        if self._patience.over(waited_s):
+            metrics.HTTP_SHED.inc()
+            raise DatabaseUnavailableError("there is more to read than PostgreSQL can now")
 
 
 def _retrieve(reading: "asyncio.Task[Sequence[asyncpg.Record]]") -> None:
@@ -85,8 +99,11 @@ async def _leave_as_it_is(_connection: object) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
-    """A pool of at most `size` connections for the length of the block.
+async def open_pool(
+    database_url: str, *, size: int, patience: Patience | None = None
+) -> AsyncGenerator[Pool]:
+    """A pool of at most `size` connections for the length of the block. Reads wait for them as long
+    as `patience` says, and without it up to their deadline.
 
     It connects when it is asked: with PostgreSQL away it opens all the same.
     """
@@ -101,7 +118,7 @@ async def open_pool(database_url: str, *, size: int) -> AsyncGenerator[Pool]:
         server_settings=server_settings(),
     )
     try:
-        yield Pool(pool)
+        yield Pool(pool, patience or Patience(0))
     finally:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
