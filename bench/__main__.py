@@ -43,6 +43,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "ready": ("--runs", "1"),
     "rebuild": ("--events", "5000"),
     "reconnect_storm": ("--connections", "100", "--storms", "1", "--calm", "2", "--workers", "1"),
+    "rest_overload": ("--seconds", "2", "--per-second", "100"),
     "simulation": ("--minutes", "0.1"),
     "soak": ("--minutes", "0.5"),
     "search": ("--messages", "5000", "--searches", "40"),
