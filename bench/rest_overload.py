@@ -2,11 +2,10 @@
 and half reads, and what happens at one, two and five times of it."""
 
 import asyncio
+import contextlib
 import json
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from tests.stack import Stack, running_stack
 
 ROOMS = 100
 _USERS = 20
-_CONNECTIONS = 2_000
+_CONNECTIONS_MAX = 4_000
 _FIRST_PER_SECOND = 100
 _STEP = 1.25
 _P99_MS_MAX = 250.0
@@ -78,13 +77,14 @@ class Answers:
 
 
 class Rest:
-    """Requests on connections that are kept: one at a time on each."""
+    """Requests on connections that are kept while they are used: one at a time on each."""
 
-    def __init__(self, stack: Stack, rooms: Sequence[str], free: "deque[Streams]") -> None:
+    def __init__(self, stack: Stack, rooms: Sequence[str]) -> None:
         self._rooms = rooms
         self._tokens = [stack.token(user) for user in users(_USERS)]
-        self._free = free
-        self._host = urlsplit(stack.base_url).netloc
+        self._free: list[Streams] = []
+        self._url = urlsplit(stack.base_url)
+        self._opened = 0
 
     async def ask(self, number: int, answers: Answers) -> None:
         """The request of that number, a send or a read."""
@@ -105,9 +105,9 @@ class Rest:
 
     async def _ask(self, question: Question, answers: Answers) -> None:
         kind, method, path, token, body = question
-        reader, writer = streams = self._free.popleft()
+        reader, writer = streams = await self._connection()
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: {self._url.netloc}\r\n"
             f"Authorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
@@ -119,25 +119,31 @@ class Rest:
         answers.note(kind, int(told.split(b" ", 2)[1]), time.monotonic() - asked_s)
         self._free.append(streams)
 
+    async def _connection(self) -> Streams:
+        # The last used first: the server closes those that are idle for some seconds.
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():
+                return reader, writer
+            self._close(writer)
+        if self._opened >= _CONNECTIONS_MAX:
+            raise click.ClickException(f"{_CONNECTIONS_MAX} requests wait for an answer")
+        self._opened += 1
+        return await asyncio.open_connection(self._url.hostname, self._url.port)
 
-@asynccontextmanager
-async def connected(stack: Stack, rooms: Sequence[str]) -> AsyncGenerator[Rest]:
-    """All connections, until the block ends."""
-    parts = urlsplit(stack.base_url)
-    free: deque[Streams] = deque()
-    for _ in range(_CONNECTIONS):
-        free.append(await asyncio.open_connection(parts.hostname, parts.port))
-    opened = tuple(free)
-    try:
-        yield Rest(stack, rooms, free)
-    finally:
-        for _, writer in opened:
-            writer.close()
+    def _close(self, writer: asyncio.StreamWriter) -> None:
+        self._opened -= 1
+        writer.close()
+
+    def close(self) -> None:
+        """Close what is open; nothing may be under way."""
+        for _, writer in self._free:
+            self._close(writer)
 
 
 async def offer(rest: Rest, per_second: float, seconds: float) -> tuple[Answers, float]:
     """Offer so many requests a second, whatever becomes of them; the answers, and after how many
-    seconds all were there. Raises IndexError where they wait on all connections."""
+    seconds all were there."""
     answers = Answers()
     count = int(per_second * seconds)
     began_s = time.monotonic()
@@ -160,7 +166,8 @@ async def _sustained(rest: Rest, seconds: float) -> float:
         answers, took_s = await offer(rest, per_second, seconds)
         refused = answers.count(accepted=False)
         click.echo(
-            f"  {per_second:.0f}/s: p99 {answers.worst_p99_ms:.0f} ms, {refused} refused", err=True
+            f"  {per_second:.0f}/s: p99 {answers.worst_p99_ms:.0f} ms, {refused} refused",
+            err=True,
         )
         late = answers.worst_p99_ms > _P99_MS_MAX or took_s > seconds * 1.1
         if refused or late:
@@ -172,7 +179,8 @@ async def measure(stack: Stack, per_second: float, seconds: float) -> list[Measu
     """What happens at TIMES the sustained rate, which is found where `per_second` is 0."""
     rooms = await asyncio.to_thread(make_rooms, stack, ROOMS, users(_USERS))
     found: list[Measured] = []
-    async with connected(stack, rooms) as rest:
+    rest = Rest(stack, rooms)
+    with contextlib.closing(rest):
         base = per_second or await _sustained(rest, seconds)
         if not base:
             raise click.ClickException(f"not even {_FIRST_PER_SECOND} requests a second")

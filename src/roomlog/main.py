@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import AsyncGenerator, Generator
 
 import msgspec
@@ -15,6 +14,7 @@ from roomlog.collector import spare_what_stays
 from roomlog.core.admission import Patience
 from roomlog.core.decide import Limits
 from roomlog.http import HttpParts, create_app
+from roomlog.http.sockets import listening_sockets
 from roomlog.jetstream.buckets import (
     JetStreamKeyMarks,
     JetStreamNames,
@@ -273,7 +273,7 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    listener = _listener(settings.host, settings.port)
+    sockets = listening_sockets(settings.host, settings.port)
     async with open_services(settings) as parts:
         presence = PresenceService(
             JetStreamPresence(parts.log.connection), typing_s=settings.typing_seconds
@@ -328,7 +328,7 @@ async def _serve(settings: Settings) -> None:
         spare_what_stays()
         recording = asyncio.create_task(stay_on_record(manager, parts.events))
         try:
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=sockets)
         finally:
             recording.cancel()
             await presence.close()
@@ -368,13 +368,3 @@ def _realtime(settings: Settings, parts: Services, manager: WebSocketManager) ->
         outbox_bytes=settings.outbox_bytes,
         patience=Patience(settings.append_wait_seconds),
     )
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    # SO_REUSEPORT spreads connections evenly over workers, which uvicorn's own workers do not.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind((host, port))
-    return listener
