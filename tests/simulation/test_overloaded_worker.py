@@ -13,7 +13,7 @@ from roomlog.realtime.lanes import Lanes
 from roomlog.realtime.listening import LINE_WEIGHT, Listening
 from roomlog.realtime.outbox import Outbox
 from roomlog.realtime.parts import LINES_PER_TURN
-from roomlog.realtime.turns import Turns
+from roomlog.services.turns import Turns
 from tests.simulation.virtual_loop import VirtualLoop, run_virtual
 
 TARGET_S = 0.25

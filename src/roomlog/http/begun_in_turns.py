@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from roomlog import metrics
 from roomlog.core.admission import Patience
 from roomlog.http.methods import method_of
-from roomlog.realtime.turns import Turns
+from roomlog.services.turns import Turns
 from roomlog_contract.errors import ErrorCode, RefusedError
 
 BEGUN_OF_A_CALLER = 4

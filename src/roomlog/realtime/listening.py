@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from roomlog.core.admission import Patience
 from roomlog.realtime.lanes import Lanes
 from roomlog.realtime.outbox import Outbox, Wire
-from roomlog.realtime.turns import Turns
+from roomlog.services.turns import Turns
 from roomlog_contract.errors import ErrorCode, RefusedError
 
 LINE_WEIGHT: Final = 8

@@ -8,7 +8,6 @@ from roomlog.core.admission import Patience
 from roomlog.ports import Clock
 from roomlog.realtime.listening import LINE_WEIGHT
 from roomlog.realtime.replay_slots import ReplaySlots
-from roomlog.realtime.turns import Turns
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.denials import DenialLog
 from roomlog.services.event_service import EventService
@@ -18,6 +17,7 @@ from roomlog.services.message_service import MessageService
 from roomlog.services.reaction_service import ReactionService
 from roomlog.services.room_service import RoomService
 from roomlog.services.tokens import TokenVerifier
+from roomlog.services.turns import Turns
 
 # Of a room and of all, in one turn of the event loop.
 LINES_PER_TURN: Final = {"share": 8 * LINE_WEIGHT, "most": 64 * LINE_WEIGHT}

@@ -14,7 +14,7 @@ from roomlog.realtime.answers import Answer, OrderedAnswers
 from roomlog.realtime.commands import Commands, Sending
 from roomlog.realtime.encoding import encode
 from roomlog.realtime.lanes import Lanes
-from roomlog.realtime.turns import Turns
+from roomlog.services.turns import Turns
 from roomlog_contract import frames as fr
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
+from roomlog.core.admission import Patience
 from roomlog.ports import DatabaseUnavailableError
 from roomlog.postgres import pool
 from roomlog.postgres.connection import translated
@@ -63,6 +64,6 @@ async def test_a_read_that_cannot_be_broken_off_is_left_behind(monkeypatch: pyte
     try:
         async with asyncio.timeout(30):
             with pytest.raises(DatabaseUnavailableError, match="in time"):
-                await pool.Pool(cast("Any", deaf)).fetch("SELECT 1")
+                await pool.Pool(cast("Any", deaf), Patience(0)).fetch("SELECT 1")
     finally:
         deaf.hangs_up.set()

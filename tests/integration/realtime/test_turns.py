@@ -7,7 +7,7 @@ from roomlog.core.admission import Patience
 from roomlog.realtime.lanes import Lanes
 from roomlog.realtime.listening import LINE_WEIGHT, Listening
 from roomlog.realtime.outbox import Outbox
-from roomlog.realtime.turns import Turns
+from roomlog.services.turns import Turns
 
 SHARE, MOST = 4, 10
 LINES = {"share": SHARE * LINE_WEIGHT, "most": MOST * LINE_WEIGHT}
