@@ -19,6 +19,7 @@ from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.processes import Process, ProcessSpec, end_leftovers
 from roomlog.embedded.servers import running
 from roomlog.embedded.tcp_ports import free_port
+from roomlog.files import sync
 from roomlog.files import write_private
 
 _log = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class NatsServer:
         orderly = folder / _ENDED_IN_ORDER
         if orderly.exists():
             orderly.unlink()
+            sync(folder)  # or it would be there again after a loss of power
             return
         try:
             cut = cut_out_erased(folder / "store")
