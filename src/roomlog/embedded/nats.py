@@ -19,8 +19,7 @@ from roomlog.embedded.errors import EmbeddedError
 from roomlog.embedded.processes import Process, ProcessSpec, end_leftovers
 from roomlog.embedded.servers import running
 from roomlog.embedded.tcp_ports import free_port
-from roomlog.files import sync
-from roomlog.files import write_private
+from roomlog.files import sync, write_private
 
 _log = logging.getLogger(__name__)
 
