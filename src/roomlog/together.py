@@ -1,6 +1,7 @@
 """Several pieces of work at once."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
@@ -16,6 +17,13 @@ async def together(*work: Coroutine[Any, Any, object]) -> None:
     except BaseExceptionGroup as errors:
         # The first says what went wrong; the others come of its ending them.
         raise _first(errors) from errors
+
+
+async def end_task(task: "asyncio.Task[Any]") -> None:
+    """Cancel it and wait until it has ended. What else ended it is raised."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,7 +11,7 @@ out when it compacts a file. Source: nats-server 2.15.1 (`filestore.go`).
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -57,11 +57,11 @@ def _cut_out_of_stream(folder: Path) -> int:
     count = 0
     for number, block in enumerate(blocks if noted else ()):
         # What stands behind its note was given a sequence that was lost: it is another event.
-        left = {
-            start
-            for start, _, marked in _records(block)
+        left = [
+            (start, end)
+            for start, end, marked in _records(block)
             if marked in noted and (number, start) < noted[marked]
-        }
+        ]
         if left:
             # NATS would hold the files to it; without it, it reads them.
             (folder / "index.db").unlink(missing_ok=True)
@@ -87,13 +87,12 @@ def _records(block: Path) -> Iterator[tuple[int, int, int]]:
             place = end
 
 
-def _write_without(block: Path, starts: set[int]) -> None:
+def _write_without(block: Path, ranges: Sequence[tuple[int, int]]) -> None:
     data = block.read_bytes()
     kept: list[bytes] = []
     place = 0
-    for start, end, _ in _records(block):
-        if start in starts:
-            kept.append(data[place:start])
-            place = end
+    for start, end in ranges:
+        kept.append(data[place:start])
+        place = end
     kept.append(data[place:])
     write_private(block, b"".join(kept))

@@ -61,7 +61,7 @@ async def _waited(turns: Turns, caller: str, loop: asyncio.AbstractEventLoop) ->
         if not turn.done():
             turn.set_result(None)
 
-    turns.wait(caller, lambda: turns.do(caller, begin))
+    turns.do(caller, begin)
     await turn
     return loop.time() - came_s
 

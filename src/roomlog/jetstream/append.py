@@ -8,7 +8,6 @@ stream's duplicate window answers what had landed.
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 from collections import deque
@@ -29,6 +28,7 @@ from roomlog.ports import (
     NewEvent,
     RoomNotEmptyError,
 )
+from roomlog.together import end_task
 
 BATCH_MIN: Final = 12
 BATCH_MAX: Final = 256
@@ -182,9 +182,7 @@ class Committer:
         """Stop; what waits is answered with LogUnavailableError."""
         if self._timer is not None:
             self._timer.cancel()
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end_task(self._task)
         self.fail_all("the log was closed")
 
     def _expire(self) -> None:

@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from roomlog.jetstream.parsing import Incoming
 from roomlog.jetstream.wire import pub
 from roomlog.ports import LogUnavailableError
+from roomlog.together import end_task
 
 MessageHandler = Callable[[bytes, bytes], None]
 """Called with a message's header bytes (empty where there are none) and its data."""
@@ -295,9 +296,7 @@ class Connection:
             await self._is_alive(self._client)
         self._closing = True  # nats-py's `wait_for` may swallow that the task is cancelled
         if self._supervisor is not None:
-            self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+            await end_task(self._supervisor)
             self._supervisor = None
 
     async def _supervise(self) -> None:

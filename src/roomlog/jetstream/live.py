@@ -17,6 +17,7 @@ from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.replay import Reader
 from roomlog.ports import FeedListener, LogEvent, LogUnavailableError
 from roomlog.services.shared_trip import SharedTrip
+from roomlog.together import end_task
 
 FILLS_AT_ONCE_MAX: Final = 16
 QUIET_S: Final = 60.0
@@ -267,9 +268,7 @@ class FeedHub:
         """End everything."""
         self.reset()
         for task in tuple(self._tasks):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
 
     async def _sweep(self) -> None:
         while True:

@@ -24,6 +24,7 @@ from roomlog.ports import (
     NewEvent,
     PartitionState,
 )
+from roomlog.together import end_task
 
 APPEND_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -234,9 +235,7 @@ class JetStreamLog:
     async def close(self) -> None:
         """End everything; appends that wait are answered with LogUnavailableError."""
         if self._identity_task is not None:
-            self._identity_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._identity_task
+            await end_task(self._identity_task)
         for committer in self._committers:
             await committer.close()
         await self._feeds.close()

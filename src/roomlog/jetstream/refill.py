@@ -13,7 +13,6 @@ with @<subject> behind it where the message is delivered under another subject t
 """
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -24,6 +23,7 @@ from roomlog.backup_ports import StoredMessage
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.stream import create_stream, stream_info
 from roomlog.jetstream.wire import ApiError
+from roomlog.together import end_task
 
 CHUNK_MESSAGES: Final = 2000
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -107,9 +107,7 @@ class _Leaf:
     async def close(self) -> None:
         """Disconnect."""
         if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+            await end_task(self._reading)
         if self._writer is not None:
             self._writer.close()
 

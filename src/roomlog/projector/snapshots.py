@@ -1,7 +1,6 @@
 """Room snapshots for workers that start cold, kept a little behind the projection."""
 
 import asyncio
-import contextlib
 import logging
 from collections import OrderedDict
 
@@ -9,6 +8,7 @@ from roomlog.core.room_state import encode_snapshot
 from roomlog.memory_ports import RoomSnapshot, SnapshotStore
 from roomlog.ports import LogUnavailableError
 from roomlog.projector.partition import Committed
+from roomlog.together import end_task
 
 EVENTS_PER_SNAPSHOT = 1000
 ROOMS_COUNTED_MAX = 20_000
@@ -36,9 +36,7 @@ class SnapshotKeeper:
     async def close(self) -> None:
         """Stop; what still waits is left out."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     def take(self, committed: Committed) -> None:
         """Note what a committed batch did to its rooms."""

@@ -1,7 +1,6 @@
 """Waypoints of rooms that changed often, left before anybody asks how they stood."""
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 
@@ -9,6 +8,7 @@ from roomlog.memory_ports import SnapshotStore
 from roomlog.ports import DatabaseUnavailableError, EventLog, LogUnavailableError, ReadModel
 from roomlog.projector.partition import Committed
 from roomlog.services.past import CHANGES_PER_WAYPOINT, leave_waypoints
+from roomlog.together import end_task
 from roomlog_contract import events as ev
 
 ROOMS_COUNTED_MAX = 20_000
@@ -54,9 +54,7 @@ class WaypointKeeper:
     async def close(self) -> None:
         """Stop; what still waits is left out."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     def begin(self, partition: int, epoch: str) -> None:
         """Note that the partition's tables are projected on, from the log of that epoch."""

@@ -1,7 +1,6 @@
 """Who is online and who types, over all nodes: kept here, told to the others in one rhythm."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,6 +15,7 @@ from roomlog.core.presence import (
 from roomlog.core.typists import Typed, TypingView
 from roomlog.presence_ports import NodeMessage, Presence
 from roomlog.services import identity
+from roomlog.together import end_task
 
 TICK_S = 0.1
 BEAT_S = 1.0
@@ -57,9 +57,7 @@ class PresenceService:
     async def close(self) -> None:
         """Fall silent."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     def on_shown(self, listener: ShownListener) -> None:
         """Have `listener` called with who came and who went, on whichever node."""
