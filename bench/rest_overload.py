@@ -17,6 +17,7 @@ from bench.log_filling import CONTENT
 from bench.measured import Measured, json_option, tell
 from bench.overload import SETTINGS_THAT_SHED, TIMES, halves, on_cores
 from bench.rooms_under_load import make_rooms, users
+from bench.steady_reads import status_of_answer
 from tests.stack import Stack, running_stack
 
 ROOMS = 100
@@ -113,10 +114,8 @@ class Rest:
         )
         asked_s = time.monotonic()
         writer.write(head.encode() + body)
-        told = (await reader.readuntil(b"\r\n\r\n")).lower()
-        start = told.index(b"content-length: ") + 16
-        await reader.readexactly(int(told[start : told.index(b"\r", start)]))
-        answers.note(kind, int(told.split(b" ", 2)[1]), time.monotonic() - asked_s)
+        status = await status_of_answer(reader)
+        answers.note(kind, status, time.monotonic() - asked_s)
         self._free.append(streams)
 
     async def _connection(self) -> Streams:

@@ -51,6 +51,14 @@ async def steady_reads(
             reader.cancel()
 
 
+async def status_of_answer(reader: asyncio.StreamReader) -> int:
+    """The status of the next answer; its body is read, and thrown away."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    start = head.index(b"content-length: ") + 16
+    await reader.readexactly(int(head[start : head.index(b"\r", start)]))
+    return int(head.split(b" ", 2)[1])
+
+
 async def _read(
     stack: Stack, paths: "itertools.cycle[str]", per_second: float, reads: SteadyReads
 ) -> None:
@@ -66,10 +74,7 @@ async def _read(
                 f"GET {next(paths)} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
                 f"Authorization: Bearer {token}\r\n\r\n".encode()
             )
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            start = head.index(b"content-length: ") + 16
-            await reader.readexactly(int(head[start : head.index(b"\r", start)]))
-            reads.statuses[int(head.split(b" ", 2)[1])] += 1
+            reads.statuses[await status_of_answer(reader)] += 1
             reads.times_ms.append((time.monotonic() - asked_s) * 1000)
     finally:
         writer.close()
