@@ -15,6 +15,7 @@ from bench.measured import Measured, json_option, tell
 from bench.rooms_under_load import make_rooms, users
 from bench.served import served
 from tests.stack import Stack, running_stack
+from tests.within import within
 
 CONNECTIONS = 1_000
 USERS = 100
@@ -59,7 +60,7 @@ async def _connected(urls: Sequence[str], wanted: bytes) -> list[WSTransport]:
         idle = _Idle(wanted)
         transport, _ = await ws_connect(lambda: idle, url)
         transports.append(transport)
-        await asyncio.wait_for(idle.there.wait(), _TIMEOUT_S)
+        await within(idle.there.wait(), _TIMEOUT_S)
 
     for start in range(0, len(urls), AT_ONCE):
         await asyncio.gather(*(one(url) for url in urls[start : start + AT_ONCE]))

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.measured import Measured, json_option, tell
 from tests.stack import Stack, running_stack
+from tests.within import within
 
 _USER = "bench@example.org"
 _PAUSE_S = 0.01
@@ -59,7 +60,7 @@ async def _by_websocket(socket: ClientConnection, told: _Accepted, end_s: float)
 
 async def _acked(socket: ClientConnection) -> bool:
     while True:
-        text = await asyncio.wait_for(socket.recv(), _ANSWER_TIMEOUT_S)
+        text = await within(socket.recv(), _ANSWER_TIMEOUT_S)
         for line in str(text).split("\n"):
             frame = json.loads(line)
             if frame["type"] == "ack":

@@ -16,6 +16,7 @@ from bench.measured import Measured, json_option, tell
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.direct import DirectGet
 from tests.stack import Stack, running_stack
+from tests.within import within
 
 MISSED, OLDER = 10_000, 40_000
 USER = "bench0@example.org"
@@ -49,7 +50,7 @@ async def resume_s(url: str, expected: int) -> float:
     resumed = _Resumed()
     began_s = time.monotonic()
     transport, _ = await ws_connect(lambda: resumed, url)
-    await asyncio.wait_for(resumed.live.wait(), _TIMEOUT_S)
+    await within(resumed.live.wait(), _TIMEOUT_S)
     took_s = time.monotonic() - began_s
     transport.disconnect()
     lines = [_decoder.decode(line) for p in resumed.payloads for line in p.split(b"\n")]

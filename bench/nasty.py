@@ -15,6 +15,7 @@ from bench.bare_nats import percentiles_ms
 from bench.measured import Measured, json_option, tell
 from bench.rooms_under_load import NO_LIMITS
 from tests.stack import Stack, running_stack
+from tests.within import within
 
 _USER = "bench@example.org"
 _STRUCTURED_BYTES = 102_400
@@ -52,7 +53,7 @@ async def connect_and_leave(stack: Stack, room: str, cycles: int, at_once: int) 
             async with connect(url, proxy=None, max_size=None, compression=None) as socket:
                 said = ""
                 while '"subscribed"' not in said:
-                    said = str(await asyncio.wait_for(socket.recv(), 30))
+                    said = str(await within(socket.recv(), 30))
 
     begun_s = time.monotonic()
     async with asyncio.TaskGroup() as group:
@@ -78,7 +79,7 @@ async def send_structured(
 
         async def hear() -> None:
             while len(took_ms) < count:
-                text = str(await asyncio.wait_for(socket.recv(), 30))
+                text = str(await within(socket.recv(), 30))
                 for line in text.split("\n"):
                     if line.startswith('{"type":"event"'):
                         continue

@@ -11,6 +11,7 @@ import asyncpg
 
 from bench.bare_nats import BareNats, percentiles_ms
 from tests.stack import Stack
+from tests.within import within
 
 PROJECTED_TIMEOUT_S = 3600.0
 _POLL_S = 0.02
@@ -82,7 +83,7 @@ async def looks_until(stack: Stack, ended: asyncio.Event, every_s: float) -> lis
         while not ended.is_set():
             looks.append(await probe.look())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), every_s)
+                await within(ended.wait(), every_s)
     return looks
 
 

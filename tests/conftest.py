@@ -1,5 +1,8 @@
 """Fixtures that all tests share."""
 
+import asyncio
+import gc
+import io
 import os
 from collections.abc import Generator
 
@@ -26,3 +29,18 @@ def stack() -> Generator[Stack]:
         SPAM_GUARD="off",
     ) as running:
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that came to its deadline tells what every task of asyncio waited for."""
+    report = yield
+    if call.excinfo is not None and "from pytest-timeout" in str(call.excinfo.value):
+        told = io.StringIO()
+        for one in gc.get_objects():
+            if isinstance(one, asyncio.Task) and not one.done():
+                one.print_stack(file=told)
+        report.sections.append(("tasks at the deadline", told.getvalue()))
+    return report

@@ -1,7 +1,6 @@
 """Several pieces of work at once."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
@@ -22,8 +21,10 @@ async def together(*work: Coroutine[Any, Any, object]) -> None:
 async def end_task(task: "asyncio.Task[Any]") -> None:
     """Cancel it and wait until it has ended. What else ended it is raised."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    # Not `await task`: that can't tell the task's cancellation from the caller's own.
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

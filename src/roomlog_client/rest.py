@@ -107,7 +107,8 @@ class Rest:
             if time.monotonic() + wait_s > until_s:
                 raise lasting
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._over.wait()
 
     async def _once(
         self,

@@ -29,6 +29,7 @@ from tests.acceptance.frames import frame_of
 from tests.integration.http.conformance import HOOKS
 from tests.services.key_material import encoded, jwk, key_set, private_jwk, public_pem, signed
 from tests.stack import Stack, clean_environment, data_directory, running_stack
+from tests.within import within
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 WAIT_S = 30.0
@@ -129,7 +130,7 @@ async def _each_way(product: Product, path: str, token: str) -> AsyncIterator[di
 
 
 async def _next(connection: ClientConnection) -> dict[str, Any]:
-    text = await asyncio.wait_for(connection.recv(), WAIT_S)
+    text = await within(connection.recv(), WAIT_S)
     assert isinstance(text, str)
     return json.loads(text.split("\n")[0])
 
@@ -193,7 +194,7 @@ async def _close_code(connection: ClientConnection) -> tuple[int | None, float]:
     """How it ends, and when."""
     with suppress(ConnectionClosed):
         while True:
-            await asyncio.wait_for(connection.recv(), WAIT_S)
+            await within(connection.recv(), WAIT_S)
     return connection.close_code, time.time()
 
 
@@ -284,7 +285,7 @@ async def test_who_becomes_an_observer_is_refused_on_every_worker_in_time(produc
                 await connection.send(json.dumps(frame))
                 answer: dict[str, Any] = {}
                 while answer.get("ref") != ref:
-                    text = await asyncio.wait_for(connection.recv(), WAIT_S)
+                    text = await within(connection.recv(), WAIT_S)
                     assert isinstance(text, str)
                     frames = [json.loads(line) for line in text.split("\n")]
                     answer = next((f for f in frames if f.get("ref") == ref), {})

@@ -10,6 +10,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from roomlog.together import end_task
 from tests.faults.recording import PASSING, Author, Recording
 from tests.histories.history import Act, Outcome, Read, Seen, Stream, Write
 from tests.histories.shown import shown_by_rest
@@ -99,9 +100,8 @@ class SocketClient:
                 for line in str(text).split("\n"):
                     await self._take(socket, json.loads(line))
         finally:
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, *LOST):
-                await writing
+            with contextlib.suppress(*LOST):
+                await end_task(writing)
 
     async def _write(self, socket: ClientConnection) -> None:
         chance = self._author.recording.chance(f"bursts of {self._author.name}")

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.faults.clients import LOST, Headers
 from tests.faults.recording import Recording
 from tests.histories.history import Act, Outcome, Write
+from tests.within import within
 
 _PAUSE_S = 0.2
 
@@ -82,7 +83,7 @@ async def _nonsense(port: int, chance: random.Random) -> None:
         writer.write(chance.randbytes(chance.randrange(1, 5000)) + b"\r\n\r\n")
         await writer.drain()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(reader.read(1000), 1)
+            await within(reader.read(1000), 1)
 
 
 async def _half_a_request(port: int) -> None:

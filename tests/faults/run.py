@@ -15,7 +15,7 @@ from tests.faults.clients import FeedReader, Reader, RestClient, SocketClient
 from tests.faults.disturbers import misbehave, stall
 from tests.faults.evidence import checkpoints, log_ends, read_log, read_tables
 from tests.faults.faults import Fault, draw
-from tests.faults.load import until
+from tests.faults.load import DEADLINE_S, until
 from tests.faults.recording import Author, Recording
 from tests.faults.redactor import Redactor
 from tests.faults.sdk_client import SdkClient
@@ -132,10 +132,13 @@ class Run:
         return history
 
     async def close(self) -> None:
-        """End all clients."""
+        """End all clients. What ended one before is told by `check_alive`."""
+        if not self._tasks:
+            return
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _, going = await asyncio.wait(self._tasks, timeout=DEADLINE_S)
+        assert not going, f"do not end: {going}"
 
     async def _tables_at(self, ends: list[int]) -> None:
         end_s = time.monotonic() + _SETTLE_S

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.integration.http.conformance import check
 from tests.stack import Stack, running_stack
+from tests.within import within
 
 RATE = 4
 CONNECTS = 12
@@ -72,7 +73,7 @@ async def _socket(stack: Stack, user: str, room: str) -> AsyncIterator[ClientCon
 
 async def _answer(socket: ClientConnection, ref: str) -> dict[str, Any]:
     while True:
-        text = await asyncio.wait_for(socket.recv(), _WAIT_S)
+        text = await within(socket.recv(), _WAIT_S)
         for line in str(text).split("\n"):
             frame = json.loads(line)
             if frame.get("ref") == ref:
@@ -204,7 +205,7 @@ async def test_who_connects_too_often_is_told_when_to_come_back(limited: Stack):
     for _ in range(4 * CONNECTS):
         try:
             async with _socket(limited, user, room) as socket:
-                await asyncio.wait_for(socket.recv(), _WAIT_S)
+                await within(socket.recv(), _WAIT_S)
         except ConnectionClosed as error:
             closed = error
             break

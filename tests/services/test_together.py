@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from roomlog.together import one_ahead, together
+from roomlog.together import end_task, one_ahead, together
 
 
 class BrokenError(Exception):
@@ -109,3 +109,49 @@ async def test_a_failure_of_the_reader_closes_the_source():
         await read(source, taken, breaks_at=1)
     assert source.closed
     assert source.made <= 2
+
+
+async def test_a_task_is_ended_when_end_task_returns():
+    ended = asyncio.Event()
+
+    async def go_on() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.set()
+
+    task = asyncio.create_task(go_on())
+    await asyncio.sleep(0)
+    await end_task(task)
+    assert ended.is_set()
+
+
+async def test_what_else_ended_a_task_is_raised():
+    async def fail() -> None:
+        raise BrokenError
+
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    with pytest.raises(BrokenError):
+        await end_task(task)
+
+
+async def test_who_ends_a_task_can_be_cancelled_meanwhile():
+    slow = asyncio.Event()
+
+    async def end_slowly() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await slow.wait()
+
+    task = asyncio.create_task(end_slowly())
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(end_task(task))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait([ending])
+    assert ending.cancelled()
+    slow.set()
+    await asyncio.wait([task])

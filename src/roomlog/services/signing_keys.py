@@ -216,7 +216,8 @@ class SigningKeys:
         self._reading = True
         threading.Thread(target=work, name="key set", daemon=True).start()
         try:
-            return await asyncio.wait_for(outcome, self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                return await outcome
         except TimeoutError as error:
             raise KeySetError(f"did not come within {self._timeout_s:g} s") from error
 

@@ -27,6 +27,7 @@ from tests.integration.deploy.nginx import (
     running_nginx,
 )
 from tests.stack import Stack, running_stack
+from tests.within import within
 
 _USER = "ada@example.org"
 _HEARTBEAT_S = 0.5
@@ -125,7 +126,7 @@ async def test_a_quiet_connection_outlives_the_read_timeout_by_its_pings(
     ) as socket:
         await frame_of(socket, "live")
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(_something_else_than_presence(socket), _QUIET_S)
+            await within(_something_else_than_presence(socket), _QUIET_S)
         await socket.send(json.dumps({"type": "send", "ref": "1", "content": "still here"}))
         assert (await frame_of(socket, "ack"))["ref"] == "1"
 

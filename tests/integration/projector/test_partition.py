@@ -18,6 +18,7 @@ from tests.integration.audit.holed_log import envelope_of
 from tests.integration.projector.driving import contents, empty, project, run
 from tests.integration.projector.memory_log import MemoryLog, fact_bytes, log_of
 from tests.projections.event_streams import ROOMS, an_id, steps
+from tests.within import within
 
 FEW = settings(
     max_examples=15,
@@ -245,7 +246,7 @@ async def test_only_one_projector_holds_a_partition_and_the_next_takes_over(data
     done, _ = await asyncio.wait([second], timeout=1.2)
     assert not done
     await first.close()
-    taken = await asyncio.wait_for(second, 30)
+    taken = await within(second, 30)
     await taken.close()
 
 

@@ -25,6 +25,7 @@ from tests.integration.projector.memory_log import (
     fact_bytes,
 )
 from tests.projections.event_streams import ROOMS, an_id
+from tests.within import within
 
 DEADLINE_S = 60
 ROOM = ROOMS[0]
@@ -157,7 +158,7 @@ async def test_a_log_that_becomes_another_one_stops_it_and_the_reason_stays_visi
         it.log.reset("epoch 2")
         assert it.task is not None
         with pytest.raises(ProjectorHaltedError, match="epoch 2"):
-            await asyncio.wait_for(it.task, DEADLINE_S)
+            await within(it.task, DEADLINE_S)
     (row,) = await checkpoints(database)
     assert row.halted is not None
     assert "another log" in row.halted

@@ -56,6 +56,7 @@ from tests.integration.realtime.memory_log import (
     MemoryRequests,
     NoSnapshots,
 )
+from tests.within import within
 
 WAIT_S = 30.0
 SECRET = secrets.token_hex(32)
@@ -200,7 +201,7 @@ class Client:
 
     async def next(self) -> dict[str, Any]:
         while not self.lines:
-            text = await asyncio.wait_for(self.websocket.recv(), WAIT_S)
+            text = await within(self.websocket.recv(), WAIT_S)
             assert isinstance(text, str)
             self.lines = [json.loads(line) for line in reversed(text.split("\n"))]
         frame = self.lines.pop()
@@ -218,7 +219,7 @@ class Client:
 
     async def closed(self) -> tuple[int | None, str | None]:
         """Read to the end: the close code and reason."""
-        await asyncio.wait_for(self._read_to_end(), WAIT_S)
+        await within(self._read_to_end(), WAIT_S)
         await self.websocket.wait_closed()
         return self.websocket.close_code, self.websocket.close_reason
 
@@ -246,7 +247,7 @@ async def running_node(
         yield node
     finally:
         node.server.should_exit = True
-        await asyncio.wait_for(serving, WAIT_S)
+        await within(serving, WAIT_S)
         await node.presence.close()
 
 

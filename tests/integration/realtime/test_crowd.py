@@ -8,6 +8,7 @@ import pytest
 
 from roomlog.realtime import crowd, server
 from tests.integration.realtime.node import Node, running_node
+from tests.within import within
 
 WAIT_S = 60.0
 GET = b"GET /schema/asyncapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -24,7 +25,7 @@ async def _answer(node: Node) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     try:
         writer.write(GET)
-        return await asyncio.wait_for(reader.readline(), WAIT_S)
+        return await within(reader.readline(), WAIT_S)
     finally:
         writer.close()
 
@@ -36,9 +37,9 @@ async def test_beyond_so_many_connections_the_longest_silent_one_ends(
     silent = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(MANY)]
     ended = [asyncio.ensure_future(reader.read()) for reader, _ in silent]
     assert (await _answer(node)).startswith(b"HTTP/1.1 200 ")
-    await asyncio.wait_for(asyncio.wait([ended[0]]), WAIT_S)
+    await within(asyncio.wait([ended[0]]), WAIT_S)
     others = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(MANY)]
-    await asyncio.wait_for(asyncio.wait(ended[: MANY - 1]), WAIT_S)
+    await within(asyncio.wait(ended[: MANY - 1]), WAIT_S)
 
     assert (await _answer(node)).startswith(b"HTTP/1.1 200 ")
     for reading in ended:

@@ -31,6 +31,7 @@ from tests.integration.realtime.node import (
     running_node,
     token,
 )
+from tests.within import within
 
 STRANGER = "eve@example.org"
 
@@ -215,7 +216,7 @@ async def _raw(node: Node, room: str, *, query: str = "", rcvbuf: int | None = N
     await loop.sock_sendall(plain, request.encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
-        answer += await asyncio.wait_for(loop.sock_recv(plain, 1), WAIT_S)
+        answer += await within(loop.sock_recv(plain, 1), WAIT_S)
     assert answer.startswith(b"HTTP/1.1 101")
     assert b"deflate" not in answer
     return plain
@@ -236,7 +237,7 @@ async def _read_all(plain: socket.socket) -> bytes:
     data = b""
     while True:
         try:
-            more = await asyncio.wait_for(loop.sock_recv(plain, 1 << 16), WAIT_S)
+            more = await within(loop.sock_recv(plain, 1 << 16), WAIT_S)
         except ConnectionResetError:
             return data
         if not more:

@@ -14,6 +14,7 @@ from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.frames import Notice, TypingUsers
 from tests.integration.realtime.memory_log import MemoryLog
 from tests.integration.realtime.node import COMMANDER, MEMBERS, Node
+from tests.within import within
 
 
 class Writer:
@@ -89,7 +90,7 @@ async def test_while_the_transport_is_paused_lines_wait_and_then_go():
     box.writer.writing_paused = False
     box.outbox.resume()
     assert box.writer.frames == [text_frame(b"a\nb")]
-    await asyncio.wait_for(waiting, 5)
+    await within(waiting, 5)
     assert box.outbox.waiting_bytes == 0
 
 
@@ -133,7 +134,7 @@ async def test_a_closed_outbox_lets_go_whoever_waits():
     waiting = asyncio.create_task(box.outbox.drained())
     await asyncio.sleep(0)
     box.outbox.close()
-    await asyncio.wait_for(waiting, 5)
+    await within(waiting, 5)
 
 
 async def test_lanes_bound_what_is_under_way_and_keep_the_order_where_asked():
@@ -157,7 +158,7 @@ async def test_lanes_bound_what_is_under_way_and_keep_the_order_where_asked():
     await asyncio.sleep(0.01)
     # c came after b, which holds the lane; a does not.
     assert begun == ["a", "b", "x"]
-    await asyncio.wait_for(slot, 5)
+    await within(slot, 5)
     lanes.start(work("d"), "one", holds=False)
     await asyncio.sleep(0.01)
     assert begun == ["a", "b", "x"]

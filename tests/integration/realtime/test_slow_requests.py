@@ -8,6 +8,7 @@ import pytest
 
 from roomlog.realtime import server
 from tests.integration.realtime.node import Node, running_node
+from tests.within import within
 
 WAIT_S = 60.0
 SOON_S = 0.5
@@ -31,7 +32,7 @@ async def _told(node: Node, data: bytes) -> bytes:
     try:
         told = b""
         with suppress(ConnectionError):
-            while piece := await asyncio.wait_for(reader.read(65536), WAIT_S):
+            while piece := await within(reader.read(65536), WAIT_S):
                 told += piece
         return told
     finally:
@@ -64,12 +65,12 @@ async def test_what_is_trickled_in_does_not_buy_time(node: Node):
 async def test_neither_is_the_next_request_of_a_connection_waited_for(node: Node, begun: bytes):
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     writer.write(GET + b"\r\n")
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT_S)
+    head = await within(reader.readuntil(b"\r\n\r\n"), WAIT_S)
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    await asyncio.wait_for(reader.readexactly(length), WAIT_S)
+    await within(reader.readexactly(length), WAIT_S)
     writer.write(begun)
 
-    assert (await asyncio.wait_for(reader.read(), WAIT_S)).startswith(b"HTTP/1.1 408 ")
+    assert (await within(reader.read(), WAIT_S)).startswith(b"HTTP/1.1 408 ")
     writer.close()
 
 
@@ -131,7 +132,7 @@ async def _bytes_taken(node: Node, before: bytes, piece: bytes) -> int:
             taken += len(piece)
             await asyncio.sleep(0)
     with suppress(ConnectionError):
-        await asyncio.wait_for(ended, WAIT_S)
+        await within(ended, WAIT_S)
     writer.close()
     return taken
 
