@@ -6,6 +6,7 @@ the log's.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -335,6 +336,11 @@ class RoomRow(msgspec.Struct, frozen=True):
 
 class ReadModel(Protocol):
     """The tables, read only. Every method raises DatabaseUnavailableError within a few seconds."""
+
+    def reading(self) -> "AbstractAsyncContextManager[ReadModel]":
+        """The tables for the reads of one answer, which wait for a connection once, at the block's
+        beginning. It is held up to the end: nothing else may be awaited in the block."""
+        ...
 
     async def answers(self) -> None:
         """Return if the tables answered a moment ago, else when they answer now."""

@@ -1,7 +1,8 @@
 """Waiting for the projection, against small ports in memory."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -56,6 +57,10 @@ class _Tables:
         self.gone = False
         self.asked = 0
         self.heads: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator["_Tables"]:
+        yield self
 
     async def room_head(self, room_id: str, epoch: str) -> int:
         return self.heads.get(room_id, 0) if epoch == self.epoch else 0
@@ -205,6 +210,12 @@ class _Feed:
         return self._settled
 
 
+async def _head(world: World, room: LiveRoom, min_sequence: int | None) -> int:
+    async with world.progress.reading(room, min_sequence) as (tables, head):
+        assert tables is world.tables
+        return head
+
+
 def _room(position: int, *, settled: bool = True) -> LiveRoom:
     room = LiveRoom(ROOM, Tails())
     room.position = position
@@ -215,37 +226,37 @@ def _room(position: int, *, settled: bool = True) -> LiveRoom:
 async def test_a_room_that_is_projected_is_read_up_to_its_head(world: World):
     world.signals.listeners[1](10)
 
-    assert await world.progress.head(_room(10), None) == 10
-    assert await world.progress.head(_room(9), 10) == 10
+    assert await _head(world, _room(10), None) == 10
+    assert await _head(world, _room(9), 10) == 10
 
 
 async def test_a_room_that_is_behind_is_read_up_to_its_last_projected_event(world: World):
     world.tables.sequences[1], world.tables.heads[ROOM] = 9, 7
 
-    assert await world.progress.head(_room(10), None) == 7
+    assert await _head(world, _room(10), None) == 7
 
 
 async def test_a_room_of_which_nothing_is_projected_is_read_up_to_nothing(world: World):
-    assert await world.progress.head(_room(10), None) == 0
+    assert await _head(world, _room(10), None) == 0
 
 
 async def test_where_the_log_may_have_more_than_is_known_here_the_tables_say_how_far(world: World):
     world.tables.sequences[1], world.tables.heads[ROOM] = 12, 12
 
-    assert await world.progress.head(_room(10, settled=False), None) == 12
+    assert await _head(world, _room(10, settled=False), None) == 12
 
 
 async def test_what_leaves_no_trace_in_the_tables_is_no_step_back(world: World):
     world.tables.sequences[1], world.tables.heads[ROOM] = 10, 7
 
-    assert await world.progress.head(_room(10, settled=False), None) == 10
+    assert await _head(world, _room(10, settled=False), None) == 10
 
 
 async def test_tables_of_another_epoch_say_nothing_of_a_room(world: World):
     world.tables.sequences[1], world.tables.heads[ROOM] = 12, 12
     world.tables.epoch = "e2"
 
-    assert await world.progress.head(_room(10, settled=False), None) == 0
+    assert await _head(world, _room(10, settled=False), None) == 0
 
 
 async def test_catching_up_waits_for_the_rooms_head(world: World):

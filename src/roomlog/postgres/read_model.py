@@ -1,7 +1,8 @@
 """The tables as services read them: `roomlog.ports.ReadModel`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from roomlog.core.search_query import SearchQuery
@@ -15,7 +16,7 @@ from roomlog.ports import (
     RoomRow,
     SearchPlace,
 )
-from roomlog.postgres.pool import Pool
+from roomlog.postgres.pool import Reads
 from roomlog.postgres.queries import query
 from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
 from roomlog.postgres.search import search
@@ -29,15 +30,22 @@ ANSWERS_FOR_S = 0.1
 
 
 class PostgresReadModel:
-    """One round trip for each read. Every method raises DatabaseUnavailableError within 5 s.
+    """One round trip for each read, and a search some. Every method raises
+    DatabaseUnavailableError within 5 s.
 
     Ids that are no UUIDs are ids of nothing.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
         self._answered_at_s = float("-inf")
-        self._ping = SharedTrip(lambda: pool.fetch("SELECT 1"))
+        self._ping = SharedTrip(lambda: reads.fetch("SELECT 1"))
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator["PostgresReadModel"]:
+        """See ReadModel."""
+        async with self._reads.reading() as reads:
+            yield PostgresReadModel(reads)
 
     async def answers(self) -> None:
         """See ReadModel."""
@@ -48,7 +56,7 @@ class PostgresReadModel:
 
     async def checkpoint(self, partition: int) -> Checkpoint | None:
         """See ReadModel."""
-        row = await self._pool.fetch_one(query("checkpoint"), partition)
+        row = await self._reads.fetch_one(query("checkpoint"), partition)
         if row is None:
             return None
         return Checkpoint(
@@ -64,7 +72,7 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(event_id):
             return None
-        row = await self._pool.fetch_one(query("find_event"), event_id)
+        row = await self._reads.fetch_one(query("find_event"), event_id)
         if row is None:
             return None
         return EventRecord(row["event_id"], row["room_id"], row["sequence"], row["outcome"])
@@ -74,9 +82,9 @@ class PostgresReadModel:
         if not is_uuid(message_id):
             return None
         if as_of is None:
-            row = await self._pool.fetch_one(query("message"), message_id)
+            row = await self._reads.fetch_one(query("message"), message_id)
         else:
-            row = await self._pool.fetch_one(
+            row = await self._reads.fetch_one(
                 query("message_as_of"), message_id, min(as_of, SEQUENCE_MAX)
             )
         return None if row is None else message_response(row)
@@ -85,7 +93,7 @@ class PostgresReadModel:
         """See ReadModel. Of an unknown message, the checkpoint is the least of all partitions."""
         if not is_uuid(message_id):
             return None, 0
-        row = await self._pool.fetch_one(query("message_state"), message_id)
+        row = await self._reads.fetch_one(query("message_state"), message_id)
         assert row is not None
         state = None if row["message_id"] is None else message_state(row)
         return state, row["checkpoint"] or 0
@@ -96,7 +104,7 @@ class PostgresReadModel:
             return []
         name = "messages_before" if query_.after is None else "messages_after"
         then = [] if query_.as_of is None else [min(query_.as_of, SEQUENCE_MAX)]
-        rows = await self._pool.fetch(
+        rows = await self._reads.fetch(
             query(f"{name}_as_of" if then else name),
             query_.room_id,
             SEQUENCE_MAX if query_.before is None else min(query_.before, SEQUENCE_MAX),
@@ -119,11 +127,12 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(query_.room_id):
             return FoundPage([], None)
-        return await search(self._pool, query_, sought, order, at)
+        async with self._reads.reading() as reads:
+            return await search(reads, query_, sought, order, at)
 
     async def room_numbers(self, room_id: str, *, users_max: int) -> RoomNumbers:
         """See ReadModel."""
-        row = await self._pool.fetch_one(query("room_stats"), room_id, users_max)
+        row = await self._reads.fetch_one(query("room_stats"), room_id, users_max)
         assert row is not None
         return RoomNumbers(
             messages=row["messages"],
@@ -139,7 +148,7 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(message_id):
             return []
-        rows = await self._pool.fetch(
+        rows = await self._reads.fetch(
             query("versions"), message_id, min(after, SEQUENCE_MAX), limit
         )
         return [
@@ -164,7 +173,7 @@ class PostgresReadModel:
     ) -> list[RoomRow]:
         """See ReadModel."""
         known = {room_id: sequence for room_id, sequence in markers.items() if is_uuid(room_id)}
-        rows = await self._pool.fetch(
+        rows = await self._reads.fetch(
             query("rooms"), user_id, all_rooms, list(known), list(known.values()), *after, limit
         )
         return [_room_row(row) for row in rows]
@@ -175,33 +184,33 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(room_id):
             return None
-        row = await self._pool.fetch_one(query("room"), user_id, room_id, marker, up_to)
+        row = await self._reads.fetch_one(query("room"), user_id, room_id, marker, up_to)
         return None if row is None else _room_row(row)
 
     async def room_changes(self, room_id: str, *, up_to: int) -> list[int]:
         """See ReadModel."""
         if not is_uuid(room_id):
             return []
-        rows = await self._pool.fetch(query("room_changes"), room_id, min(up_to, SEQUENCE_MAX))
+        rows = await self._reads.fetch(query("room_changes"), room_id, min(up_to, SEQUENCE_MAX))
         return [row["sequence"] for row in rows]
 
     async def often_changed_rooms(self, changes_min: int) -> list[str]:
         """See ReadModel."""
-        rows = await self._pool.fetch(query("often_changed_rooms"), changes_min)
+        rows = await self._reads.fetch(query("often_changed_rooms"), changes_min)
         return [str(row["room_id"]) for row in rows]
 
     async def room_head(self, room_id: str, epoch: str) -> int:
         """See ReadModel."""
         if not is_uuid(room_id):
             return 0
-        row = await self._pool.fetch_one(query("room_head"), room_id, epoch)
+        row = await self._reads.fetch_one(query("room_head"), room_id, epoch)
         return 0 if row is None else row["head"]
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
         """See ReadModel."""
         if not is_uuid(room_id):
             return []
-        rows = await self._pool.fetch(query("members"), room_id, after, limit)
+        rows = await self._reads.fetch(query("members"), room_id, after, limit)
         return [
             MemberResponse(
                 row["user_id"], row["name"], RoomRole(row["role"]), rfc3339(row["since"])

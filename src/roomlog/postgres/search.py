@@ -14,7 +14,7 @@ import msgspec
 
 from roomlog.core.search_query import Route, SearchQuery, Term
 from roomlog.ports import FoundMessage, FoundPage, MessageQuery, SearchPlace
-from roomlog.postgres.pool import Pool
+from roomlog.postgres.pool import Reads
 from roomlog.postgres.queries import query
 from roomlog.postgres.rows import message_response
 from roomlog_contract.types import SearchOrder
@@ -62,18 +62,22 @@ class _Match(msgspec.Struct, frozen=True):
 
 
 async def search(
-    pool: Pool, asked: MessageQuery, sought: SearchQuery, order: SearchOrder, at: SearchPlace | None
+    reads: Reads,
+    asked: MessageQuery,
+    sought: SearchQuery,
+    order: SearchOrder,
+    at: SearchPlace | None,
 ) -> FoundPage:
     """See ReadModel."""
     if order is SearchOrder.RELEVANCE:
-        matches, following = await _ranked(pool, asked, sought, at)
+        matches, following = await _ranked(reads, asked, sought, at)
     else:
-        matches, following = await _in_order(pool, asked, sought, at)
-    return FoundPage(await _hits(pool, matches, sought, asked.as_of), following)
+        matches, following = await _in_order(reads, asked, sought, at)
+    return FoundPage(await _hits(reads, matches, sought, asked.as_of), following)
 
 
 async def _in_order(
-    pool: Pool, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
+    reads: Reads, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
 ) -> tuple[Sequence[_Match], SearchPlace | None]:
     span = _span(asked)
     if at is not None and span.ascending:
@@ -81,7 +85,7 @@ async def _in_order(
     elif at is not None:
         span = msgspec.structs.replace(span, below=min(span.below, at.sequence))
     statement = Statement(sought, as_of=asked.as_of)
-    matches = await _matches(pool, asked, statement, span, asked.limit + 1)
+    matches = await _matches(reads, asked, statement, span, asked.limit + 1)
     if len(matches) <= asked.limit:
         return matches, None
     page = matches[: asked.limit]
@@ -89,7 +93,7 @@ async def _in_order(
 
 
 async def _ranked(
-    pool: Pool, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
+    reads: Reads, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
 ) -> tuple[Sequence[_Match], SearchPlace | None]:
     """Each page ranks the same messages by what they said at the same head: edits and new messages
     in between move nothing."""
@@ -97,14 +101,14 @@ async def _ranked(
     if asked.as_of is not None:
         head = asked.as_of
     else:
-        head = await _head(pool, asked.room_id) if at is None else at.head
+        head = await _head(reads, asked.room_id) if at is None else at.head
     span = msgspec.structs.replace(span, below=min(span.below, head + 1))
     count = RANKED_MATCHES_MAX
     if at is not None:
         span = msgspec.structs.replace(span, above=max(span.above, at.lowest - 1))
         count *= 2  # Edits since may have added some that match now.
     statement = Statement(sought, ranked_at=head, as_of=asked.as_of)
-    matches = await _matches(pool, asked, statement, span, count)
+    matches = await _matches(reads, asked, statement, span, count)
     if at is not None:
         lowest = at.lowest
     elif len(matches) == count:
@@ -125,8 +129,8 @@ def _place(match: _Match) -> tuple[int, int]:
     return -match.rank, -match.sequence
 
 
-async def _head(pool: Pool, room_id: str) -> int:
-    row = await pool.fetch_one(query("search_head"), room_id)
+async def _head(reads: Reads, room_id: str) -> int:
+    row = await reads.fetch_one(query("search_head"), room_id)
     return 0 if row is None else row["sequence"]
 
 
@@ -142,10 +146,10 @@ def _span(asked: MessageQuery) -> Range:
 
 
 async def _matches(
-    pool: Pool, asked: MessageQuery, statement: "Statement", span: Range, count: int
+    reads: Reads, asked: MessageQuery, statement: "Statement", span: Range, count: int
 ) -> list[_Match]:
     async def search(name: str, part: Range) -> list[_Match]:
-        rows = await pool.fetch(
+        rows = await reads.fetch(
             statement.text(name, ascending=span.ascending),
             *statement.parameters(asked, part, count - len(found)),
         )
@@ -154,7 +158,7 @@ async def _matches(
     found: list[_Match] = []
     rest, passed, size, name = span, 0, WINDOW_MESSAGES, "search_window"
     while size:
-        edge = await pool.fetch_one(
+        edge = await reads.fetch_one(
             _directed("search_edge", ascending=span.ascending),
             asked.room_id,
             rest.below,
@@ -182,7 +186,7 @@ def _worth_going_through(passed: int, found: int, count: int) -> int:
 
 
 async def _hits(
-    pool: Pool, matches: Sequence[_Match], sought: SearchQuery, as_of: int | None
+    reads: Reads, matches: Sequence[_Match], sought: SearchQuery, as_of: int | None
 ) -> list[FoundMessage]:
     if not matches:
         return []
@@ -192,9 +196,9 @@ async def _hits(
     )
     ids = [m.message_id for m in matches]
     if as_of is None:
-        rows = await pool.fetch(query("search_hits"), ids, words)
+        rows = await reads.fetch(query("search_hits"), ids, words)
     else:
-        rows = await pool.fetch(hits_as_of(), ids, words, as_of)
+        rows = await reads.fetch(hits_as_of(), ids, words, as_of)
     # What was deleted since it was found is left out.
     known = {row["message_id"]: FoundMessage(message_response(row), row["marked"]) for row in rows}
     return [known[m.message_id] for m in matches if m.message_id in known]

@@ -1,5 +1,7 @@
 """Messages: load -> decide -> append, and the reads of them."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from roomlog.services.aftermath import appended_already
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
-from roomlog.services.past import AsOf, place_of
+from roomlog.services.past import AsOf, place_in_log, with_erased
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom, RoomCache
@@ -243,14 +245,10 @@ class MessageService:
         """
         kind, past = RecordKind.HISTORY_READ, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
-        then = await self._moment(room_id, asked.as_of)
-        asked = msgspec.structs.replace(asked, as_of=then)
-        query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
-        if then is not None:
-            return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
-        head = await self._progress.head(room, min_sequence)
-        items = await self._read_model.messages(query)
-        head = max(head, *(item.version for item in items)) if items else head
+        async with self._reading(room, asked, min_sequence) as (tables, query, head):
+            items = await tables.messages(query)
+        if items and not past:
+            head = max(head, *(item.version for item in items))
         return rs.RoomPage(items, None, head, self._log.epoch)
 
     async def search_messages(
@@ -269,11 +267,8 @@ class MessageService:
         sought = parse_search(text)
         kind, past = RecordKind.SEARCHED, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
-        then = await self._moment(room_id, asked.as_of)
-        asked = msgspec.structs.replace(asked, as_of=then)
-        query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
-        head = await self._progress.head(room, min_sequence) if then is None else then
-        found = await self._read_model.search(query, sought, order, at)
+        async with self._reading(room, asked, min_sequence) as (tables, query, head):
+            found = await tables.search(query, sought, order, at)
         hits = [
             rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
             for hit in found.hits
@@ -285,8 +280,8 @@ class MessageService:
     ) -> rs.RoomStats:
         """A room in numbers."""
         room = await self._open(actor, Reading(RecordKind.STATS_READ, room_id), min_sequence)
-        head = await self._progress.head(room, min_sequence)
-        numbers = await self._read_model.room_numbers(room_id, users_max=STATS_USERS_MAX)
+        async with self._progress.reading(room, min_sequence) as (tables, head):
+            numbers = await tables.room_numbers(room_id, users_max=STATS_USERS_MAX)
         return rs.RoomStats(
             room_id=room_id,
             messages=numbers.messages,
@@ -312,10 +307,16 @@ class MessageService:
         message_id = decide.uuid(message_id, "message_id")
         kind, past = RecordKind.MESSAGE_READ, as_of is not None
         await self._open(actor, Reading(kind, room_id, message_id, past), min_sequence)
-        return await self._message(room_id, message_id, await self._moment(room_id, as_of))
+        if as_of is None:
+            return await self._message(self._read_model, room_id, message_id)
+        async with self._past(room_id, as_of) as (tables, then):
+            return await self._message(tables, room_id, message_id, then)
 
-    async def _message(self, room_id: str, message_id: str, then: int | None) -> rs.MessageResponse:
-        message = await self._read_model.message(message_id, as_of=then)
+    @staticmethod
+    async def _message(
+        tables: ReadModel, room_id: str, message_id: str, then: int | None = None
+    ) -> rs.MessageResponse:
+        message = await tables.message(message_id, as_of=then)
         if message is None or message.room_id != room_id:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message in this room")
         return message
@@ -334,11 +335,11 @@ class MessageService:
         message_id = decide.uuid(message_id, "message_id")
         reading = Reading(RecordKind.VERSIONS_READ, room_id, message_id)
         room = await self._open(actor, reading, min_sequence)
-        message = await self._message(room_id, message_id, None)
+        async with self._progress.reading(room, min_sequence) as (tables, head):
+            message = await self._message(tables, room_id, message_id)
+            items = await tables.versions(message.message_id, after=after, limit=limit)
         if message.deleted_at is not None:
             await self._readers.require_deleted(actor, room, message_id)
-        head = await self._progress.head(room, min_sequence)
-        items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)
 
     async def _open(self, actor: Actor, reading: Reading, min_sequence: int | None) -> LiveRoom:
@@ -366,10 +367,29 @@ class MessageService:
         await self._read_model.answers()
         return await room.feed.settled() and room.position == head
 
-    async def _moment(self, room_id: str, as_of: AsOf | None) -> int | None:
-        if as_of is None:
-            return None
-        return await place_of(self._log, self._read_model, self._progress, room_id, as_of)
+    @asynccontextmanager
+    async def _reading(
+        self, room: LiveRoom, asked: MessageFilter, min_sequence: int | None
+    ) -> AsyncGenerator[tuple[ReadModel, MessageQuery, int]]:
+        """The tables for the reads of a page, what to ask them, and the head that the page shows."""
+        if asked.as_of is None:
+            async with self._progress.reading(room, min_sequence) as (tables, head):
+                yield tables, _query(room, asked, None), head
+        else:
+            async with self._past(room.room_id, asked.as_of) as (tables, then):
+                yield tables, _query(room, asked, then), then
+
+    @asynccontextmanager
+    async def _past(self, room_id: str, as_of: AsOf) -> AsyncGenerator[tuple[ReadModel, int]]:
+        """The tables for the reads of one answer, and the sequence of the last event by then."""
+        place = await place_in_log(self._log, self._progress, room_id, as_of)
+        async with self._read_model.reading() as tables:
+            yield tables, await with_erased(tables, room_id, as_of, place)
+
+
+def _query(room: LiveRoom, asked: MessageFilter, then: int | None) -> MessageQuery:
+    narrowed = msgspec.structs.replace(asked, as_of=then)
+    return MessageQuery(room_id=room.room_id, **msgspec.structs.asdict(narrowed))
 
 
 async def find_message(

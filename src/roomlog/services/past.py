@@ -28,8 +28,16 @@ async def place_of(
 ) -> int:
     """The sequence of the room's last event up to there, once the tables have it; 0 for none.
 
-    A sending that was erased since counts, where a sequence is asked for: the tables have its
-    tombstone, the log has nothing. When it was appended, nobody knows any more.
+    Raises as `place_in_log`, and DatabaseUnavailableError.
+    """
+    then = await place_in_log(log, progress, room_id, as_of)
+    return await with_erased(read_model, room_id, as_of, then)
+
+
+async def place_in_log(
+    log: EventLog, progress: ProjectionProgress, room_id: str, as_of: AsOf
+) -> int:
+    """The sequence of the last event up to there that the log has, once the tables have it.
 
     Raises RefusedError: `invalid` for a sequence above the room's head, `projection_behind`.
     """
@@ -38,11 +46,17 @@ async def place_of(
         await progress.require(room_id, then)
         return then
     await progress.require(room_id, as_of, field="as_of")
-    then = await log.last_sequence(room_id, up_to=as_of)
-    if then < as_of:
-        newest = await read_model.messages(MessageQuery(room_id, 1, before=as_of + 1))
-        then = max(then, *(message.sequence_number for message in newest), 0)
-    return then
+    return await log.last_sequence(room_id, up_to=as_of)
+
+
+async def with_erased(tables: ReadModel, room_id: str, as_of: AsOf, then: int) -> int:
+    """The same sequence, or that of a sending after it that was erased since, where a sequence was
+    asked for: the tables have its tombstone, the log has nothing. When it was appended, nobody
+    knows any more."""
+    if isinstance(as_of, datetime) or then == as_of:
+        return then
+    newest = await tables.messages(MessageQuery(room_id, 1, before=as_of + 1))
+    return max(then, *(message.sequence_number for message in newest), 0)
 
 
 async def room_as_of(

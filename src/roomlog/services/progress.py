@@ -1,6 +1,8 @@
 """How far the projection has come, as this node knows it: waits, and the truth before reads."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from roomlog.ports import (
@@ -140,9 +142,13 @@ class ProjectionProgress:
             reached &= await self._wait(partition, state.last_sequence, timeout_s)
         return reached
 
-    async def head(self, room: LiveRoom, min_sequence: int | None) -> int:
-        """The sequence up to which reads of the room are sure to reflect it: whoever has read
-        may go on from there. It is not below what anybody was told to be readable before.
+    @asynccontextmanager
+    async def reading(
+        self, room: LiveRoom, min_sequence: int | None
+    ) -> AsyncGenerator[tuple[ReadModel, int]]:
+        """The tables for the reads of one answer (see ReadModel.reading), and the sequence up to
+        which they are sure to reflect the room: whoever has read may go on from there. It is not
+        below what anybody was told to be readable before.
 
         That is the room's head as this node knows it, which is waited for a little. Where the
         tables are behind it, and where this node may not know it, having no connection to the
@@ -152,10 +158,12 @@ class ProjectionProgress:
         settled = await room.feed.settled()
         known = max(room.position, min_sequence or 0)
         reached = await self.wait(room.room_id, known, HEAD_WAIT_S)
-        if reached and settled:
-            return known
-        in_tables = await self._read_model.room_head(room.room_id, self._log.epoch)
-        return max(known, in_tables) if reached else in_tables
+        async with self._read_model.reading() as tables:
+            head = known
+            if not (reached and settled):
+                in_tables = await tables.room_head(room.room_id, self._log.epoch)
+                head = max(known, in_tables) if reached else in_tables
+            yield tables, head
 
     async def require(
         self, room_id: str, min_sequence: int | None, *, field: str = "min_sequence"

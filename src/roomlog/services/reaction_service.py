@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from roomlog.core import decide
 from roomlog.core.limits import Quota
 from roomlog.core.policy import Actor
+from roomlog.core.views import reaction_counts
 from roomlog.ports import ReadModel
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
@@ -105,13 +106,15 @@ class ReactionService:
         self, actor: Actor, message_id: str, min_sequence: int | None = None
     ) -> ReactionResponse:
         """A message's reactions as they stand."""
-        room, found, _ = await find_message(
+        room, found, checkpoint = await find_message(
             message_id, None, self._read_model, self._progress, self._rooms
         )
         room = await self._readers.open(
             actor, room.room_id, RecordKind.REACTIONS_READ, message_id=found.message_id
         )
         await self._progress.require(room.room_id, min_sequence)
+        if checkpoint >= (min_sequence or 0):
+            return ReactionResponse(reaction_counts(found.reactions))
         message = await self._read_model.message(found.message_id)
         if message is None:
             raise RefusedError(ErrorCode.NOT_FOUND, "no such message")

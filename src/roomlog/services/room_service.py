@@ -283,8 +283,8 @@ class RoomService:
         room = await self._readers.open(actor, room_id, kind, past=past)
         await self._progress.require(room_id, min_sequence)
         if as_of is None:
-            head = await self._progress.head(room, min_sequence)
-            members = await self._read_model.members(room_id, after=after, limit=limit)
+            async with self._progress.reading(room, min_sequence) as (tables, head):
+                members = await tables.members(room_id, after=after, limit=limit)
         else:
             head, state = await self._as_of(room, as_of)
             members = [] if state is None else _members(state, after, limit)
