@@ -19,6 +19,7 @@ from roomlog import tracing
 from roomlog.core.decide import Fact, stamp
 from roomlog.core.limits import Quota
 from roomlog.core.policy import Actor
+from roomlog.core.times import rfc3339
 from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import (
     EVENT_BYTES_MAX,
@@ -194,7 +195,7 @@ class Writer:
             kind, room = command.limited
             known_id = None if command.key is None else event_id
             grant = self._limiter.admit(kind, command.actor, room, facts[0], known_id)
-        at = identity.rfc3339(now)
+        at = rfc3339(now)
         span = tracing.open_span("append", {"roomlog.event": facts[0].type})
         with _Accounted(grant, span), span.entered():
             events = _events(command, facts, event_id, digest, at)
