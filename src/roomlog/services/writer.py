@@ -59,6 +59,7 @@ class Command(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """An event's place in the log, fsynced. `sequence` is that of a command's last event.
 
+    `message_id` is the message that the command's first event sent or is about, else that event.
     `repeated`: the key had been used for this same request before, and this is what it led to.
     `data` are the stored bytes of the command's first event. `quotas` say what is left of the
     limits that it fell under.
@@ -66,16 +67,12 @@ class Receipt(msgspec.Struct, frozen=True):
 
     room_id: str
     event_id: str
+    message_id: str
     sequence: int
     at: str
     data: bytes
     repeated: bool = False
     quotas: tuple[Quota, ...] = ()
-
-    @property
-    def message_id(self) -> str:
-        """The message that the event sent or is about."""
-        return decode_event(self.data).message_id or self.event_id
 
 
 Decide = Callable[[], Sequence[Fact]]
@@ -238,7 +235,8 @@ class Writer:
         if begun.grant is not None:
             begun.grant.done()
         operations.record(command, begun.facts, event.event_id, last)
-        return Receipt(command.room_id, event.event_id, last, begun.at, event.data)
+        message_id = begun.facts[0].message_id or event.event_id
+        return Receipt(command.room_id, event.event_id, message_id, last, begun.at, event.data)
 
     async def _earlier(
         self, room_id: str, event_id: str, digest: str | None, *, up_to_now: bool = False
@@ -261,7 +259,8 @@ class Writer:
             raise RefusedError(
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key was used for another request"
             )
-        return Receipt(room_id, event_id, last, stored.at, logged.data, repeated=True)
+        message_id = stored.message_id or event_id
+        return Receipt(room_id, event_id, message_id, last, stored.at, logged.data, repeated=True)
 
 
 class Appending(NamedTuple):
