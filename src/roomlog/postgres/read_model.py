@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from roomlog.core.search_query import SearchQuery
+from roomlog.core.times import rfc3339
 from roomlog.ports import (
     Checkpoint,
     EventRecord,
@@ -18,7 +19,7 @@ from roomlog.ports import (
 )
 from roomlog.postgres.pool import Reads
 from roomlog.postgres.queries import query
-from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
+from roomlog.postgres.rows import Row, message_response, message_state
 from roomlog.postgres.search import search
 from roomlog.services.shared_trip import SharedTrip
 from roomlog_contract.fold import MessageState
