@@ -214,7 +214,11 @@ async def _erase_all(settings: Settings, log: JetStreamLog) -> set[bytes]:
                 advance(batch[-1].sequence, f"{batch[-1].sequence} of {head} events")
         await finisher.finish()
         if finisher.pending:
-            raise LogUnavailableError(f"{finisher.pending} redactions can't be finished now")
+            sequence, failure = next(iter(finisher.failures.items()))
+            raise LogUnavailableError(
+                f"{finisher.pending} redactions can't be finished now: event {sequence} is in the "
+                f"log still ({failure.detail})"
+            )
     return commits
 
 
