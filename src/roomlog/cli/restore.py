@@ -25,7 +25,7 @@ from roomlog.cli.progress import progress_of
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import tree_root
 from roomlog.embedded.data_directory import DataDirectory
-from roomlog.embedded.nats import USER, NatsServer, RefillServer
+from roomlog.embedded.nats import USER, NatsServer, RefillServer, has_room
 from roomlog.embedded.restore_place import RestorePlace, restore_place
 from roomlog.embedded.servers import running
 from roomlog.files import write_private
@@ -35,6 +35,7 @@ from roomlog.jetstream.raw_streams import JetStreamStreams
 from roomlog.jetstream.refill import Refill, RefillError
 from roomlog.jetstream.stream import with_epoch
 from roomlog.jetstream.subjects import is_log
+from roomlog.ports import LogUnavailableError
 
 _PARTS = 10_000
 
@@ -92,12 +93,27 @@ def command(
             return
         with restore_place(data, replace=force) as place:
             told = _restore(folder, manifest, place, new_epoch=new_epoch)
-    except (DamagedBackupError, NotRestoredError, RefillError) as error:
+    except (DamagedBackupError, NotRestoredError) as error:
         raise CliError(f"nothing was restored: {error}") from error
+    except (RefillError, LogUnavailableError) as error:
+        raise CliError(f"nothing was restored: {error}{_make_room(data)}") from error
+    except OSError as error:
+        raise CliError(
+            f"nothing was restored: {error.filename or data} ({error.strerror or error})"
+            + (_make_room(data) or ": put that right, and restore again")
+        ) from error
     if as_json:
         click.echo(msgspec.json.encode(told).decode())
     else:
         _print(told, manifest)
+
+
+def _make_room(data: Path) -> str:
+    """What to do where the disk is full, of which NATS tells its log alone."""
+    there = next(path for path in (data, *data.absolute().parents) if path.exists())
+    if has_room(there):
+        return ""
+    return f": the disk of {data} is full; make room there, or name another with --data"
 
 
 def _restore(folder: Path, manifest: mf.Manifest, place: RestorePlace, *, new_epoch: bool) -> Told:
