@@ -16,8 +16,7 @@ from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
-from roomlog.cli.projections import PARTS, scaled
+from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.core.policy import Actor
 from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.jetstream.log import JetStreamLog
