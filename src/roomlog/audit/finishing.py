@@ -29,7 +29,8 @@ from roomlog.tree_ports import Redaction
 from roomlog_contract.stored import Envelope, MessageRedactedBody, StoredEvent, decode_envelope
 
 LOOK_BACK_SEQUENCES = 20_000
-RETRY_S, RETRY_S_MAX = 10.0, 60.0
+RETRY_S = 10.0
+RETRY_S_MAX = 60.0
 FAILING_S_MAX = 1.0
 
 _log = logging.getLogger(__name__)

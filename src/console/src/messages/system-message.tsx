@@ -48,8 +48,8 @@ export function SystemMessage(props: {
   );
 }
 
-/** What was sent as a system message can be taken away as any other; it can’t be changed. Once it is
- * deleted nothing tells it from a change of members or status, of which nothing can be redacted. */
+/** What was sent as a system message can be taken away as any other; it can't be changed. Once it
+ * is deleted nothing tells it from a change of members or status, of which none can be redacted. */
 function Removals(props: { readonly message: RoomMessage }): React.ReactNode {
   const { message } = props;
   const { canDelete, canRedact, isPast, actions } = useRoomView();
@@ -61,7 +61,12 @@ function Removals(props: { readonly message: RoomMessage }): React.ReactNode {
       may: (there || isPast) && canDelete,
       act: () => actions.remove(message),
     },
-    { name: "Redact…", icon: "redact", may: there && canRedact, act: () => actions.redact(message) },
+    {
+      name: "Redact…",
+      icon: "redact",
+      may: there && canRedact,
+      act: () => actions.redact(message),
+    },
   ];
   if (!message.logged || offered.every(({ may }) => !may)) {
     return null;
