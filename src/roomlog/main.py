@@ -235,7 +235,9 @@ async def _wire(
             once=once,
             names=names,
         ),
-        events=EventService(log=log, readers=readers),
+        events=EventService(
+            log=log, readers=readers, patience=Patience(settings.request_wait_seconds)
+        ),
         notices=notices,
         names=names,
         tokens=tokens,

@@ -174,6 +174,16 @@ class EventLog(Protocol):
         """
         ...
 
+    async def read_part(
+        self, room_id: str, *, after: int, up_to: int, bytes_max: int, linked: bool = False
+    ) -> Sequence[LogEvent]:
+        """The first of what `read` gives, about `bytes_max` bytes of it but one event at least;
+        nothing where there is none. Nothing is read ahead.
+
+        `linked` says that `after` is an event of the room, which need not be looked up then.
+        """
+        ...
+
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
         """The sequence of the room's newest event (at or below `up_to`), 0 where there is none."""
         ...
