@@ -1,7 +1,6 @@
 """A room's events as the log has them: a page of JSON, all of them as NDJSON, or a live feed."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 import msgspec
 from litestar import Response, get
@@ -70,14 +69,7 @@ async def list_events(
             headers={"Cache-Control": NO_STORE},
         )
     size = limit or at.limit
-    items: list[RoomEvent] = []
-    async with aclosing(events.events(room_id, after=at.after, up_to=head)) as batches:
-        async for batch in batches:
-            items += batch
-            if len(items) > size:
-                break
-    more = len(items) > size
-    del items[size:]
+    items, more = await events.page(request.user, room_id, after=at.after, up_to=head, limit=size)
     following = EventsCursor(size, items[-1].sequence) if more else None
     return page_answer(request, rs.RoomPage(items, None, head, events.epoch), following)
 

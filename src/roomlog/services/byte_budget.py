@@ -14,8 +14,12 @@ from typing import NamedTuple
 
 from roomlog import metrics
 from roomlog.core.admission import Patience
+from roomlog.ports import PAGE_BYTES_MAX
 from roomlog_contract.errors import ErrorCode, RefusedError
 
+MADE_BYTES_MAX = 64 * 1024 * 1024
+ITEM_BYTES_MAX = 512 * 1024
+"""What one item of a page comes to at the most, with the settings as they are without others."""
 _RETRY_AFTER_S = 1
 
 
@@ -27,13 +31,19 @@ class _Waiting(NamedTuple):
 class ByteBudget:
     """Bytes to be shared, used on the event loop only."""
 
-    def __init__(self, bytes_max: int, patience: Patience, code: ErrorCode) -> None:
+    def __init__(
+        self, patience: Patience, code: ErrorCode, *, bytes_max: int = MADE_BYTES_MAX
+    ) -> None:
         """`patience` says how long may be waited for a share, and `code` is what it is refused
         with after."""
         self._bytes_max = self._left = bytes_max
         self._patience = patience
         self._code = code
         self._callers: dict[str, deque[_Waiting]] = {}
+
+    def page(self, caller: str, items_max: int) -> contextlib.AbstractAsyncContextManager[None]:
+        """Have a share for a page of so many items: see `share`."""
+        return self.share(caller, min(items_max * ITEM_BYTES_MAX, PAGE_BYTES_MAX))
 
     @contextlib.asynccontextmanager
     async def share(

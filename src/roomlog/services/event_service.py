@@ -6,7 +6,7 @@ from typing import NamedTuple
 from roomlog.core.admission import Patience
 from roomlog.core.policy import Actor
 from roomlog.core.upcasters import UnreadableEventError, room_event
-from roomlog.ports import EventLog, LogEvent
+from roomlog.ports import PAGE_BYTES_MAX, EventLog, LogEvent
 from roomlog.services.byte_budget import ByteBudget
 from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom
@@ -14,7 +14,6 @@ from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import RoomEvent
 from roomlog_contract.trail import RecordKind
 
-MADE_BYTES_MAX = 16 * 1024 * 1024
 PART_BYTES_MIN = 64 * 1024
 PART_BYTES_MAX = 1024 * 1024
 
@@ -28,7 +27,7 @@ class EventService:
         """`patience` says how long a reader of parts may wait before it has any."""
         self._log = log
         self.readers = readers
-        self._made = ByteBudget(MADE_BYTES_MAX, patience or Patience(0), ErrorCode.LOG_UNAVAILABLE)
+        self._made = ByteBudget(patience or Patience(0), ErrorCode.LOG_UNAVAILABLE)
 
     @property
     def epoch(self) -> str:
@@ -63,6 +62,31 @@ class EventService:
             readable = list(chain.readable(batch))
             if readable:
                 yield readable
+
+    async def page(
+        self, actor: Actor, room_id: str, *, after: int, up_to: int, limit: int
+    ) -> tuple[list[RoomEvent], bool]:
+        """The first of the same, at most `limit`, fewer where they come to PAGE_BYTES_MAX; and
+        whether there are more."""
+        items: list[RoomEvent] = []
+        position, size_bytes, chain = after, 0, _Chain()
+        async with self._made.page(actor.user_id, limit):
+            while position < up_to and len(items) <= limit:
+                if items and size_bytes >= PAGE_BYTES_MAX:
+                    break
+                batch = await self._log.read_part(
+                    room_id,
+                    after=position,
+                    up_to=up_to,
+                    bytes_max=PART_BYTES_MAX,
+                    linked=position > after,
+                )
+                position = batch[-1].sequence if batch else up_to
+                size_bytes += sum(len(logged.data) for logged in batch)
+                items += chain.readable(batch)
+        more = len(items) > limit or position < up_to
+        del items[limit:]
+        return items, more
 
     def parts(
         self, actor: Actor, room_id: str, *, after: int, up_to: int, refusable: bool = True
