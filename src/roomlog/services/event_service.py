@@ -78,7 +78,7 @@ class EventService:
                     room_id,
                     after=position,
                     up_to=up_to,
-                    bytes_max=PART_BYTES_MAX,
+                    bytes_max=min(PART_BYTES_MAX, max(1, PAGE_BYTES_MAX - size_bytes)),
                     linked=position > after,
                 )
                 position = batch[-1].sequence if batch else up_to
