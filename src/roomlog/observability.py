@@ -80,9 +80,12 @@ def _beginning(created: float, level: str, logger: str, message: str) -> dict[st
     return {"time": _rfc3339(created), "level": level, "logger": logger, "message": message}
 
 
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
 def _encoded(line: dict[str, object]) -> str:
     try:
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return _encoder.encode(line).decode()
     except (UnicodeEncodeError, ValueError, TypeError):
         # Half of a surrogate pair in a name, a key that is no text: escaped or told as text.
         return json.dumps({str(name): value for name, value in line.items()}, default=str)
@@ -172,7 +175,9 @@ class _Lines(logging.Handler):
 
 
 def _line(told: _Told) -> str:
-    return _encoded(_beginning(told.created, "info", told.logger, told.message) | dict(told.fields))
+    line = _beginning(told.created, "info", told.logger, told.message)
+    line.update(told.fields)
+    return _encoded(line)
 
 
 _root = logging.getLogger()
@@ -225,8 +230,11 @@ def set_up_logging(
     logging.captureWarnings(True)
 
 
+_OF_A_SECOND = [f".{ms:03d}Z" for ms in range(1000)]
+
+
 def _rfc3339(seconds: float) -> str:
-    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+    return _second(int(seconds)) + _OF_A_SECOND[int(seconds * 1000) % 1000]
 
 
 @lru_cache(maxsize=4)

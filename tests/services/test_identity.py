@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as s
 
+from roomlog.core.times import rfc3339
 from roomlog.services import identity
 from tests.core.examples import ROOM
 
@@ -91,4 +92,4 @@ def test_every_stamp_has_another_salt_of_128_bits():
     ],
 )
 def test_times_are_written_in_utc_with_milliseconds(moment: datetime, text: str):
-    assert identity.rfc3339(moment) == text
+    assert rfc3339(moment) == text

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from roomlog.core.decide import Fact, stamp
+from roomlog.core.times import rfc3339
 from roomlog.core.upcasters import room_event
 from roomlog.memory_ports import RoomSnapshot
 from roomlog.ports import LogEvent, LogUnavailableError
@@ -45,7 +46,7 @@ class History:
             fact = Fact("member.removed", {"user_id": user, "role": "observer"})
         else:
             fact = Fact("member.added", {"user_id": user, "role": "observer"})
-        at = identity.rfc3339(_BEGAN + timedelta(seconds=number))
+        at = rfc3339(_BEGAN + timedelta(seconds=number))
         return stamp(fact, ROOM, "ann@example.org", at, identity.new_stamp(identity.new_id(), None))
 
     def folded(self, then: int) -> RoomState | None:

@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from roomlog.core.decide import Fact, Stamp, stamp
+from roomlog.core.times import rfc3339
 from roomlog.ports import Checkpoint, DatabaseUnavailableError, EventRecord
 from roomlog.services import used_ids
-from roomlog.services.identity import SystemClock, keyed_event_id, new_id, rfc3339
+from roomlog.services.identity import SystemClock, keyed_event_id, new_id
 from roomlog.services.progress import ProjectionProgress
 from roomlog.services.used_ids import UsedIds
 from roomlog_contract.errors import ErrorCode, RefusedError

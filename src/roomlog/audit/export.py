@@ -17,6 +17,7 @@ from roomlog.core.leaves import event_leaf_hash, parts_of
 from roomlog.core.redaction import saying_by
 from roomlog.core.room_tree import RoomTree, room_origin
 from roomlog.core.signed_note import SigningKey, sign
+from roomlog.core.times import rfc3339
 from roomlog.core.tree_head import TreeHead
 from roomlog.core.upcasters import UnreadableEventError, decode_body, decode_event
 from roomlog.ports import EventLog, LogEvent
@@ -135,7 +136,7 @@ async def export_room(
         form.HEAD.format(
             room_id=room_id,
             epoch=log.epoch,
-            exported_at=exported_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            exported_at=rfc3339(exported_at),
             key=key_text,
         )
     )

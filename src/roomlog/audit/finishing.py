@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from roomlog.core.decide import stamp
 from roomlog.core.leaves import parts_of
 from roomlog.core.redaction import Said, redaction, redaction_key, saying_in
+from roomlog.core.times import rfc3339
 from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.erasing_ports import Eraser
 from roomlog.ports import Clock, EventLog, LogEvent, LogUnavailableError, NewEvent
@@ -135,7 +136,7 @@ class Finisher:
         if first is None:
             return  # a hole itself: the trees tell of it
         by = decode_event(first.data)
-        at = identity.rfc3339(self._clock.now())
+        at = rfc3339(self._clock.now())
         events = [_event(by, one.room_id, message_id, each, at) for each in said]
         await self._log.append(one.room_id, events)
         _log.info("message %s: %s more events are redacted", message_id, len(events))

@@ -22,6 +22,7 @@ from roomlog.backup.segments import SegmentWriter, tidy, without
 from roomlog.backup_ports import StoredMessage, StreamDescription, Streams
 from roomlog.core.erasure import erasure_in
 from roomlog.core.leaves import parts_of
+from roomlog.core.times import rfc3339
 from roomlog.files import sync, write_private
 
 KEY_BYTES_MAX = 1024 * 1024
@@ -79,7 +80,7 @@ async def make_backup(
     manifest = mf.Manifest(
         mf.FORMAT,
         0 if before is None else before.run + 1,
-        datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        rfc3339(datetime.now(UTC)),
         version("roomlog"),
         next((stream.epoch for stream in streams if stream.epoch), ""),
         backed,

@@ -22,6 +22,7 @@ from roomlog.cli.demo_story import (
 from roomlog.core import decide
 from roomlog.core.decide import Fact, Limits
 from roomlog.core.policy import Actor
+from roomlog.core.times import rfc3339
 from roomlog.core.upcasters import decode_event, room_event
 from roomlog.ports import EventLog, NewEvent
 from roomlog.services import identity
@@ -119,7 +120,7 @@ class DemoLog:
         if event_id in self._known:
             return
         mark = identity.new_stamp(event_id, None)
-        at = identity.rfc3339(self._at(at_s))
+        at = rfc3339(self._at(at_s))
         data = decide.stamp(fact, self.room_id, actor, at, mark)
         (appended,) = await self._log.append(self.room_id, [NewEvent(event_id, data)])
         self._fold.apply(room_event(appended.sequence, 0, data))

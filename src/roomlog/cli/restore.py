@@ -24,6 +24,7 @@ from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import tree_root
+from roomlog.core.times import rfc3339
 from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.nats import USER, NatsServer, RefillServer
 from roomlog.embedded.restore_place import RestorePlace, restore_place
@@ -232,7 +233,7 @@ def _last_at(folder: Path, log: list[mf.StreamBackup]) -> str | None:
     if not last_ns:
         return None
     moment = datetime.fromtimestamp(last_ns / 1e9, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(moment)
 
 
 def _counted(show: Callable[[int, str], None], total: int, what: str) -> Advance:

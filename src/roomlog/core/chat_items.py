@@ -15,6 +15,7 @@ import msgspec
 
 from roomlog.core import decide
 from roomlog.core.decide import Fact, Limits
+from roomlog.core.times import rfc3339
 from roomlog_contract.errors import RefusedError
 from roomlog_contract.resources import (
     EMOJI_BYTES_MAX,
@@ -252,7 +253,7 @@ def normalised_time(text: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
-            return _rfc3339(moment.astimezone(UTC))
+            return rfc3339(moment)
     except (ValueError, OverflowError):
         pass
     raise BadEntryError(
@@ -264,11 +265,7 @@ def time_of_ms(since_1970_ms: int, field: str) -> str:
     """A time in milliseconds since 1970 as RFC 3339 in UTC. Raises BadEntryError."""
     if not 0 <= since_1970_ms < _LATEST_MS:
         raise BadEntryError(f"{field}: {since_1970_ms} is no time in milliseconds since 1970")
-    return _rfc3339(_EPOCH + timedelta(milliseconds=since_1970_ms))
-
-
-def _rfc3339(utc: datetime) -> str:
-    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return rfc3339(_EPOCH + timedelta(milliseconds=since_1970_ms))
 
 
 def room_fact(room: str, title: str | None = None) -> Fact:

@@ -13,7 +13,7 @@ from roomlog_contract.fold import Fold, RoomState
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(RoomState)
-_TYPE_PREFIXES = (b'"type":"room.', b'"type":"member.')
+_OF_ROOM, _OF_MEMBER = b'"type":"room.', b'"type":"member.'
 _HEAD_BYTES = 64  # v and type come first in every stored event
 
 
@@ -46,7 +46,7 @@ def decode_waypoint(data: bytes) -> RoomState | None:
 def changes_room(data: bytes) -> bool:
     """Whether stored bytes are of an event that concerns the room itself, without decoding."""
     head = data[:_HEAD_BYTES]
-    return any(prefix in head for prefix in _TYPE_PREFIXES)
+    return _OF_ROOM in head or _OF_MEMBER in head
 
 
 def evolve(state: RoomState | None, event: ev.RoomEvent) -> RoomState | None:

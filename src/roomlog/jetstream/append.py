@@ -104,14 +104,21 @@ class Committer:
         """See EventLog.begin_append. `subject` is the one to publish to."""
         if not 0 < len(events) <= EVENTS_PER_APPEND_MAX:
             raise ValueError(f"an append takes 1 to {EVENTS_PER_APPEND_MAX} events")
-        if any(len(event.data) > EVENT_BYTES_MAX for event in events):
+        sizes = [len(event.data) for event in events]
+        if max(sizes) > EVENT_BYTES_MAX:
             raise ValueError(f"an event has at most {EVENT_BYTES_MAX} bytes")
         if self._task.done():
             raise LogUnavailableError("the log is closed")
         loop = self._loop
         deadline = loop.time() + self._timeout_s
         entry = Entry(
-            room_id, subject, events, loop.create_future(), first=first, deadline=deadline
+            room_id,
+            subject,
+            events,
+            loop.create_future(),
+            size_bytes=sum(sizes),
+            first=first,
+            deadline=deadline,
         )
         self.require_place(len(events), entry.size_bytes)
         self._queue_events += len(events)

@@ -41,6 +41,7 @@ class Entry:
         events: Sequence[NewEvent],
         future: "asyncio.Future[list[Appended]]",
         *,
+        size_bytes: int,
         first: bool,
         deadline: float,
     ) -> None:
@@ -50,7 +51,7 @@ class Entry:
         self.first = first
         self.deadline = deadline
         self.future = future
-        self.size_bytes = sum(len(event.data) for event in events)
+        self.size_bytes = size_bytes
         self.sent = False
         self.uncertain = False
         self.asked_at_s = time.perf_counter()

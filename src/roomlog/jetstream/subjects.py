@@ -26,7 +26,7 @@ EPOCH = "signal.epoch"
 
 def partition_of(room_id: str, partitions: int) -> int:
     """The partition of a room: crc32 of its id, modulo the number of partitions."""
-    return crc32(room_id.encode()) % partitions
+    return 0 if partitions == 1 else crc32(room_id.encode()) % partitions
 
 
 def stream_name(partition: int, partitions: int) -> str:

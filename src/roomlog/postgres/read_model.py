@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from roomlog.core.search_query import SearchQuery
+from roomlog.core.times import rfc3339
 from roomlog.ports import (
     PAGE_BYTES_MAX,
     Checkpoint,
@@ -19,7 +20,7 @@ from roomlog.ports import (
 )
 from roomlog.postgres.pool import Pool
 from roomlog.postgres.queries import page_of_messages, query
-from roomlog.postgres.rows import Row, message_response, message_state, rfc3339
+from roomlog.postgres.rows import Row, message_response, message_state
 from roomlog.postgres.search import search
 from roomlog.services.shared_trip import SharedTrip
 from roomlog_contract.fold import MessageState

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from roomlog.core.content import render_html
+from roomlog.core.times import rfc3339
 from roomlog_contract.fold import MemberState, MessageState, ReactionState, RoomState
 from roomlog_contract.resources import MessageResponse, ReactionCount
 from roomlog_contract.types import MessageType, RoomRole, RoomStatus
@@ -17,13 +18,8 @@ _metadata = msgspec.json.Decoder(dict[str, Any])
 _reactions = msgspec.json.Decoder(list[ReactionCount])
 
 
-def rfc3339(moment: datetime) -> str:
-    """UTC with milliseconds, as in the events. PostgreSQL gives times in UTC."""
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
 def rfc3339_or_none(moment: datetime | None) -> str | None:
-    """The same, where there may be none."""
+    """A time as it is written, where there may be none."""
     return None if moment is None else rfc3339(moment)
 
 

@@ -8,6 +8,7 @@ from roomlog import metrics
 from roomlog.core import policy
 from roomlog.core.decide import uuid
 from roomlog.core.policy import Act, Actor, DeniedError
+from roomlog.core.times import rfc3339
 from roomlog.observability import tell
 from roomlog.realtime.commands import Commands, Write, error_frame, refusal_of, turned_away
 from roomlog.realtime.encoding import encode
@@ -139,7 +140,7 @@ class Connection:
             fr.Hello(
                 connection_id=self.connection_id,
                 user_id=self.actor.user_id,
-                server_time=ids.rfc3339(self._parts.clock.now()),
+                server_time=rfc3339(self._parts.clock.now()),
                 heartbeat_seconds=self._parts.heartbeat_s,
                 limits={
                     **self._parts.limits,
@@ -358,7 +359,7 @@ class Connection:
         self._await_expiry()
         if frame.ref is not None:
             until = datetime.fromtimestamp(identity.expires_at, UTC)
-            self._say(fr.Authenticated(ref=frame.ref, expires_at=ids.rfc3339(until)))
+            self._say(fr.Authenticated(ref=frame.ref, expires_at=rfc3339(until)))
         for room_id in list(self.subscriptions):
             channel = self._parts.manager.channels.get(room_id)
             if channel and not policy.allows(Act.READ, identity.actor, channel.room.state):

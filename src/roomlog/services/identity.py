@@ -80,12 +80,6 @@ _salts = _Salts()
 os.register_at_fork(after_in_child=_salts.forget)
 
 
-def rfc3339(moment: datetime) -> str:
-    """UTC with milliseconds, as every time is written."""
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
 class SystemClock:
     """The machine's clock."""
 

@@ -132,5 +132,6 @@ def _unchanged(
         sequence, at = message.version, message.edited_at or message.created_at
     else:
         sequence, at = there.sequence, there.at
-    receipt = Receipt(message.room_id, message.message_id, sequence, at, b"", quotas=quotas)
+    message_id = message.message_id
+    receipt = Receipt(message.room_id, message_id, message_id, sequence, at, b"", quotas=quotas)
     return Effect(receipt, message.message_id, projected=True, unchanged=True, folded=message)

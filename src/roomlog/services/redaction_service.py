@@ -17,11 +17,12 @@ from roomlog.core import decide
 from roomlog.core.policy import Act, Actor
 from roomlog.core.policy import require as require_act
 from roomlog.core.redaction import Said, SaidSoFar, redact, redaction_key, saying_in
+from roomlog.core.times import rfc3339
 from roomlog.core.views import message_response
 from roomlog.erasing_ports import Eraser
 from roomlog.ports import Clock, EventLog, LogUnavailableError, ReadModel
 from roomlog.services.aftermath import appended_already
-from roomlog.services.identity import keyed_event_id, rfc3339
+from roomlog.services.identity import keyed_event_id
 from roomlog.services.message_service import find_message
 from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
 from roomlog.services.room_cache import LiveRoom, RoomCache

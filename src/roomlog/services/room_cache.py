@@ -116,8 +116,8 @@ class LiveRoom:
         self._loaded = True
 
     def _evolve(self, event: LogEvent) -> None:
-        self._state = evolve_stored(self._state, event.sequence, event.data)
         if changes_room(event.data):
+            self._state = evolve_stored(self._state, event.sequence, event.data)
             self.changed_at = event.sequence
 
     def _take(self, event: LogEvent) -> RoomEvent | None:

@@ -15,8 +15,9 @@ import msgspec
 import uuid_utils
 
 from roomlog.core.policy import Actor, role_of
+from roomlog.core.times import rfc3339
 from roomlog.ports import Clock, LogEvent
-from roomlog.services.identity import new_id, rfc3339
+from roomlog.services.identity import new_id
 from roomlog.trail_ports import AuditTrail, NewRecord, RecordFilter
 from roomlog_contract.fold import RoomState
 from roomlog_contract.trail import AuditRecord, RecordKind

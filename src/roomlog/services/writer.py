@@ -19,6 +19,7 @@ from roomlog import tracing
 from roomlog.core.decide import Fact, stamp
 from roomlog.core.limits import Quota
 from roomlog.core.policy import Actor
+from roomlog.core.times import rfc3339
 from roomlog.core.upcasters import decode_body, decode_event
 from roomlog.ports import (
     EVENT_BYTES_MAX,
@@ -58,6 +59,7 @@ class Command(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """An event's place in the log, fsynced. `sequence` is that of a command's last event.
 
+    `message_id` is the message that the command's first event sent or is about, else that event.
     `repeated`: the key had been used for this same request before, and this is what it led to.
     `data` are the stored bytes of the command's first event. `quotas` say what is left of the
     limits that it fell under.
@@ -65,16 +67,12 @@ class Receipt(msgspec.Struct, frozen=True):
 
     room_id: str
     event_id: str
+    message_id: str
     sequence: int
     at: str
     data: bytes
     repeated: bool = False
     quotas: tuple[Quota, ...] = ()
-
-    @property
-    def message_id(self) -> str:
-        """The message that the event sent or is about."""
-        return decode_event(self.data).message_id or self.event_id
 
 
 Decide = Callable[[], Sequence[Fact]]
@@ -194,7 +192,7 @@ class Writer:
             kind, room = command.limited
             known_id = None if command.key is None else event_id
             grant = self._limiter.admit(kind, command.actor, room, facts[0], known_id)
-        at = identity.rfc3339(now)
+        at = rfc3339(now)
         span = tracing.open_span("append", {"roomlog.event": facts[0].type})
         with _Accounted(grant, span), span.entered():
             events = _events(command, facts, event_id, digest, at)
@@ -237,7 +235,8 @@ class Writer:
         if begun.grant is not None:
             begun.grant.done()
         operations.record(command, begun.facts, event.event_id, last)
-        return Receipt(command.room_id, event.event_id, last, begun.at, event.data)
+        message_id = begun.facts[0].message_id or event.event_id
+        return Receipt(command.room_id, event.event_id, message_id, last, begun.at, event.data)
 
     async def _earlier(
         self, room_id: str, event_id: str, digest: str | None, *, up_to_now: bool = False
@@ -260,7 +259,8 @@ class Writer:
             raise RefusedError(
                 ErrorCode.IDEMPOTENCY_MISMATCH, "this key was used for another request"
             )
-        return Receipt(room_id, event_id, last, stored.at, logged.data, repeated=True)
+        message_id = stored.message_id or event_id
+        return Receipt(room_id, event_id, message_id, last, stored.at, logged.data, repeated=True)
 
 
 class Appending(NamedTuple):

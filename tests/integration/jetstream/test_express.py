@@ -140,7 +140,10 @@ async def test_it_waits_until_the_log_is_known_to_be_the_same_on_its_own_connect
 
 def _entries(*rooms: str) -> list[Entry]:
     nobody = cast("Any", None)
-    return [Entry(room, room, [event()], nobody, first=False, deadline=0) for room in rooms]
+    return [
+        Entry(room, room, [event()], nobody, size_bytes=1, first=False, deadline=0)
+        for room in rooms
+    ]
 
 
 def test_a_room_floods_where_it_has_many_events_and_most_of_a_commit() -> None:
