@@ -213,6 +213,29 @@ def test_what_a_system_message_says_is_shown_and_removed_as_well(
         person.page.wait_text(TOMBSTONE)
 
 
+def test_of_a_system_message_that_is_deleted_no_redaction_is_offered(
+    stack: Stack, sign_in: SignIn
+) -> None:
+    room = Room(stack)
+    told = room.call(ANA, "GET", f"{room.path}/messages?type=system")["items"][0]
+    admin = sign_in(stack, ADMIN, "admin")
+    admin.enter(room.room_id)
+    row = f"document.querySelector(\"[data-row='{told['message_id']}']\")"
+    admin.page.wait(f"{row} !== null")
+
+    room.delete(ANA, told)
+
+    admin.page.wait(f"{row}.textContent.includes('{TOMBSTONE}')")
+    assert not admin.page.evaluate(f"{row}.querySelector('[data-act=redact]')")
+    answer = httpx.post(
+        f"{stack.base_url}/api/messages/{told['message_id']}/redact",
+        headers=stack.headers(ADMIN, "admin"),
+        json={"reason": "it would be refused"},
+        timeout=30,
+    )
+    assert answer.status_code == 422, answer.text
+
+
 def acts(person: Person) -> list[Any]:
     """What is offered for the last message."""
     return person.page.evaluate(

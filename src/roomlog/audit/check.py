@@ -82,10 +82,10 @@ async def check_trail(trail: LeafLog, trees: TreeReader) -> Mismatch | None:
     return await _first_difference(leaves_of(trail, TRAIL_ID, ()), trees, head)
 
 
-async def heads_at(log: EventLog, sequences: Sequence[int]) -> list[RoomHead]:
+async def heads_at(log: EventLog, sequences: Sequence[int], progress: Progress) -> list[RoomHead]:
     """The heads of all rooms' trees as the log itself gives them, up to these sequences, one for
     each partition. Reads all of it twice. Raises LogUnavailableError."""
-    folding = _Checking(log, sequences, lambda _done, _total: None)
+    folding = _Checking(log, sequences, progress)
     for partition in range(log.partitions):
         await folding.fold(partition)
     return [RoomHead(room_id, tree.size, tree.root()) for room_id, tree in folding.rooms.items()]

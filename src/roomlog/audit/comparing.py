@@ -15,8 +15,8 @@ from roomlog.services.trail_log import TrailLog
 from roomlog.tree_ports import Redaction
 from roomlog_contract.trail import TRAIL_ID
 
-Progress = Callable[[int, str], None]
-"""Called with a sequence that was read, between 0 and twice the last one, and what for."""
+Progress = Callable[[int, int], None]
+"""Called with how much of the log has been read, and how much is to be, counted in sequences."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -52,6 +52,7 @@ async def compare(
 
 async def _room_head(log: EventLog, room_id: str, size: int, progress: Progress) -> rt.RoomHead:
     """The room's head, or that of its first `size` events."""
+    end = await log.last_sequence(room_id)
     redactions: dict[int, Redaction] = {}
     last = 0
     async for batch in log.read(room_id, after=0):
@@ -60,23 +61,24 @@ async def _room_head(log: EventLog, room_id: str, size: int, progress: Progress)
             if redaction is not None:
                 redactions.setdefault(redaction.sequence, redaction)
             last = event.sequence
-        progress(last, "looking for redactions")
+        progress(last, 2 * max(end, last))
     tree = rt.RoomTree()
     async for sequence, hashed in leaves_of(log, room_id, list(redactions.values())):
         if tree.size == size:
             break
         tree.append(hashed)
-        progress(last + sequence, "hashing what is there")
+        progress(last + sequence, 2 * max(end, last))
     return rt.RoomHead(room_id, tree.size, tree.root())
 
 
 async def _trail_head(trail: TrailLog, size: int, progress: Progress) -> rt.RoomHead:
+    end = await trail.last_sequence(TRAIL_ID)
     tree = rt.RoomTree()
     async for sequence, hashed in leaves_of(trail, TRAIL_ID, ()):
         if tree.size == size:
             break
         tree.append(hashed)
-        progress(sequence, "hashing what is there")
+        progress(sequence, max(end, sequence))
     return rt.RoomHead(TRAIL_ID, tree.size, tree.root())
 
 
@@ -90,8 +92,7 @@ async def _heads_differ(
         state = await log.partition_state(partition)
         if state.last_sequence < sequence:
             return f"the log ends at {state.last_sequence} and went on to {sequence}"
-    progress(0, "reading the whole log")
-    heads = rt.heads_in_order(await heads_at(log, origin.sequences))
+    heads = rt.heads_in_order(await heads_at(log, origin.sequences, progress))
     if len(heads) != kept.size:
         return f"there are {len(heads):,} where there were {kept.size:,}"
     same = tree_root(rt.heads_hashes(heads)) == kept.root

@@ -14,7 +14,8 @@ can be done twice, and beside who began: ids are made of what is redacted.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from roomlog.core.decide import stamp
 from roomlog.core.leaves import parts_of
@@ -30,8 +31,19 @@ from roomlog_contract.stored import Envelope, MessageRedactedBody, StoredEvent, 
 
 LOOK_BACK_SEQUENCES = 20_000
 RETRY_S = 10.0
+RETRY_S_MAX = 60.0
+FAILING_S_MAX = 1.0
 
 _log = logging.getLogger(__name__)
+
+
+class Failure(NamedTuple):
+    """That an event could not be erased: so many times by now, why, and when to try again by the
+    event loop's clock."""
+
+    times: int
+    detail: str
+    retry_at_s: float
 
 
 class Finisher:
@@ -43,18 +55,23 @@ class Finisher:
         self._clock = clock
         self._pending: dict[int, Redaction] = {}
         self._messages: dict[str, dict[str, Redaction]] = {}
-        self._retry_at_s = 0.0
+        self._failures: dict[int, Failure] = {}
 
     @property
     def pending(self) -> int:
         """How many redactions are not known to be finished."""
         return len(self._pending)
 
+    @property
+    def failures(self) -> Mapping[int, Failure]:
+        """Those that failed at the last attempt, by the sequence of the event to erase."""
+        return self._failures
+
     def begin(self, redactions: Iterable[Redaction]) -> None:
         """Take up from what is known: all of it is looked at once."""
         self._pending.clear()
         self._messages.clear()
-        self._retry_at_s = 0.0
+        self._failures.clear()
         self.know(redactions)
 
     def know(self, redactions: Iterable[Redaction]) -> None:
@@ -78,17 +95,43 @@ class Finisher:
                 await self._look_at(event, about)
 
     async def finish(self) -> None:
-        """Erase what redactions tell of and is there still. Failures are told, and tried again."""
+        """Erase what redactions tell of and is there still. One that fails is told and put off,
+        each time for longer, and the others go on.
+
+        Returns soon also where all fail slowly: what was not tried then is tried first next time.
+        """
         loop = asyncio.get_running_loop()
-        if not self._pending or loop.time() < self._retry_at_s:
-            return
-        try:
-            for one in list(self._pending.values()):
+        failing_s = 0.0
+        for one in sorted(self._pending.values(), key=self._retry_at_s):
+            began_s = loop.time()
+            if began_s < self._retry_at_s(one):
+                return
+            try:
                 await self._erase(one)
+            except LogUnavailableError as error:
+                ended_s = loop.time()
+                self._put_off(one, error.detail, ended_s)
+                failing_s += ended_s - began_s
+                if failing_s >= FAILING_S_MAX:
+                    return  # whoever calls has other things to do
+            else:
                 self._pending.pop(one.sequence, None)
-        except LogUnavailableError as error:
-            _log.warning("%s redactions are not finished yet: %s", self.pending, error.detail)
-            self._retry_at_s = loop.time() + RETRY_S
+                self._failures.pop(one.sequence, None)
+
+    def _retry_at_s(self, one: Redaction) -> float:
+        failure = self._failures.get(one.sequence)
+        return 0.0 if failure is None else failure.retry_at_s
+
+    def _put_off(self, one: Redaction, detail: str, now_s: float) -> None:
+        before = self._failures.get(one.sequence)
+        times = 1 if before is None else before.times + 1
+        wait_s = min(RETRY_S * 2.0 ** min(times - 1, 8), RETRY_S_MAX)
+        self._failures[one.sequence] = Failure(times, detail, now_s + wait_s)
+        _log.warning(
+            "redaction %s is on record and event %s of room %s is in the log still, after %s "
+            "attempts: %s; the next is in %.0f s",
+            *(one.redacted_by, one.sequence, one.room_id, times, detail, wait_s),
+        )
 
     def _note(self, one: Redaction) -> None:
         self._pending.setdefault(one.sequence, one)

@@ -23,7 +23,7 @@ from roomlog.cli.errors import CliError
 from roomlog.cli.moments import Moment, moment, sequence_of
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
+from roomlog.cli.progress import PARTS, progress_of
 from roomlog.cli.trail import record, record_failure
 from roomlog.core.printable import printable
 from roomlog.core.tree_head import TreeHead
@@ -36,7 +36,6 @@ from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.trail import RecordKind
 
 NOTE_FILE_BYTES_MAX = 64 * 1024
-_PARTS = 10_000
 # What file systems without hard links say.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _PROGRESS_EVENTS = 1000
@@ -160,7 +159,7 @@ async def _export(
 
         head = await log.last_sequence(room)
         await record(log, RecordKind.EXPORTED, room, past=as_of is not None)
-        with progress_of("export", _PARTS) as advance:
+        with progress_of("export", PARTS) as advance:
             return await export_room(
                 log,
                 room,
@@ -169,7 +168,7 @@ async def _export(
                 exported_at=datetime.now(UTC),
                 up_to=up_to,
                 confirm=confirm,
-                progress=lambda done, what: advance(done * _PARTS // max(2 * head, 1), what),
+                progress=lambda done, what: advance(done * PARTS // max(2 * head, 1), what),
             )
 
 
@@ -278,11 +277,11 @@ def verify_(*, file: Path, keys: list[Key], against: Checkpoint | None, as_json:
 def _verified(
     bundle: BinaryIO, size_bytes: int, keys: list[Key], against: Checkpoint | None
 ) -> Verdict:
-    with progress_of("verify", _PARTS) as advance:
+    with progress_of("verify", PARTS) as advance:
 
         def progress(events: int) -> None:
             if not events % _PROGRESS_EVENTS:
-                done = bundle.tell() * _PARTS // max(size_bytes, 1)
+                done = bundle.tell() * PARTS // max(size_bytes, 1)
                 advance(done, f"{events:,} events")
 
         return verify(bundle, keys, against, progress)

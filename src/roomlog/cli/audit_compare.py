@@ -10,7 +10,7 @@ from roomlog.audit.comparing import Compared, compare
 from roomlog.cli.errors import CliError
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
+from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.cli.trail import record_failure, trail_log
 from roomlog.core.printable import printable
 from roomlog.core.room_tree import Origin, parse_origin
@@ -25,8 +25,6 @@ from roomlog.core.signed_note import (
 from roomlog.core.tree_head import TreeHead, parse_tree_head
 from roomlog.services.audit_keys import key_ring
 from roomlog.settings import Settings, load_settings
-
-_PARTS = 10_000
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -97,14 +95,9 @@ async def _compare(settings: Settings, kept: list[_Kept]) -> list[Compared]:
     found: list[Compared] = []
     async with open_log(settings, "roomlog audit compare") as log:
         trail = trail_log(log)
-        ends = [(await log.partition_state(n)).last_sequence for n in range(log.partitions)]
-        total = 2 * max(*ends, 1)
         for one in kept:
-            with progress_of(one.file.name, _PARTS) as advance:
-
-                def progress(done: int, what: str) -> None:
-                    advance(min(done * _PARTS // total, _PARTS), what)
-
+            with progress_of(one.file.name, PARTS) as advance:
+                progress = scaled(advance, "sequences")
                 compared = await compare(log, trail, one.head, one.origin, progress)
             if compared.detail is not None:
                 told = f"audit compare: {printable(compared.origin)}: {compared.detail}"

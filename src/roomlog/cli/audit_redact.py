@@ -16,8 +16,7 @@ from roomlog.cli.audit_proofs import room_id
 from roomlog.cli.errors import CliError
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
-from roomlog.cli.projections import PARTS, scaled
+from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.core.policy import Actor
 from roomlog.jetstream.erasing import JetStreamEraser
 from roomlog.jetstream.log import JetStreamLog
@@ -214,7 +213,11 @@ async def _erase_all(settings: Settings, log: JetStreamLog) -> set[bytes]:
                 advance(batch[-1].sequence, f"{batch[-1].sequence} of {head} events")
         await finisher.finish()
         if finisher.pending:
-            raise LogUnavailableError(f"{finisher.pending} redactions can't be finished now")
+            sequence, failure = next(iter(finisher.failures.items()))
+            raise LogUnavailableError(
+                f"{finisher.pending} redactions can't be finished now: event {sequence} is in the "
+                f"log still ({failure.detail})"
+            )
     return commits
 
 

@@ -10,15 +10,13 @@ from roomlog.audit.check import Checked, NoTreesError, check_log, check_trail
 from roomlog.cli.audit_proofs import open_trees
 from roomlog.cli.errors import CliError
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
+from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.cli.trail import record_failure, trail_log
 from roomlog.postgres.tree_tables import forget_trees
 from roomlog.services.identity import SystemClock
 from roomlog.services.tree_lag import TreeLag, tree_lag
 from roomlog.settings import Settings, load_settings, required
 from roomlog_contract.trail import TRAIL_ID
-
-_PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -81,12 +79,8 @@ async def _status(settings: Settings) -> list[TreeLag]:
 
 async def _check(settings: Settings) -> Checked:
     async with open_trees(settings) as (log, trees):
-        with progress_of("check", _PARTS) as advance:
-
-            def progress(done: int, total: int) -> None:
-                advance(done * _PARTS // max(total, 1), f"{done} of {total} events")
-
-            checked = await check_log(log, trees, progress)
+        with progress_of("check", PARTS) as advance:
+            checked = await check_log(log, trees, scaled(advance))
         # With a record of its own that something is wrong: nobody else may have seen it yet.
         wrong = await check_trail(trail_log(log), trees)
         mismatches = [*checked.mismatches, *([] if wrong is None else [wrong])]

@@ -10,6 +10,9 @@ import click
 _LINE_EVERY_S = 2.0
 _BAR_EVERY_S = 0.1
 
+PARTS = 10_000
+"""A bar's resolution in `scaled`: the total is often known only when the work has begun."""
+
 Advance = Callable[[int, str], None]
 
 
@@ -18,12 +21,25 @@ def progress_of(name: str, total: int) -> Generator[Advance]:
     """Show progress on standard error while the block runs.
 
     The block calls `advance(done, what)` as often as it likes: `done` of `total`, and in words.
+    Nothing is shown of a command that was asked for JSON: a machine reads what it prints.
     """
-    if sys.stderr.isatty():
+    context = click.get_current_context(silent=True)
+    if context is not None and context.params.get("as_json"):
+        yield lambda _done, _what: None
+    elif sys.stderr.isatty():
         with _bar(name, total) as advance:
             yield advance
     else:
         yield _lines(name, total)
+
+
+def scaled(advance: Advance, what: str = "events") -> Callable[[int, int], None]:
+    """What is told `done` and `total`, and shows them on progress of PARTS."""
+
+    def progress(done: int, total: int) -> None:
+        advance(done * PARTS // max(total, 1), f"{done} of {total} {what}")
+
+    return progress
 
 
 def _lines(name: str, total: int) -> Advance:

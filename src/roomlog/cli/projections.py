@@ -1,7 +1,7 @@
 """`roomlog projections`: how far the tables are, and making or checking them anew."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import msgspec
 import uvloop
 
 from roomlog.cli.doctor import check_checkpoint, stored_hash
+from roomlog.cli.errors import interruptible
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
+from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.cli.trail import record_failure
 from roomlog.collector import spare_what_stays
 from roomlog.jetstream.log import begin_epoch
@@ -22,8 +23,6 @@ from roomlog.postgres.tables import PostgresTables
 from roomlog.projection_ports import Difference
 from roomlog.projector import Rebuilt, Retried, rebuild, retry, verify
 from roomlog.settings import Settings, load_settings, required
-
-PARTS = 10_000  # the progress bar's resolution; the total is known only when the work begins
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
@@ -95,7 +94,8 @@ def rebuild_(*, new_epoch: bool, as_json: bool, data: Path) -> None:
     not the one that they were made from, it gets a new epoch, so that clients begin anew too.
     """
     begun_s = time.monotonic()
-    done = uvloop.run(_rebuild(load_settings(data), new_epoch=new_epoch))
+    with interruptible("the tables go on answering; run the same command again"):
+        done = uvloop.run(_rebuild(load_settings(data), new_epoch=new_epoch))
     seconds = time.monotonic() - begun_s
     if as_json:
         told = _Repaired(
@@ -225,15 +225,6 @@ async def _verify(settings: Settings) -> Sequence[Difference]:
             rows = ", ".join(f"{d.table} {d.missing} and {d.surplus}" for d in found)
             await record_failure(log, f"projections verify: rows missing and too many: {rows}")
         return found
-
-
-def scaled(advance: Callable[[int, str], None]) -> Callable[[int, int], None]:
-    """Progress of folding, shown in PARTS."""
-
-    def progress(done: int, total: int) -> None:
-        advance(done * PARTS // max(total, 1), f"{done} of {total} events")
-
-    return progress
 
 
 def in_words(one: PartitionStatus) -> str:

@@ -19,14 +19,14 @@ from roomlog.backup.check import check_files, key_of, load_whole, messages_of
 from roomlog.backup.compare import NotRestoredError, compare_stream
 from roomlog.backup.records import DamagedBackupError
 from roomlog.backup_ports import StoredMessage
-from roomlog.cli.errors import CliError
+from roomlog.cli.errors import CliError, interruptible
 from roomlog.cli.options import data_option, json_option
-from roomlog.cli.progress import progress_of
+from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.core import room_tree as rt
 from roomlog.core.merkle import tree_root
 from roomlog.core.times import rfc3339
 from roomlog.embedded.data_directory import DataDirectory
-from roomlog.embedded.nats import USER, NatsServer, RefillServer
+from roomlog.embedded.nats import USER, NatsServer, RefillServer, has_room
 from roomlog.embedded.restore_place import RestorePlace, restore_place
 from roomlog.embedded.servers import running
 from roomlog.files import write_private
@@ -36,8 +36,7 @@ from roomlog.jetstream.raw_streams import JetStreamStreams
 from roomlog.jetstream.refill import Refill, RefillError
 from roomlog.jetstream.stream import with_epoch
 from roomlog.jetstream.subjects import is_log
-
-_PARTS = 10_000
+from roomlog.ports import LogUnavailableError
 
 Advance = Callable[[int], None]
 
@@ -85,35 +84,51 @@ def command(
     """
     try:
         manifest = load_whole(folder)
-        with progress_of("check", _PARTS) as show:
+        with progress_of("check", PARTS) as show:
             sizes = [segment.bytes for one in manifest.streams for segment in one.segments]
             check_files(folder, manifest, _counted(show, sum(sizes), "bytes"))
         if check:
             click.echo(f"{folder} is whole, as of {manifest.made_at}")
             return
-        with restore_place(data, replace=force) as place:
+        with (
+            interruptible("start nothing there before this has come to its end; run it again"),
+            restore_place(data, replace=force) as place,
+        ):
             told = _restore(folder, manifest, place, new_epoch=new_epoch)
-    except (DamagedBackupError, NotRestoredError, RefillError) as error:
+    except (DamagedBackupError, NotRestoredError) as error:
         raise CliError(f"nothing was restored: {error}") from error
+    except (RefillError, LogUnavailableError) as error:
+        raise CliError(f"nothing was restored: {error}{_make_room(data)}") from error
+    except OSError as error:
+        raise CliError(
+            f"nothing was restored: {error.filename or data} ({error.strerror or error})"
+            + (_make_room(data) or ": put that right, and restore again")
+        ) from error
     if as_json:
         click.echo(msgspec.json.encode(told).decode())
     else:
         _print(told, manifest)
 
 
+def _make_room(data: Path) -> str:
+    """What to do where the disk is full, of which NATS tells its log alone."""
+    there = next(path for path in (data, *data.absolute().parents) if path.exists())
+    if has_room(there):
+        return ""
+    return f": the disk of {data} is full; make room there, or name another with --data"
+
+
 def _restore(folder: Path, manifest: mf.Manifest, place: RestorePlace, *, new_epoch: bool) -> Told:
     epoch = str(uuid.uuid4()) if new_epoch else manifest.epoch
     total = sum(stream.messages for stream in manifest.streams)
     filling = RefillServer(place.work)
-    with running(filling), progress_of("restore", _PARTS) as show:
+    with running(filling), progress_of("restore", PARTS) as show:
         advance = _counted(show, total, "events")
         uvloop.run(_fill(folder, manifest, filling, epoch, advance))
     # Started anew, so that what is compared is what it finds in its files.
     filled = NatsServer(place.work)
-    with running(filled), progress_of("compare", _PARTS) as show:
-        compared = uvloop.run(
-            _compare(folder, manifest, filled.url, _counted(show, total, "events"))
-        )
+    with running(filled):
+        compared = uvloop.run(_compare(folder, manifest, filled.url, total))
     keys_kept = _restore_keys(folder, manifest, place.data)
     aside = place.move_in(tables_too=new_epoch)
     log = [stream for stream in manifest.streams if is_log(stream.stream)]
@@ -155,15 +170,16 @@ def _counting(messages: Iterator[StoredMessage], advance: Advance) -> Iterator[S
         advance(1)
 
 
-async def _compare(
-    folder: Path, manifest: mf.Manifest, nats_url: str, advance: Advance
-) -> list[str]:
-    """Compare with all that the backup tells of the log; return what that was."""
+async def _compare(folder: Path, manifest: mf.Manifest, nats_url: str, total: int) -> list[str]:
+    """Compare with all that the backup tells of the log, of `total` messages; return what that
+    was."""
     async with _connection(nats_url) as connection:
         source = JetStreamStreams(connection)
         found = {one.name: one for one in await source.describe()}
-        for stream in manifest.streams:
-            await compare_stream(folder, stream, found.get(stream.stream), source, advance)
+        with progress_of("compare", PARTS) as show:
+            advance = _counted(show, total, "events")
+            for stream in manifest.streams:
+                await compare_stream(folder, stream, found.get(stream.stream), source, advance)
     compared = ["every event"]
     log = await JetStreamLog.connect(nats_url, name="roomlog restore")
     try:
@@ -193,7 +209,9 @@ async def _compare_checkpoints(log: JetStreamLog, manifest: mf.Manifest) -> None
 
 
 async def _compare_trees(log: JetStreamLog, trees: mf.Trees) -> None:
-    heads = rt.heads_in_order(await heads_at(log, trees.sequences))
+    with progress_of("trees", PARTS) as advance:
+        found = await heads_at(log, trees.sequences, scaled(advance))
+    heads = rt.heads_in_order(found)
     if (len(heads), tree_root(rt.heads_hashes(heads))) != (trees.size, b64decode(trees.root)):
         raise NotRestoredError(
             "the rooms' trees are not those that there were when the backup was made: the log was "
@@ -237,12 +255,12 @@ def _last_at(folder: Path, log: list[mf.StreamBackup]) -> str | None:
 
 
 def _counted(show: Callable[[int, str], None], total: int, what: str) -> Advance:
-    done = 0
+    done, progress = 0, scaled(show, what)
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        show(done * _PARTS // max(total, 1), f"{done} of {total} {what}")
+        progress(done, total)
 
     return advance
 

@@ -65,7 +65,7 @@ _REFILL_CONFIGURATION = """\
 listen: "127.0.0.1:{port}"
 server_name: "{name}"
 max_payload: 1MB
-jetstream {{ store_dir: {store} }}
+jetstream {{ store_dir: {store}, max_file_store: 1024TB }}
 authorization {{ user: "{user}", password: "{password}" }}
 leafnodes {{
   listen: "127.0.0.1:{leaf_port}"
@@ -173,12 +173,13 @@ class NatsServer:
 
     def has_room(self) -> bool:
         """Whether it makes sense to start it again after its disk was full."""
-        return shutil.disk_usage(self._folder).free >= _ROOM_BYTES_MIN
+        return has_room(self._folder)
 
 
 class RefillServer(NatsServer):
     """The same server while a restore fills it. Nobody is promised anything yet, so it does not
-    write each message through to the disk: the caller does that for all of them at the end. It
+    write each message through to the disk: the caller does that for all of them at the end. It may
+    fill the disk to the end, of which NATS by itself takes three quarters of what is free, and
     takes the restore's leaf node at `leaf_port`."""
 
     def __init__(self, data: DataDirectory) -> None:
@@ -204,6 +205,11 @@ class RefillServer(NatsServer):
             user=USER,
             password=self._password,
         )
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the disk that holds `folder` has room for a log to begin or to go on."""
+    return shutil.disk_usage(folder).free >= _ROOM_BYTES_MIN
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import msgspec
 
-from roomlog.data_files import data_file
 from roomlog.postgres.connection import connect, translated
 from roomlog.postgres.migrate import current_revision, known_revisions
 from roomlog.postgres.queries import query
@@ -37,7 +36,7 @@ class DatabaseState(msgspec.Struct, frozen=True):
 
 async def examine(database_url: str) -> DatabaseState:
     """Read revision and checkpoints. Raises DatabaseUnavailableError."""
-    newest, _ = known_revisions(data_file("migrations") / "versions")
+    newest, _ = known_revisions()
     with translated():
         connection = await connect(database_url, command_timeout_s=_TIMEOUT_S)
         try:

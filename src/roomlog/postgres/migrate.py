@@ -6,7 +6,6 @@ database is at the newest revision already.
 
 import io
 import re
-from pathlib import Path
 from typing import cast
 
 from roomlog.data_files import data_file
@@ -28,8 +27,7 @@ async def migrate(database_url: str) -> str | None:
     Several at once do no harm: one works, the others wait and find nothing to do. Raises
     DatabaseUnavailableError and UnknownRevisionError.
     """
-    folder = data_file("migrations")
-    head, known = known_revisions(folder / "versions")
+    head, known = known_revisions()
     with translated():
         connection = await connect(database_url, command_timeout_s=None)
         try:
@@ -39,7 +37,7 @@ async def migrate(database_url: str) -> str | None:
                 return None
             if current is not None and current not in known:
                 raise _unknown(current)
-            await connection.execute(_upgrade_sql(folder, current))
+            await connection.execute(_upgrade_sql(current))
         finally:
             await connection.close()
     return head
@@ -49,7 +47,7 @@ async def require_newest(connection: Connection) -> None:
     """Whoever makes tables as this roomlog has them would swap them under an older revision: the
     next migration could not make what is there. Raises TablesMissingError and UnknownRevisionError.
     """
-    newest, known = known_revisions(data_file("migrations") / "versions")
+    newest, known = known_revisions()
     current = await current_revision(connection)
     if current is not None and current not in known:
         raise _unknown(current)
@@ -67,11 +65,11 @@ def _unknown(revision: str) -> UnknownRevisionError:
     )
 
 
-def known_revisions(versions: Path) -> tuple[str, set[str]]:
+def known_revisions() -> tuple[str, set[str]]:
     """The newest revision, and all. Read from the files' text: importing Alembic takes 0.5 s."""
     revisions: set[str] = set()
     replaced: set[str] = set()
-    for path in versions.glob("*.py"):
+    for path in (data_file("migrations") / "versions").glob("*.py"):
         text = path.read_text()
         revisions.update(_REVISION.findall(text))
         replaced.update(_DOWN_REVISION.findall(text))
@@ -87,13 +85,13 @@ async def current_revision(connection: Connection) -> str | None:
     return cast("str | None", found)
 
 
-def _upgrade_sql(folder: Path, current: str | None) -> str:
+def _upgrade_sql(current: str | None) -> str:
     # Only here, because it is slow to import.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
     text = io.StringIO()
     config = Config(output_buffer=text)
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("script_location", str(data_file("migrations")).replace("%", "%%"))
     command.upgrade(config, f"{current or 'base'}:head", sql=True)
     return text.getvalue()

@@ -48,16 +48,19 @@ def of_all(log: HoledLog) -> TreeHead:
 
 async def detail(log: HoledLog, kept: TreeHead, trail: MemoryTrail | None = None) -> str | None:
     source = TrailLog(log, trail or MemoryTrail())  # type: ignore[arg-type]
-    done: list[int] = []
+    done: list[float] = []
     told = await compare(
         log,  # type: ignore[arg-type]
         source,
         kept,
         parse_origin(kept.origin),
-        lambda at, what: done.append(at),
+        lambda at, total: done.append(at / max(total, 1)),
     )
     assert (told.origin, told.size) == (kept.origin, kept.size)
     assert done == sorted(done)
+    if told.detail is None:
+        assert done
+        assert 0 < done[0] <= done[-1] <= 1
     return told.detail
 
 

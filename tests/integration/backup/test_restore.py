@@ -12,6 +12,7 @@ from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.nats import NatsServer
 from roomlog.embedded.servers import running
 from roomlog.jetstream.log import JetStreamLog
+from tests.faults.small_disk import small_disk
 from tests.integration.backup.backups import (
     OTHER_ROOM,
     ROOM,
@@ -131,6 +132,36 @@ async def test_a_directory_in_use_is_left_alone(backups: Backups, tmp_path: Path
     await backups.make()
     with DataDirectory(tmp_path / "data").lock():
         assert "another `roomlog up`" in await refused(backups.folder, tmp_path / "data", "--force")
+
+
+@pytest.mark.parametrize("left_bytes", [4_000, 400_000])
+async def test_where_the_disk_is_full_it_says_what_to_do(
+    backups: Backups, tmp_path: Path, left_bytes: int
+):
+    sequences = await backups.say(*(f"{n} " + "x" * 8000 for n in range(100)))
+    await backups.make()
+    with small_disk(tmp_path / "small", size_mb=8) as disk:
+        data = disk.path / "data"
+        disk.leave(left_bytes)
+        told = await refused(backups.folder, data)
+        assert told.startswith("roomlog: nothing was restored: ")
+        assert told.endswith(
+            f": the disk of {data} is full; make room there, or name another with --data\n"
+        )
+        disk.empty()
+        restored = await restore(backups.folder, data)
+        assert restored.returncode == 0, restored.stderr
+        assert json.loads(restored.stdout)["events"] == len(sequences)
+
+
+async def test_what_cannot_be_read_is_named(backups: Backups, tmp_path: Path):
+    await backups.say("hello")
+    await backups.make()
+    [segment] = backups.folder.glob("*.seg*")
+    segment.unlink()
+    segment.mkdir()
+    told = await refused(backups.folder, tmp_path / "data")
+    assert told.startswith(f"roomlog: nothing was restored: {segment} (Is a directory)")
 
 
 async def test_after_a_restore_that_was_broken_off_up_does_not_begin_a_new_log(

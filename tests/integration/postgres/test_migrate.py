@@ -17,7 +17,7 @@ from roomlog.postgres.schema import (
     create_tables_sql,
 )
 
-NEWEST = known_revisions(data_file("migrations") / "versions")[0]
+NEWEST = known_revisions()[0]
 
 
 async def test_migrating_makes_the_tables_and_again_does_nothing(empty_database: str):

@@ -4,6 +4,7 @@ import { exactTime, nameOf, timeOf } from "../format";
 import { Avatar } from "../parts/avatar";
 import { Icon } from "../parts/icon";
 import { useRoomView } from "../room-context";
+import { ActionRow, type Offer } from "./action-row";
 import { EmojiPicker } from "./emoji-picker";
 import { MessageBody } from "./message-body";
 import { Pending } from "./pending";
@@ -141,7 +142,7 @@ function Actions(props: {
   const own = message.sender_id === userId;
   // Of what was deleted, what it had said can be removed still.
   const there = message.deleted_at === null || isPast;
-  const offered = [
+  const offered: readonly Offer[] = [
     { name: "Reply", icon: "reply", may: there && canWrite, act: () => actions.reply(message) },
     { name: "Edit", icon: "edit", may: there && canWrite && own, act: () => actions.edit(message) },
     { name: "Versions", icon: "history", may: there, act: () => actions.versions(message) },
@@ -153,47 +154,37 @@ function Actions(props: {
       act: () => actions.remove(message),
     },
     { name: "Redact…", icon: "redact", may: canRedact, act: () => actions.redact(message) },
-  ] as const;
+  ];
   return (
-    <div className="actions" role="group" aria-label="What can be done with this message">
-      {there && canWrite && (
-        <button
-          type="button"
-          className="icon"
-          title="React"
-          aria-label="React"
-          aria-expanded={picks}
-          data-act="react"
-          onClick={() => onPicks(!picks)}
-        >
-          <Icon name="smile" />
-        </button>
-      )}
-      {offered.map(
-        ({ name, icon, may, act }) =>
-          may && (
-            <button
-              key={name}
-              type="button"
-              className="icon"
-              title={name}
-              aria-label={name}
-              data-act={name.toLowerCase().replace("…", "")}
-              onClick={act}
-            >
-              <Icon name={icon} />
-            </button>
-          ),
-      )}
-      {picks && (
-        <EmojiPicker
-          onPicked={(emoji) => {
-            onPicks(false);
-            actions.react(message, emoji);
-          }}
-          onClose={() => onPicks(false)}
-        />
-      )}
-    </div>
+    <ActionRow
+      offered={offered}
+      before={
+        there &&
+        canWrite && (
+          <button
+            type="button"
+            className="icon"
+            title="React"
+            aria-label="React"
+            aria-expanded={picks}
+            data-act="react"
+            onClick={() => onPicks(!picks)}
+          >
+            <Icon name="smile" />
+          </button>
+        )
+      }
+      after={
+        picks && (
+          <EmojiPicker
+            onPicked={(emoji) => {
+              onPicks(false);
+              actions.react(message, emoji);
+            }}
+            onClose={() => onPicks(false)}
+          />
+        )
+      }
+    />
   );
 }

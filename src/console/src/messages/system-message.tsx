@@ -4,6 +4,7 @@ import { exactTime, nameOf, timeOf } from "../format";
 import { StatusBadge } from "../parts/badges";
 import { Icon, type IconName } from "../parts/icon";
 import { useRoomView } from "../room-context";
+import { ActionRow, type Offer } from "./action-row";
 import { Reactions } from "./reactions";
 
 interface Facts {
@@ -47,38 +48,30 @@ export function SystemMessage(props: {
   );
 }
 
-/** What was sent as a system message can be taken away as any other; it can't be changed. */
+/** What was sent as a system message can be taken away as any other; it can't be changed. Once it
+ * is deleted nothing tells it from a change of members or status, of which none can be redacted. */
 function Removals(props: { readonly message: RoomMessage }): React.ReactNode {
   const { message } = props;
   const { canDelete, canRedact, isPast, actions } = useRoomView();
-  const there = message.deleted_at === null || isPast;
-  const offered = [
-    { name: "Delete", icon: "remove", may: there && canDelete, act: actions.remove },
-    { name: "Redact…", icon: "redact", may: canRedact, act: actions.redact },
-  ] as const;
+  const there = message.deleted_at === null;
+  const offered: readonly Offer[] = [
+    {
+      name: "Delete",
+      icon: "remove",
+      may: (there || isPast) && canDelete,
+      act: () => actions.remove(message),
+    },
+    {
+      name: "Redact…",
+      icon: "redact",
+      may: there && canRedact,
+      act: () => actions.redact(message),
+    },
+  ];
   if (!message.logged || offered.every(({ may }) => !may)) {
     return null;
   }
-  return (
-    <div className="actions" role="group" aria-label="What can be done with this message">
-      {offered.map(
-        ({ name, icon, may, act }) =>
-          may && (
-            <button
-              key={name}
-              type="button"
-              className="icon"
-              title={name}
-              aria-label={name}
-              data-act={name.toLowerCase().replace("…", "")}
-              onClick={() => act(message)}
-            >
-              <Icon name={icon} />
-            </button>
-          ),
-      )}
-    </div>
-  );
+  return <ActionRow offered={offered} />;
 }
 
 function iconOf(event: unknown): IconName {
