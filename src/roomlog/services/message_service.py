@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from roomlog.core import decide
+from roomlog.core.admission import Patience
 from roomlog.core.decide import Limits
 from roomlog.core.highlight import highlight
 from roomlog.core.policy import Actor
@@ -16,6 +17,7 @@ from roomlog.core.upcasters import room_event
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel, SearchPlace
 from roomlog.services.aftermath import appended_already
+from roomlog.services.byte_budget import ByteBudget
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
@@ -71,7 +73,10 @@ class MessageService:
         clock: Clock,
         limits: Limits,
         notices: NoticeService,
+        made: ByteBudget | None = None,
     ) -> None:
+        """`made` bounds the pages that are made at the same time."""
+        self._made = made or ByteBudget(Patience(0), ErrorCode.DATABASE_UNAVAILABLE)
         self._log = log
         self._read_model = read_model
         self._rooms = rooms
@@ -238,18 +243,22 @@ class MessageService:
         room_id: str,
         asked: MessageFilter,
         min_sequence: int | None = None,
-    ) -> rs.RoomPage[rs.MessageResponse]:
-        """A page, newest first (oldest first with `after`). `next` is left to the caller.
+    ) -> tuple[rs.RoomPage[rs.MessageResponse], bool]:
+        """A page, newest first (oldest first with `after`), and whether there are more. `next` is
+        left to the caller.
 
         `head` of a page of the past is the room's last event that it shows.
         """
         kind, past = RecordKind.HISTORY_READ, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
-        async with self._reading(room, asked, min_sequence) as (tables, query, head):
-            items = await tables.messages(query)
-        if items and not past:
-            head = max(head, *(item.version for item in items))
-        return rs.RoomPage(items, None, head, self._log.epoch)
+        async with (
+            self._made.page(actor.user_id, asked.limit),
+            self._reading(room, asked, min_sequence) as (tables, query, head),
+        ):
+            items, more = await tables.messages(query)
+        if not past:
+            head = max(head, *(item.version for item in items), 0)
+        return rs.RoomPage(items, None, head, self._log.epoch), more
 
     async def search_messages(
         self,
@@ -267,12 +276,13 @@ class MessageService:
         sought = parse_search(text)
         kind, past = RecordKind.SEARCHED, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
-        async with self._reading(room, asked, min_sequence) as (tables, query, head):
-            found = await tables.search(query, sought, order, at)
-        hits = [
-            rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
-            for hit in found.hits
-        ]
+        async with self._made.page(actor.user_id, asked.limit):
+            async with self._reading(room, asked, min_sequence) as (tables, query, head):
+                found = await tables.search(query, sought, order, at)
+            hits = [
+                rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
+                for hit in found.hits
+            ]
         return rs.RoomPage(hits, None, head, self._log.epoch), found.following
 
     async def get_stats(
@@ -335,7 +345,10 @@ class MessageService:
         message_id = decide.uuid(message_id, "message_id")
         reading = Reading(RecordKind.VERSIONS_READ, room_id, message_id)
         room = await self._open(actor, reading, min_sequence)
-        async with self._progress.reading(room, min_sequence) as (tables, head):
+        async with (
+            self._made.page(actor.user_id, limit),
+            self._progress.reading(room, min_sequence) as (tables, head),
+        ):
             message = await self._message(tables, room_id, message_id)
             items = await tables.versions(message.message_id, after=after, limit=limit)
         if message.deleted_at is not None:

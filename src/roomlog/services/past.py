@@ -56,7 +56,7 @@ async def with_erased(tables: ReadModel, room_id: str, as_of: AsOf, then: int) -
     if isinstance(as_of, datetime) or then == as_of:
         return then
     newest = await tables.messages(MessageQuery(room_id, 1, before=as_of + 1))
-    return max(then, *(message.sequence_number for message in newest), 0)
+    return max(then, *(message.sequence_number for message in newest.items), 0)
 
 
 async def room_as_of(
