@@ -306,8 +306,7 @@ class SearchPlace(msgspec.Struct, frozen=True):
 
 
 class FoundMessage(msgspec.Struct, frozen=True):
-    """A message that was found. `marked` is the beginning of its content with
-    `core.highlight`'s marks round what matched by its stem, None where nothing can."""
+    """A message that was found, and how it begins, with `core.highlight`'s marks round stems."""
 
     message: MessageResponse
     marked: str | None
@@ -358,8 +357,7 @@ class ReadModel(Protocol):
     """The tables, read only. Every method raises DatabaseUnavailableError within a few seconds."""
 
     def reading(self) -> "AbstractAsyncContextManager[ReadModel]":
-        """The tables for the reads of one answer, which wait for a connection once, at the block's
-        beginning. It is held up to the end: nothing else may be awaited in the block."""
+        """The tables over one connection, held for the block: it may await nothing else."""
         ...
 
     async def answers(self) -> None:
@@ -443,9 +441,8 @@ class ReadModel(Protocol):
         ...
 
     async def room_head(self, room_id: str, epoch: str) -> int:
-        """The sequence of the room's last event that the tables have, 0 where there is none, or
-        where they are those of another epoch. They may be further than that, where an event
-        repeats an id: it leaves no trace in them."""
+        """The sequence of the room's last event in the tables, 0 for none and for another epoch's.
+        They may be further: an event that repeats an id leaves no trace in them."""
         ...
 
     async def members(self, room_id: str, *, after: str, limit: int) -> list[MemberResponse]:
