@@ -116,6 +116,7 @@ _PLAIN_PIECES = s.sampled_from(
 @example('is it slow, or only here (in eu)? 100% sure: it\'s 3.5 s + "more" = $5/h!')
 @example("see www.x.example and http://x.example")
 @example("ends with a space ")
+@example("ends with three spaces   ")
 @example("a\u00a0b\u0345\u2028c")
 def test_plain_text_becomes_what_the_renderer_and_the_sanitiser_make_of_it(text: str):
     assert render_html(text) == rendered_and_cleaned(text)

@@ -17,9 +17,9 @@ from roomlog.signal_ports import Signals
 from roomlog.trail_ports import TRAIL_PARTITION, LeafLog
 from roomlog.tree_ports import PartitionTrees, TreeTables
 
-BATCH_EVENTS_MAX = 500
+BATCH_EVENTS_MAX = 1000
 TICK_S = 1.0
-GATHER_S = 0.1
+GATHER_S = 0.25
 CHECK_EVERY_S = 5.0
 HALTED_RETRY_S = 10.0
 BESIDE_RETRY_S = 10.0
@@ -154,7 +154,8 @@ class _Runner:
                 await keeper.check()
                 check_at_s = loop.time() + self._check_every_s
             await _within(self._wake, TICK_S)
-            # Nobody waits for a tree as for the tables: let a batch gather.
+            # Nobody waits for a tree as for the tables: let a batch gather. Each room in it costs as
+            # much as several of its leaves.
             await asyncio.sleep(GATHER_S)
 
 

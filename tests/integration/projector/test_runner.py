@@ -13,7 +13,7 @@ from roomlog.ports import ReadModel
 from roomlog.postgres import PostgresReadModel, open_pool
 from roomlog.postgres.checkpoint import checkpoints
 from roomlog.postgres.tables import PostgresTables
-from roomlog.projector import ProjectorHaltedError, run_projector
+from roomlog.projector import ProjectorHaltedError, run_projector, runner
 from roomlog.projector.runner import MEASURED_AFTER_EVENTS
 from roomlog.projector.waypoints import WaypointKeeper
 from roomlog.services.past import CHANGES_PER_WAYPOINT, room_as_of
@@ -89,6 +89,23 @@ async def test_what_is_appended_is_projected_and_announced(database: str):
             return (0, sequence) in it.signals.projected
 
         await until(announced)
+
+
+async def test_who_waits_for_the_tables_is_not_kept_waiting_by_what_gathers(
+    database: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(runner, "GATHER_S", 10 * DEADLINE_S)
+    monkeypatch.setattr(runner, "BUSY_GATHER_S", 10 * DEADLINE_S)
+    log = opened()
+    for n in range(2, 2 + runner.BUSY_EVENTS):
+        last = say(log, n)
+    async with running(database, log) as it:
+        await until(lambda: reached(database, last))
+        for n in (100, 101):  # gathering after many events, and after one
+            sequence = say(it.log, n)
+            for wanted in it.signals.wanted_listeners:
+                wanted(sequence)
+            await until(lambda at=sequence: reached(database, at))
 
 
 async def test_an_idle_projector_keeps_saying_that_it_is_current(database: str):
