@@ -167,3 +167,29 @@ def test_on_a_phone_one_goes_from_the_rooms_to_a_room_and_back(
     ana.say("from a phone")
     ana.wait_says("from a phone")
     assert ana.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_lines_stay_lines_and_each_paragraph_runs_in_its_own_direction(
+    stack: Stack, sign_in: SignIn
+) -> None:
+    room = Room(stack)
+    room.send(ANA, "one\ntwo\n\n- three\n- four\n  five\n- six\n  - seven")
+    room.send(ANA, "שלום עולם! abc\n\nabc שלום עולם!")
+    ben = sign_in(stack, BEN)
+    ben.enter(room.room_id)
+    ben.wait_says("seven")
+    ben.wait_says("שלום")
+
+    assert ben.page.evaluate(
+        "[...document.querySelectorAll('.prose')].map((one) => one.innerText)[0].split(/\\n+/)"
+    ) == ["one", "two", "three", "four", "five", "six", "seven"]
+    assert ben.page.evaluate(
+        """[...document.querySelectorAll('.prose')].at(-1).querySelectorAll('p').values()
+          .map((paragraph) => {
+            const first = document.createRange();
+            first.setStart(paragraph.firstChild, 0);
+            first.setEnd(paragraph.firstChild, 1);
+            const { left, right } = paragraph.getBoundingClientRect();
+            return first.getBoundingClientRect().left > (left + right) / 2 ? "right" : "left";
+          }).toArray()"""
+    ) == ["right", "left"]

@@ -145,3 +145,18 @@ def test_a_refusal_says_who_may_not_do_what(actor: Actor, words: str):
 def test_every_act_and_every_role_stands_in_the_table():
     assert set(_MAY) == set(Act)
     assert {r.value for r in (*RoomRole, *GlobalRole)} | {"stranger"} == set(_WHO)
+
+
+@pytest.mark.parametrize(
+    ("act", "actor", "sender", "told"),
+    [
+        (Act.EDIT, RESPONDER, _SOMEBODY, "(responder) may not edit what others said"),
+        (Act.DELETE, RESPONDER, _SOMEBODY, "(responder) may not delete what others said"),
+        (Act.EDIT, STRANGER, STRANGER.user_id, "(no member of the room) may not edit"),
+    ],
+)
+def test_a_refusal_says_whose_words_it_is_about(act: Act, actor: Actor, sender: str, told: str):
+    with pytest.raises(RefusedError) as raised:
+        policy.require(act, actor, a_room(), a_message(sender_id=sender))
+
+    assert raised.value.detail == f"{actor.user_id} {told}"

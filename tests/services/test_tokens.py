@@ -351,3 +351,10 @@ async def test_a_refused_token_is_not_remembered():
 
 async def test_while_the_key_set_can_not_be_read_that_is_what_is_said():
     assert "can't be read now" in await refusal(verifier(_Set()), signed("EdDSA", claims()))
+
+
+async def test_a_refused_token_says_what_is_wrong_with_it():
+    foreign = by_hand({"alg": "HS256"}, claims(), b"x" * 32)
+
+    assert "signed with another key" in await refusal(verifier(secret=SECRET), foreign)
+    assert "it is no JWT" in await refusal(verifier(secret=SECRET), "gibberish")

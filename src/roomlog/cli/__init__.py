@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import click
 
-from roomlog.cli.errors import failure_line
+from roomlog.cli.errors import INTERRUPTED, failure_line
 
 # Name, and the module below roomlog.cli whose attribute `command` it is. Importing a module
 # costs up to a second (Litestar, SQLAlchemy), and `roomlog token` has no use for that.
@@ -28,7 +28,6 @@ COMMANDS = MappingProxyType(
         "settings": "settings",
     }
 )
-_INTERRUPTED = 130
 
 
 class _LazyGroup(click.Group):
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"{path}: {error.format_message()} See `{path} --help`.", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain again when it exits.
         sys.stdout = None

@@ -15,7 +15,7 @@ from roomlog.backup import manifest as mf
 from roomlog.backup.make import ForkedLogError, Made, Witnesses, make_backup
 from roomlog.backup.records import DamagedBackupError
 from roomlog.backup_ports import StreamDescription
-from roomlog.cli.errors import CliError
+from roomlog.cli.errors import CliError, interruptible
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
 from roomlog.core import room_tree as rt
@@ -62,7 +62,10 @@ def command(*, folder: Path, as_json: bool, data: Path) -> int:
     Again into the same FOLDER, only what is new is added, once it is certain that the log still is
     the one that the backup holds. Exit 1 where it is not, and where events are missing from it.
     """
-    with _kept_for_us(folder):
+    with (
+        interruptible("nothing of an earlier backup is lost; run the same command again"),
+        _kept_for_us(folder),
+    ):
         try:
             made = uvloop.run(_back_up(load_settings(data), folder, jwt_secret_file(data).parent))
         except (ForkedLogError, DamagedBackupError) as error:

@@ -1,15 +1,34 @@
 """What a command says when it fails."""
 
 import os
+import sys
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import click
 
 from roomlog.settings import PREFIX, SettingsError
 
+INTERRUPTED = 130
+
 
 class CliError(click.ClickException):
     """A command failed; the message says in one line what to do. Exit code 1."""
+
+
+@contextmanager
+def interruptible(afterwards: str) -> Generator[None]:
+    """Have whoever interrupts the block with Ctrl-C told how things stand, and what to do.
+
+    Raises click's Exit with the code that shells give for it.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        after_the_keys = "\n" if sys.stderr.isatty() else ""
+        click.echo(f"{after_the_keys}roomlog: interrupted: {afterwards}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from error
 
 
 def failure_line(error: Exception) -> str:

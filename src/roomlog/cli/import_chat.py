@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from roomlog.cli.errors import CliError
+from roomlog.cli.errors import CliError, interruptible
 from roomlog.cli.opened_log import open_log_to_append
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import progress_of
@@ -76,7 +76,11 @@ def command(*, file: Path, format_: str, skip_bad: bool, as_json: bool, data: Pa
         text_bytes_max=settings.max_text_bytes,
         structured_bytes_max=settings.max_structured_bytes,
     )
-    with _failures_told(file), closing(_opened(file, format_, limits)) as chat:
+    with (
+        interruptible("run the same command again, what is in already is not added twice"),
+        _failures_told(file),
+        closing(_opened(file, format_, limits)) as chat,
+    ):
         report = asyncio.run(_import(chat, settings, tell if skip_bad else None))
     seconds = time.monotonic() - started_s
     result = Imported(

@@ -10,6 +10,7 @@ import msgspec
 import uvloop
 
 from roomlog.cli.doctor import check_checkpoint, stored_hash
+from roomlog.cli.errors import interruptible
 from roomlog.cli.opened_log import open_log
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import PARTS, progress_of, scaled
@@ -93,7 +94,8 @@ def rebuild_(*, new_epoch: bool, as_json: bool, data: Path) -> None:
     not the one that they were made from, it gets a new epoch, so that clients begin anew too.
     """
     begun_s = time.monotonic()
-    done = uvloop.run(_rebuild(load_settings(data), new_epoch=new_epoch))
+    with interruptible("the tables go on answering; run the same command again"):
+        done = uvloop.run(_rebuild(load_settings(data), new_epoch=new_epoch))
     seconds = time.monotonic() - begun_s
     if as_json:
         told = _Repaired(

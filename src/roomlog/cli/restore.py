@@ -19,7 +19,7 @@ from roomlog.backup.check import check_files, key_of, load_whole, messages_of
 from roomlog.backup.compare import NotRestoredError, compare_stream
 from roomlog.backup.records import DamagedBackupError
 from roomlog.backup_ports import StoredMessage
-from roomlog.cli.errors import CliError
+from roomlog.cli.errors import CliError, interruptible
 from roomlog.cli.options import data_option, json_option
 from roomlog.cli.progress import PARTS, progress_of, scaled
 from roomlog.core import room_tree as rt
@@ -90,7 +90,10 @@ def command(
         if check:
             click.echo(f"{folder} is whole, as of {manifest.made_at}")
             return
-        with restore_place(data, replace=force) as place:
+        with (
+            interruptible("start nothing there before this has come to its end; run it again"),
+            restore_place(data, replace=force) as place,
+        ):
             told = _restore(folder, manifest, place, new_epoch=new_epoch)
     except (DamagedBackupError, NotRestoredError) as error:
         raise CliError(f"nothing was restored: {error}") from error

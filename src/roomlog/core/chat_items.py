@@ -16,6 +16,7 @@ import msgspec
 from roomlog.core import decide
 from roomlog.core.decide import Fact, Limits
 from roomlog.core.times import rfc3339
+from roomlog.core.wrong_shape import wrong_shape
 from roomlog_contract.errors import RefusedError
 from roomlog_contract.resources import (
     EMOJI_BYTES_MAX,
@@ -140,12 +141,10 @@ def bad(error: RefusedError) -> BadEntryError:
 
 def json_fault(error: Exception) -> BadEntryError:
     """What msgspec found wrong, in words, with the field at fault."""
-    detail, _, path = str(error).partition(" - at ")
-    field = path.strip("`").removeprefix("$").removeprefix(".")
-    detail = detail.replace("`", "")
     if isinstance(error, msgspec.ValidationError):
+        detail, field = wrong_shape(error)
         return BadEntryError(f"{field}: {detail}" if field else detail)
-    return BadEntryError(f"not a JSON object: {detail}")
+    return BadEntryError(f"not a JSON object: {error}")
 
 
 def said(

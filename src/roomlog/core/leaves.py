@@ -14,7 +14,8 @@ from roomlog.core.merkle import leaf_hash
 _BODY_KEY = b',"body":'
 # Within JSON's strings a quote never follows a comma unescaped: this is where the body begins, and
 # whoever verifies a bundle in whichever language finds it without reading the JSON.
-_TO_BODY = re.compile(rb'\{.*?,"commit":"([0-9a-f]*)"(?=,"body":)', re.DOTALL)
+# Searched for: a pattern that begins with what stands before the commit costs twice as much.
+_TO_BODY = re.compile(rb',"commit":"[0-9a-f]*"(?=,"body":)')
 
 
 class Parts(NamedTuple):
@@ -27,10 +28,11 @@ class Parts(NamedTuple):
 
 def parts_of(data: bytes) -> Parts:
     """Take stored bytes apart, whatever they are and whichever fields stand before the commit."""
-    found = _TO_BODY.match(data)
-    if found is None or not data.endswith(b"}"):
+    found = _TO_BODY.search(data, 1)
+    if found is None or not (data.startswith(b"{") and data.endswith(b"}")):
         return Parts(data, None)
-    return Parts(found[0] + b"}", data[found.end() + len(_BODY_KEY) : -1])
+    end = found.end()
+    return Parts(data[:end] + b"}", data[end + len(_BODY_KEY) : -1])
 
 
 def whole(parts: Parts) -> bytes:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from roomlog.core.wrong_shape import wrong_shape
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.types import MessageType, SystemEventType
 
@@ -73,11 +74,8 @@ def _check(metadata: dict[str, Any], shape: type[msgspec.Struct]) -> None:
     try:
         msgspec.convert({name: _whole(value) for name, value in metadata.items()}, shape)
     except msgspec.ValidationError as error:
-        detail, _, path = str(error).partition(" - at ")
-        field = "metadata" + path.strip("`").removeprefix("$")
-        if "missing required field" in detail:
-            field += "." + detail.split("`")[1]
-        raise RefusedError(ErrorCode.INVALID, detail, field=field) from error
+        detail, field = wrong_shape(error)
+        raise RefusedError(ErrorCode.INVALID, detail, field=f"metadata.{field}") from error
 
 
 def handle_text_message(_metadata: dict[str, Any]) -> None:

@@ -57,8 +57,10 @@ def require(act: Act, actor: Actor, room: RoomState, message: MessageState | Non
     """Raise DeniedError unless the actor may do that in the room (to the message)."""
     if not allows(act, actor, room, message):
         who = "no member of the room" if role_of(actor, room) is None else role_of(actor, room)
+        # What they said themselves they might edit and delete.
+        others = message is not None and message.sender_id != actor.user_id
         raise DeniedError(
-            f"{actor.user_id} ({who}) may not {act}",
+            f"{actor.user_id} ({who}) may not {act}{' what others said' if others else ''}",
             user_id=actor.user_id,
             act=act,
             room_id=room.room_id,

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from roomlog import metrics
 from roomlog.core.limits import LimitedError
+from roomlog.core.wrong_shape import in_words
 from roomlog.http.methods import METHODS, allow
 from roomlog.http.rate_limits import rate_limit_headers
 from roomlog.http.requests import ApiRequest, parameter_name, request_id
@@ -64,7 +65,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]] | None:
     """The problem and the headers that tell of an error; None for one that nobody foresaw."""
     match error:
         case RefusedError():
-            told = problem(error.code, error.detail, error.errors)
+            told = problem(error.code, _with_field(error), error.errors)
             headers = _headers(told, error.retry_after_s)
             if isinstance(error, LimitedError):
                 headers.update(rate_limit_headers(error.quotas))
@@ -79,6 +80,12 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]] | None:
             return _of_framework(error)
         case _:
             return None
+
+
+def _with_field(error: RefusedError) -> str:
+    """What is wrong, and with what: whoever shows nothing but the detail is told both."""
+    field = error.errors[0].field if error.errors else ""
+    return f"{field}: {error.detail}" if field else error.detail
 
 
 def _of_framework(error: HTTPException) -> tuple[Problem, dict[str, str]]:
@@ -142,7 +149,7 @@ def _refused_parameters(request: ApiRequest, error: ValidationException) -> Exce
         if missing is not None:
             return RefusedError(ErrorCode.INVALID, "is missing", field=missing["name"])
         return RefusedError(ErrorCode.INVALID, error.detail)
-    refused = RefusedError(ErrorCode.INVALID, f"{errors[0].field}: {errors[0].detail}")
+    refused = RefusedError(ErrorCode.INVALID, errors[0].detail)
     refused.errors = errors
     return refused
 
@@ -151,5 +158,5 @@ def _field_error(request: ApiRequest, key: str, message: str) -> FieldError:
     if key == "data":
         return FieldError("body", "is missing")
     # Parameters may be left out, but there is no way of sending a null.
-    detail = message.replace("`", "").replace(" | null", "")
-    return FieldError(parameter_name(request, key), detail)
+    name = parameter_name(request, key)
+    return FieldError(name, in_words(message, name).replace(" | null", ""))

@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 
 from roomlog.core.content import LONE_SURROGATE, lone_surrogate
 from roomlog.core.policy import Actor
+from roomlog.core.wrong_shape import wrong_shape
 from roomlog.http.parts import HttpParts
 from roomlog.services.tokens import Identity
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -175,7 +176,8 @@ def decode_body(body: bytes, shape: Any) -> Any:
     try:
         return _decoder(shape).decode(body)
     except msgspec.ValidationError as error:
-        detail, field = validation_error(error)
+        detail, field = wrong_shape(error)
+        field = field or "body"
     except UnicodeDecodeError:
         detail, field = "is not valid UTF-8", "body"
     except RecursionError:
@@ -185,16 +187,6 @@ def decode_body(body: bytes, shape: Any) -> Any:
         if (place := lone_surrogate(body)) is not None:
             detail, field = LONE_SURROGATE, place or "body"
     raise RefusedError(ErrorCode.INVALID, detail, field=field)
-
-
-def validation_error(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong, and the dotted path of the field (`body` for the whole)."""
-    detail, _, where = str(error).partition(" - at ")
-    path = where.strip("`").removeprefix("$").removeprefix(".")
-    if detail.startswith("Object missing required field"):
-        path = ".".join(filter(None, (path, detail.split("`")[1])))
-        return "is missing", path
-    return detail.replace("`", ""), path or "body"
 
 
 def _require_json(content_type: str | None) -> None:
@@ -302,7 +294,10 @@ def moment(value: str, field: str) -> datetime:
 def moment_of_room(value: str, field: str) -> int | datetime:
     """A sequence or an RFC 3339 time. Raises RefusedError `invalid`."""
     if not value.isascii() or not value.isdigit():
-        return moment(value, field)
+        try:
+            return moment(value, field)
+        except RefusedError as error:
+            raise invalid(field, f"{error.detail}, or a sequence") from error
     if len(value) > TIME_CHARS_MAX or int(value) > SEQUENCE_MAX:
         raise invalid(field, f"must be at most {SEQUENCE_MAX}")
     return int(value)

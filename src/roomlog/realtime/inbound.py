@@ -7,6 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from roomlog.core.content import LONE_SURROGATE, lone_surrogate
+from roomlog.core.wrong_shape import wrong_shape
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.frames import REF_BYTES_MAX, WebSocketMessage
 
@@ -43,7 +44,7 @@ def parse(line: str) -> WebSocketMessage:
     try:
         return _decoder.decode(line)
     except msgspec.ValidationError as error:
-        raise _unusable(line, str(error)) from None
+        raise _unusable(line, error) from None
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
         if place := lone_surrogate(line):
             raise _unstorable(line, place) from None
@@ -51,7 +52,7 @@ def parse(line: str) -> WebSocketMessage:
         raise UnusableFrameError(refusal, None, None) from None
 
 
-def _unusable(line: str, problem: str) -> UnusableFrameError:
+def _unusable(line: str, error: msgspec.ValidationError) -> UnusableFrameError:
     try:
         marks = _marks_decoder.decode(line)
     except (msgspec.DecodeError, RecursionError):
@@ -62,12 +63,9 @@ def _unusable(line: str, problem: str) -> UnusableFrameError:
         return UnusableFrameError(
             RefusedError(ErrorCode.UNKNOWN_TYPE, detail, field="type"), ref, room_id
         )
-    detail, _, path = problem.partition(" - at ")
-    field = path.strip("`").removeprefix("$").removeprefix(".") or None
-    if "missing required field" in detail:
-        field = detail.split("`")[1]
+    detail, field = wrong_shape(error)
     return UnusableFrameError(
-        RefusedError(ErrorCode.INVALID, _short(detail), field=field and field[:100]), ref, room_id
+        RefusedError(ErrorCode.INVALID, _short(detail), field=field[:100] or None), ref, room_id
     )
 
 

@@ -132,6 +132,10 @@ class TokenVerifier:
             raise _refused("the token is not from this issuer") from error
         except jwt.MissingRequiredClaimError as error:
             raise _refused(f"the token lacks {error.claim}") from error
+        except jwt.InvalidSignatureError as error:
+            raise _refused("the token is not valid: it was signed with another key") from error
+        except jwt.DecodeError as error:
+            raise _refused("the token is not valid: it is no JWT") from error
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise _refused(f"the token is not valid: {type(error).__name__}") from error
         raise _refused("tokens signed by this algorithm are not taken")

@@ -1,6 +1,8 @@
 """The command line from outside: `token`, `settings`, and what it says when something is wrong."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -126,3 +128,27 @@ def test_tables_that_belong_to_another_log_are_not_called_up_to_date():
     assert in_words(status) == "partition 0: at 12 of 12, up to date"
     halted = PartitionStatus(0, "epoch", 12, 3, 0, 0.0, 0, "the log has lost events")
     assert in_words(halted) == "partition 0: at 12 of 3; STOPPED: the log has lost events"
+
+
+def test_who_interrupts_an_import_is_told_how_to_go_on(tmp_path):
+    (tmp_path / "chat.jsonl").touch()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"nats://127.0.0.1:{silent.getsockname()[1]}"
+        running = subprocess.Popen(
+            [sys.executable, "-m", "roomlog", "import", "chat.jsonl"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=clean_environment(ROOMLOG_NATS_URL=address),
+        )
+        silent.settimeout(60)
+        waiting, _ = silent.accept()
+        with waiting:
+            running.send_signal(signal.SIGINT)
+            stdout, stderr = running.communicate(timeout=60)
+
+    assert (running.returncode, stdout) == (130, "")
+    assert stderr == (
+        "roomlog: interrupted: run the same command again, what is in already is not added twice\n"
+    )

@@ -224,3 +224,29 @@ def test_no_page_of_another_origin_is_let_in(api: Api) -> None:
     preflight = api.client.options("/api/rooms", headers=asked)
     assert (preflight.status_code, preflight.content) == (204, b"")
     assert not any(name.startswith("access-control-") for name in preflight.headers)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "detail"),
+    [
+        ("limit=0", "limit", "Expected int >= 1"),
+        (
+            "type=video",
+            "type",
+            "must be one of text, image_ref, file_ref, incident_data, system",
+        ),
+        (
+            "as_of=noon",
+            "as_of",
+            "must be an RFC 3339 time such as 2030-01-31T12:00:00Z, or a sequence",
+        ),
+    ],
+)
+def test_the_detail_alone_says_what_is_wrong_with_which_field(
+    api: Api, query: str, field: str, detail: str
+) -> None:
+    told = problem(
+        api.call(ANA, "GET", f"{api.room().path}/messages?{query}"), 422, "invalid", field
+    )
+    assert told["errors"] == [{"field": field, "detail": detail}]
+    assert told["detail"] == f"{field}: {detail}"

@@ -150,7 +150,7 @@ def test_every_code_becomes_its_problem(code: ErrorCode) -> None:
     told = problem_of(RefusedError(code, "because", field="content"))
     assert told is not None
     body, headers = told
-    assert (body.status, body.code, body.detail) == (HTTP_STATUS[code], code, "because")
+    assert (body.status, body.code, body.detail) == (HTTP_STATUS[code], code, "content: because")
     assert msgspec.json.decode(msgspec.json.encode(body))["errors"][0]["field"] == "content"
     assert ("Retry-After" in headers) == (body.status in {429, 503})
     assert ("WWW-Authenticate" in headers) == (code is ErrorCode.UNAUTHENTICATED)

@@ -102,6 +102,7 @@ export function Composer(props: {
         <textarea
           ref={field}
           rows={1}
+          dir="auto"
           value={draft}
           placeholder="Write a message"
           aria-label={writing.kind === "edit" ? "Edit the message" : "Message"}
