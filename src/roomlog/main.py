@@ -34,6 +34,7 @@ from roomlog.realtime.parts import RealtimeParts
 from roomlog.realtime.server import server_config
 from roomlog.realtime.websocket_manager import WebSocketManager
 from roomlog.services.audit_keys import key_ring
+from roomlog.services.byte_budget import ByteBudget
 from roomlog.services.continuity import discontinuity
 from roomlog.services.effects import Effects
 from roomlog.services.event_service import EventService
@@ -65,6 +66,7 @@ from roomlog.services.user_names import UserNames
 from roomlog.services.writer import Writer
 from roomlog.settings import Settings, SettingsError, erase_url, required
 from roomlog.tracing import set_up_tracing, shut_down_tracing
+from roomlog_contract.errors import ErrorCode
 
 _log = logging.getLogger(__name__)
 
@@ -203,6 +205,9 @@ async def _wire(
             clock=clock,
             limits=limits,
             notices=notices,
+            made=ByteBudget(
+                Patience(settings.request_wait_seconds), ErrorCode.DATABASE_UNAVAILABLE
+            ),
         ),
         reactions=ReactionService(
             read_model=read_model,
@@ -235,7 +240,9 @@ async def _wire(
             once=once,
             names=names,
         ),
-        events=EventService(log=log, readers=readers),
+        events=EventService(
+            log=log, readers=readers, patience=Patience(settings.request_wait_seconds)
+        ),
         notices=notices,
         names=names,
         tokens=tokens,

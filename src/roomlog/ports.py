@@ -19,6 +19,9 @@ from roomlog_contract.types import MessageType, RoomRole, RoomStatus, SearchOrde
 EVENT_BYTES_MAX = 1024 * 1024 - 1024
 """An event's stored bytes: what a NATS message takes, less its headers."""
 
+PAGE_BYTES_MAX = 8 * 1024 * 1024
+"""What the items of a page come to, and the last of them may exceed: a page is cut there."""
+
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event about to be appended: its id (also the Nats-Msg-Id) and its exact stored bytes.
@@ -174,6 +177,16 @@ class EventLog(Protocol):
         """
         ...
 
+    async def read_part(
+        self, room_id: str, *, after: int, up_to: int, bytes_max: int, linked: bool = False
+    ) -> Sequence[LogEvent]:
+        """The first of what `read` gives, about `bytes_max` bytes of it but one event at least;
+        nothing where there is none. Nothing is read ahead.
+
+        `linked` says that `after` is an event of the room, which need not be looked up then.
+        """
+        ...
+
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
         """The sequence of the room's newest event (at or below `up_to`), 0 where there is none."""
         ...
@@ -274,6 +287,13 @@ class MessageQuery(msgspec.Struct, frozen=True):
     as_of: int | None = None
 
 
+class MessagePage(NamedTuple):
+    """Messages in order; `more` tells whether others follow."""
+
+    items: list[MessageResponse]
+    more: bool
+
+
 class SearchPlace(msgspec.Struct, frozen=True):
     """Where a search goes on: after this sequence. By relevance, after this rank and sequence,
     among the messages from `lowest` on, ranked by what they said at `head`."""
@@ -356,8 +376,8 @@ class ReadModel(Protocol):
         """The message as the fold sees it, and the checkpoint it stands for (one snapshot)."""
         ...
 
-    async def messages(self, query: MessageQuery, /) -> list[MessageResponse]:
-        """A page of messages with their reactions."""
+    async def messages(self, query: MessageQuery, /) -> MessagePage:
+        """A page of messages with their reactions. Once it has PAGE_BYTES_MAX, no more are added."""
         ...
 
     async def search(

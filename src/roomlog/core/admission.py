@@ -35,6 +35,11 @@ class Patience:
         """How long may be waited: what is aimed at where the queue stands, and by a burst longer."""
         return self.target_s if self._standing else self.target_s * PATIENCE_TIMES
 
+    @property
+    def longest_s(self) -> float:
+        """How long a burst may wait at the most; 0 sets no bound."""
+        return self.target_s * PATIENCE_TIMES
+
     def over(self, waited_s: float) -> bool:
         """Whether that is too long."""
         return waited_s > self.most_s > 0

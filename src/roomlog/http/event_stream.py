@@ -8,6 +8,7 @@ from litestar.response import Stream
 
 from roomlog import metrics
 from roomlog.http.answers import NO_STORE
+from roomlog.http.pieces import one_at_a_time
 from roomlog.http.requests import SEQUENCE_MAX, ApiRequest
 from roomlog.ports import LogUnavailableError
 from roomlog.services.event_feed import EventFeed
@@ -42,7 +43,7 @@ def event_stream(request: ApiRequest, room: LiveRoom, after: int | None, head: i
 
     Raises RefusedError `rate_limited`, and `invalid` where `after` lies above the head.
     """
-    request.parts.feeds.require_room_for_one()
+    request.parts.feeds.require_room_for_one(request.user)
     if after is not None and after > head:
         raise RefusedError(ErrorCode.INVALID, "lies above the room's head", field="after")
     headers = {
@@ -51,35 +52,44 @@ def event_stream(request: ApiRequest, room: LiveRoom, after: int | None, head: i
         "X-Accel-Buffering": "no",  # nginx would hold events back
     }
     position = head if after is None else after
-    return Stream(_chunks(request, room, position), media_type=EVENT_STREAM, headers=headers)
+    pieces = one_at_a_time(_pieces(request, room, position))
+    return Stream(pieces, media_type=EVENT_STREAM, headers=headers)
 
 
-async def _chunks(request: ApiRequest, room: LiveRoom, after: int) -> AsyncGenerator[bytes, None]:
+async def _pieces(request: ApiRequest, room: LiveRoom, after: int) -> AsyncGenerator[bytes, None]:
     """The bytes of the feed. It ends, and the client comes again by itself, when the token has
     expired, the right to read has ended, the log is away or another one, or the worker stops."""
     parts = request.parts
     feed = EventFeed(parts.events, request.user, room, after)
-    parts.feeds.count += 1
     metrics.EVENT_STREAMS.inc()
     try:
-        yield b"retry: %d\n\n" % RETRY_MS
-        quiet_s = 0.0
-        async with aclosing(feed.batches(_TICK_S)) as batches:
-            async for batch in batches:
-                expired = parts.clock.now().timestamp() > request.auth.expires_at
-                if expired or parts.stopping():
-                    return
-                quiet_s = 0.0 if batch else quiet_s + _TICK_S
-                if batch:
-                    yield b"".join([_event(event) for event in batch])
-                elif quiet_s >= HEARTBEAT_S:
-                    quiet_s = 0.0
-                    yield b":\n\n"
+        with parts.feeds.one(request.user):
+            yield b"retry: %d\n\n" % RETRY_MS
+            quiet_s = 0.0
+            async with aclosing(feed.batches(_TICK_S)) as batches:
+                async for batch in batches:
+                    expired = parts.clock.now().timestamp() > request.auth.expires_at
+                    if expired or parts.stopping():
+                        return
+                    quiet_s = 0.0 if batch else quiet_s + _TICK_S
+                    if quiet_s >= HEARTBEAT_S:
+                        quiet_s = 0.0
+                        yield b":\n\n"
+                    lines = [_event(event) for event in batch]
+                    del batch
+                    if lines:
+                        yield _joined(lines)
     except (RefusedError, LogUnavailableError):
         return
     finally:
-        parts.feeds.count -= 1
         metrics.EVENT_STREAMS.dec()
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    """As one piece; what they were is not held for as long as it is not taken."""
+    piece = b"".join(lines)
+    lines.clear()
+    return piece
 
 
 def _event(event: RoomEvent) -> bytes:

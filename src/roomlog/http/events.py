@@ -1,7 +1,6 @@
 """A room's events as the log has them: a page of JSON, all of them as NDJSON, or a live feed."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 import msgspec
 from litestar import Response, get
@@ -13,6 +12,7 @@ from roomlog.http.answers import NO_STORE, page_answer
 from roomlog.http.auth import JSON, NDJSON, preferred
 from roomlog.http.cursors import EventsCursor, decode_cursor
 from roomlog.http.event_stream import EVENT_STREAM, event_stream, resume_position
+from roomlog.http.pieces import one_at_a_time
 from roomlog.http.requests import (
     After,
     ApiRequest,
@@ -23,6 +23,7 @@ from roomlog.http.requests import (
     RoomId,
     path_uuid,
 )
+from roomlog.services.event_service import EventParts
 from roomlog_contract import resources as rs
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import RoomEvent
@@ -58,39 +59,38 @@ async def list_events(
         resumed = resume_position(after, last_event_id)
         return event_stream(request, room, resumed, head)  # type: ignore[return-value] - same
     if wanted == NDJSON:
-        request.parts.readings.require_room_for_one()
+        request.parts.readings.require_room_for_one(request.user)
+        parts = events.parts(request.user, room_id, after=at.after, up_to=head)
+        with request.parts.readings.one(request.user):
+            first = [await _lines(parts)]
         return Stream(  # type: ignore[return-value] - the same route, another media type
-            _lines(request, room_id, at.after, head),
+            one_at_a_time(_pieces(request, room_id, first, parts)),
             media_type=NDJSON,
             headers={"Cache-Control": NO_STORE},
         )
     size = limit or at.limit
-    items: list[RoomEvent] = []
-    async with aclosing(events.events(room_id, after=at.after, up_to=head)) as batches:
-        async for batch in batches:
-            items += batch
-            if len(items) > size:
-                break
-    more = len(items) > size
-    del items[size:]
+    items, more = await events.page(request.user, room_id, after=at.after, up_to=head, limit=size)
     following = EventsCursor(size, items[-1].sequence) if more else None
     return page_answer(request, rs.RoomPage(items, None, head, events.epoch), following)
 
 
-async def _lines(
-    request: ApiRequest, room_id: str, after: int, head: int
+async def _pieces(
+    request: ApiRequest, room_id: str, first: list[bytes], parts: EventParts
 ) -> AsyncGenerator[bytes, None]:
-    """The events as lines, a batch at a time. Ends early, by an error that breaks the
-    connection, when the reader loses the right to read."""
-    events, readings = request.parts.events, request.parts.readings
-    readings.count += 1
-    try:
-        async with aclosing(events.events(room_id, after=after, up_to=head)) as batches:
-            async for batch in batches:
-                yield _encoder.encode_lines(batch)
-                room = await events.open_room(request.user, room_id, RecordKind.EVENTS_READ)
-                policy.require(Act.READ, request.user, room.state)
-                if request.parts.clock.now().timestamp() > request.auth.expires_at:
-                    raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")
-    finally:
-        readings.count -= 1
+    """The events as lines: those of the `first` part (which is taken out of the list, so that it
+    is not held), and those of the rest, read as they are taken. Ends early, by an error that
+    breaks the connection, when the reader loses the right to read."""
+    with request.parts.readings.one(request.user):
+        yield first.pop()
+        while not parts.at_end:
+            room = await request.parts.events.open_room(
+                request.user, room_id, RecordKind.EVENTS_READ
+            )
+            policy.require(Act.READ, request.user, room.state)
+            if request.parts.clock.now().timestamp() > request.auth.expires_at:
+                raise RefusedError(ErrorCode.UNAUTHENTICATED, "the token has expired")
+            yield await _lines(parts)
+
+
+async def _lines(parts: EventParts) -> bytes:
+    return b"" if parts.at_end else _encoder.encode_lines(await parts.next())

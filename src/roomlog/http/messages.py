@@ -122,10 +122,10 @@ class RoomMessagesController(Controller):
             at = decode_cursor(cursor, MessagesCursor)
             then = at.as_of
         size = limit or at.limit
-        asked = msgspec.structs.replace(_filter(at, size + 1), as_of=then)
-        page = await request.parts.messages.get_messages(request.user, room, asked, min_sequence)
-        more = len(page.items) > size
-        del page.items[size:]
+        asked = msgspec.structs.replace(_filter(at, size), as_of=then)
+        page, more = await request.parts.messages.get_messages(
+            request.user, room, asked, min_sequence
+        )
         following = None
         if more:
             # A time is a sequence from here on: pages that follow each other are of one moment.

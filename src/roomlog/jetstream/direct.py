@@ -97,6 +97,15 @@ class DirectGet:
                 self._connection.forget(reply)
             return batch
 
+    async def first_batch(
+        self, stream: str, subject: str, after: int, up_to: int, bytes_max: int
+    ) -> list[Reply]:
+        """The first messages of `subject` after sequence `after` and up to `up_to`, about
+        `bytes_max` bytes of them, but one at least."""
+        count = min(BATCH_MESSAGES, up_to - after)
+        asked = _following(subject, after, count, bytes_max)
+        return _up_to((await self.batch(stream, asked)).messages, up_to)
+
     async def batches(
         self,
         stream: str,
@@ -117,12 +126,7 @@ class DirectGet:
 
         def next_after(sequence: int) -> asyncio.Task[Batch]:
             count = batch_messages if up_to is None else min(batch_messages, up_to - sequence)
-            asked = {
-                "seq": sequence + 1,
-                "next_by_subj": subject,
-                "batch": count,
-                "max_bytes": batch_bytes,
-            }
+            asked = _following(subject, sequence, count, batch_bytes)
             return asyncio.create_task(self.batch(stream, asked))
 
         coming = next_after(after)
@@ -145,6 +149,10 @@ class DirectGet:
                 coming.cancel()
             elif not coming.cancelled():
                 coming.exception()
+
+
+def _following(subject: str, after: int, count: int, bytes_max: int) -> dict[str, Any]:
+    return {"seq": after + 1, "next_by_subj": subject, "batch": count, "max_bytes": bytes_max}
 
 
 def _up_to(messages: list[Reply], up_to: int | None) -> list[Reply]:

@@ -194,6 +194,14 @@ class JetStreamLog:
         """See EventLog.read."""
         return self._reader.read(room_id, after=after, up_to=up_to)
 
+    async def read_part(
+        self, room_id: str, *, after: int, up_to: int, bytes_max: int, linked: bool = False
+    ) -> Sequence[LogEvent]:
+        """See EventLog.read_part."""
+        return await self._reader.read_part(
+            room_id, after=after, up_to=up_to, bytes_max=bytes_max, linked=linked
+        )
+
     async def last_sequence(self, room_id: str, *, up_to: int | None = None) -> int:
         """See EventLog.last_sequence."""
         return await self._reader.last_sequence(room_id, up_to=up_to)

@@ -48,6 +48,25 @@ class Reader:
             elif not previous.cancelled():
                 previous.exception()
 
+    async def read_part(
+        self, room_id: str, *, after: int, up_to: int, bytes_max: int, linked: bool
+    ) -> Sequence[LogEvent]:
+        """See EventLog.read_part."""
+        if up_to <= after:
+            return ()
+        stream = self._stream(room_id)
+        batch = await self._direct.first_batch(
+            stream, subjects.event_subject(room_id), after, up_to, bytes_max
+        )
+        if not batch:
+            return ()
+        position = after if linked else await self.last_sequence(room_id, up_to=after)
+        events: list[LogEvent] = []
+        for message in batch:
+            events.append(self._event(message, position, room_id))
+            position = events[-1].sequence
+        return events
+
     async def read_partition(
         self, partition: int, *, after: int, up_to: int | None
     ) -> AsyncIterator[Sequence[LogEvent]]:

@@ -17,5 +17,20 @@ def query(name: str) -> str:
     return _PART.sub(_part, (_FOLDER / f"{name}.sql").read_text())
 
 
+@cache
+def bounded_page(page: str, bytes_max: int, order: str) -> str:
+    """A statement that gives messages in the `order` of one of its columns, ended where they have
+    come to `bytes_max`."""
+    text = (_FOLDER / "parts" / "bounded_page.sql").read_text()
+    text = text.replace("{bytes_max}", str(bytes_max)).replace("{order}", order)
+    return text.replace("{page}", page.rstrip().removesuffix(";"))
+
+
+def page_of_messages(name: str, *, past: bool, bytes_max: int) -> str:
+    """The statement for such a page: messages_before or messages_after, as it stood if `past`."""
+    order = "sequence_number DESC" if name == "messages_before" else "sequence_number"
+    return bounded_page(query(f"{name}_as_of" if past else name), bytes_max, order)
+
+
 def _part(match: re.Match[str]) -> str:
     return (_FOLDER / "parts" / f"{match[1]}.sql").read_text()

@@ -7,9 +7,11 @@ from uuid import UUID
 from roomlog.core.search_query import SearchQuery
 from roomlog.core.times import rfc3339
 from roomlog.ports import (
+    PAGE_BYTES_MAX,
     Checkpoint,
     EventRecord,
     FoundPage,
+    MessagePage,
     MessageQuery,
     RoomNumbers,
     RoomPosition,
@@ -17,7 +19,7 @@ from roomlog.ports import (
     SearchPlace,
 )
 from roomlog.postgres.pool import Pool
-from roomlog.postgres.queries import query
+from roomlog.postgres.queries import page_of_messages, query
 from roomlog.postgres.rows import Row, message_response, message_state
 from roomlog.postgres.search import search
 from roomlog.services.shared_trip import SharedTrip
@@ -35,8 +37,9 @@ class PostgresReadModel:
     Ids that are no UUIDs are ids of nothing.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, page_bytes_max: int = PAGE_BYTES_MAX) -> None:
         self._pool = pool
+        self._page_bytes_max = page_bytes_max
         self._answered_at_s = float("-inf")
         self._ping = SharedTrip(lambda: pool.fetch("SELECT 1"))
 
@@ -91,24 +94,26 @@ class PostgresReadModel:
         state = None if row["message_id"] is None else message_state(row)
         return state, row["checkpoint"] or 0
 
-    async def messages(self, query_: MessageQuery) -> list[MessageResponse]:
+    async def messages(self, query_: MessageQuery) -> MessagePage:
         """See ReadModel."""
         if not is_uuid(query_.room_id):
-            return []
+            return MessagePage([], more=False)
         name = "messages_before" if query_.after is None else "messages_after"
         then = [] if query_.as_of is None else [min(query_.as_of, SEQUENCE_MAX)]
         rows = await self._pool.fetch(
-            query(f"{name}_as_of" if then else name),
+            page_of_messages(name, past=bool(then), bytes_max=self._page_bytes_max),
             query_.room_id,
             SEQUENCE_MAX if query_.before is None else min(query_.before, SEQUENCE_MAX),
             -1 if query_.after is None else min(query_.after, SEQUENCE_MAX),
             query_.before_timestamp,
             query_.message_type and query_.message_type.value,
             query_.sender_id,
-            query_.limit,
+            query_.limit + 1,
             *then,
         )
-        return [message_response(row) for row in rows]
+        rows = rows[: query_.limit]
+        more = bool(rows) and rows[-1]["followed"]
+        return MessagePage([message_response(row) for row in rows], more=more)
 
     async def search(
         self,
@@ -120,7 +125,7 @@ class PostgresReadModel:
         """See ReadModel."""
         if not is_uuid(query_.room_id):
             return FoundPage([], None)
-        return await search(self._pool, query_, sought, order, at)
+        return await search(self._pool, query_, sought, order, at, bytes_max=self._page_bytes_max)
 
     async def room_numbers(self, room_id: str, *, users_max: int) -> RoomNumbers:
         """See ReadModel."""

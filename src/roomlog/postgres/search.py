@@ -15,8 +15,8 @@ import msgspec
 from roomlog.core.search_query import Route, SearchQuery, Term
 from roomlog.ports import FoundMessage, FoundPage, MessageQuery, SearchPlace
 from roomlog.postgres.pool import Pool
-from roomlog.postgres.queries import query
-from roomlog.postgres.rows import message_response
+from roomlog.postgres.queries import bounded_page, query
+from roomlog.postgres.rows import Row, message_response
 from roomlog_contract.types import SearchOrder
 
 WINDOW_MESSAGES = 3_000
@@ -62,19 +62,34 @@ class _Match(msgspec.Struct, frozen=True):
 
 
 async def search(
-    pool: Pool, asked: MessageQuery, sought: SearchQuery, order: SearchOrder, at: SearchPlace | None
+    pool: Pool,
+    asked: MessageQuery,
+    sought: SearchQuery,
+    order: SearchOrder,
+    at: SearchPlace | None,
+    *,
+    bytes_max: int,
 ) -> FoundPage:
-    """See ReadModel."""
+    """See ReadModel. A page that has come to `bytes_max` ends."""
     if order is SearchOrder.RELEVANCE:
-        matches, following = await _ranked(pool, asked, sought, at)
+        matches, more, place = await _ranked(pool, asked, sought, at)
     else:
-        matches, following = await _in_order(pool, asked, sought, at)
-    return FoundPage(await _hits(pool, matches, sought, asked.as_of), following)
+        matches, more, place = await _in_order(pool, asked, sought, at)
+    if not matches:
+        return FoundPage([], None)
+    rows = await _hits(pool, matches, sought, asked.as_of, bytes_max)
+    hits = [FoundMessage(message_response(row), row["marked"]) for row in rows]
+    last = matches[-1]
+    if rows and rows[-1]["followed"]:
+        more, last = True, matches[rows[-1]["place"] - 1]
+    place = msgspec.structs.replace(place, sequence=last.sequence, rank=last.rank)
+    return FoundPage(hits, place if more else None)
 
 
 async def _in_order(
     pool: Pool, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
-) -> tuple[Sequence[_Match], SearchPlace | None]:
+) -> tuple[Sequence[_Match], bool, SearchPlace]:
+    """A page, whether there are more, and where the next one begins but for its sequence."""
     span = _span(asked)
     if at is not None and span.ascending:
         span = msgspec.structs.replace(span, above=max(span.above, at.sequence))
@@ -82,16 +97,13 @@ async def _in_order(
         span = msgspec.structs.replace(span, below=min(span.below, at.sequence))
     statement = Statement(sought, as_of=asked.as_of)
     matches = await _matches(pool, asked, statement, span, asked.limit + 1)
-    if len(matches) <= asked.limit:
-        return matches, None
-    page = matches[: asked.limit]
-    return page, SearchPlace(page[-1].sequence)
+    return matches[: asked.limit], len(matches) > asked.limit, SearchPlace(0)
 
 
 async def _ranked(
     pool: Pool, asked: MessageQuery, sought: SearchQuery, at: SearchPlace | None
-) -> tuple[Sequence[_Match], SearchPlace | None]:
-    """Each page ranks the same messages by what they said at the same head: edits and new messages
+) -> tuple[Sequence[_Match], bool, SearchPlace]:
+    """As `_in_order`. Each page ranks the same messages by what they said at the same head: edits and new messages
     in between move nothing."""
     span = msgspec.structs.replace(_span(asked), ascending=False)
     if asked.as_of is not None:
@@ -114,11 +126,8 @@ async def _ranked(
     matches = sorted(matches, key=_place)
     if at is not None:
         matches = [match for match in matches if _place(match) > (-at.rank, -at.sequence)]
-    page = matches[: asked.limit]
-    if len(matches) <= asked.limit:
-        return page, None
-    last = page[-1]
-    return page, SearchPlace(last.sequence, rank=last.rank, head=head, lowest=lowest)
+    place = SearchPlace(0, head=head, lowest=lowest)
+    return matches[: asked.limit], len(matches) > asked.limit, place
 
 
 def _place(match: _Match) -> tuple[int, int]:
@@ -182,22 +191,28 @@ def _worth_going_through(passed: int, found: int, count: int) -> int:
 
 
 async def _hits(
-    pool: Pool, matches: Sequence[_Match], sought: SearchQuery, as_of: int | None
-) -> list[FoundMessage]:
-    if not matches:
-        return []
+    pool: Pool, matches: Sequence[_Match], sought: SearchQuery, as_of: int | None, bytes_max: int
+) -> Sequence[Row]:
+    """The messages, each with its `place` among the matches, as far as `bytes_max` lets them come.
+    What was deleted since it was found is left out."""
     # Plain words only, so that they mean in this syntax what they say.
     words = " or ".join(
         term.text for term in sought.wanted if term.route in {Route.WORD, Route.WHOLE_WORD}
     )
     ids = [m.message_id for m in matches]
-    if as_of is None:
-        rows = await pool.fetch(query("search_hits"), ids, words)
-    else:
-        rows = await pool.fetch(hits_as_of(), ids, words, as_of)
-    # What was deleted since it was found is left out.
-    known = {row["message_id"]: FoundMessage(message_response(row), row["marked"]) for row in rows}
-    return [known[m.message_id] for m in matches if m.message_id in known]
+    then = [] if as_of is None else [as_of]
+    hits = hits_as_of() if then else query("search_hits")
+    return await pool.fetch(in_their_places(hits, bytes_max), ids, words, *then)
+
+
+def in_their_places(hits: str, bytes_max: int) -> str:
+    """The statement for hits, in the order in which their ids, $1, are given; the page ends where
+    it has come to `bytes_max`."""
+    placed = (
+        "SELECT h.*, array_position($1::uuid[], h.message_id::uuid) AS place "  # noqa: S608
+        f"FROM ({hits.rstrip().removesuffix(';')}) AS h"
+    )
+    return bounded_page(placed, bytes_max, "place")
 
 
 def hits_as_of() -> str:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -26,6 +27,8 @@ KEEP_ALIVE_S = 75
 HEAD_TIMEOUT_S = 15.0
 BODY_TIMEOUT_S = 60.0
 HEAD_BYTES_MAX = 64 * 1024
+UNCOUNTED_BYTES_MAX = 4 * 1024
+"""What is left unread up to here is not counted; less, and small answers were two writes each."""
 # A chunked body of single bytes takes six bytes for each: more than that is not the body's.
 _SENT_PER_BODY_BYTE_MAX = 6
 _BACKLOG = 2048
@@ -79,6 +82,8 @@ class PacedHttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._turnstile = turnstile
         self._crowd = crowd
+        self._application = self.app
+        self.app = self._answer
         self._due_at_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
@@ -88,6 +93,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(UNCOUNTED_BYTES_MAX)
         self._due_at_s = self.loop.time() + HEAD_TIMEOUT_S
         self._look_at_the_clock()
         self._crowd.enter(self)
@@ -142,7 +148,8 @@ class PacedHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """What was written is not read."""
         super().pause_writing()
-        self._crowd.does_not_read(self, self.transport.get_write_buffer_size())
+        unread_bytes = self.transport.get_write_buffer_size()
+        self._crowd.does_not_read(self, self._caller(), unread_bytes)
 
     def resume_writing(self) -> None:
         """Most of what was written has been read."""
@@ -153,6 +160,21 @@ class PacedHttpProtocol(HttpToolsProtocol):
         """End the connection at once."""
         self._stop_waiting()
         self.transport.abort()
+
+    async def _answer(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Have the application answer, once what was answered before has been read: an answer
+        that can't be written yet would wait here, and be counted nowhere."""
+        await self.flow.drain()
+        await self._application(scope, receive, send)
+
+    def _caller(self) -> int:
+        """Stands for who asks: a token, or an address where there is none."""
+        for name, value in self.headers or ():
+            if name == b"authorization":
+                return hash(value)
+        return hash(self.client[0] if self.client else "")
 
     @property
     def _answering(self) -> bool:
@@ -198,6 +220,7 @@ class PacedHttpProtocol(HttpToolsProtocol):
         """Become a WebSocket, unless the connection ended while it waited."""
         if not self.transport.is_closing():
             self._crowd.leave(self)
+            self.transport.set_write_buffer_limits()
             super().handle_websocket_upgrade()
             self.transport.resume_reading()
 

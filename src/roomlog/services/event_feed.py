@@ -5,39 +5,57 @@ where it was more, they are read from the log instead, a batch at a time as they
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator, Sequence
 
 import msgspec
 
 from roomlog.core import policy
 from roomlog.core.policy import Act, Actor
-from roomlog.services.event_service import EventService
+from roomlog.services.event_service import EventParts, EventService
 from roomlog.services.room_cache import LiveRoom
 from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.events import RoomEvent
 
 WAITING_EVENTS_MAX = 256
 FEEDS_MAX = 2000
-READINGS_MAX = 200
+READINGS_MAX = 400
 _RETRY_AFTER_S = 5.0
 
 
 class OpenStreams:
-    """How many streams of one kind this worker serves, `most` at once; who serves one counts it."""
+    """How many streams of one kind this worker serves: `most` at once, half of them to one caller.
+    Who serves one counts it."""
 
     def __init__(self, most: int, name: str) -> None:
         """`name` is what they are called, where there are too many."""
-        self.count = 0
         self._most = most
         self._name = name
+        self._of: Counter[str] = Counter()
 
-    def require_room_for_one(self) -> None:
-        """Raise RefusedError `rate_limited` where there is none."""
-        if self.count >= self._most:
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._of.total()
+
+    def require_room_for_one(self, actor: Actor) -> None:
+        """Raise RefusedError `rate_limited` where there is none for this caller."""
+        if self.count >= self._most or self._of[actor.user_id] >= self._most // 2:
             raise RefusedError(
                 ErrorCode.RATE_LIMITED, f"too many {self._name}", retry_after_s=_RETRY_AFTER_S
             )
+
+    @contextlib.contextmanager
+    def one(self, actor: Actor) -> Generator[None]:
+        """Count one of the caller's for the block."""
+        self._of[actor.user_id] += 1
+        try:
+            yield
+        finally:
+            self._of[actor.user_id] -= 1
+            if not self._of[actor.user_id]:
+                del self._of[actor.user_id]
 
 
 class EventFeed:
@@ -49,6 +67,7 @@ class EventFeed:
         self._room = room
         self._position = self._linked = after
         self._waiting: list[RoomEvent] = []
+        self._parts: EventParts | None = None
         self._floor = 0
         self._came = asyncio.Event()
 
@@ -63,10 +82,9 @@ class EventFeed:
         self._room.listeners.append(self._on_events)
         try:
             while await self._may_go_on():
+                # Not by a name, under which it would be held for as long as nobody takes it.
                 if self._position < self._floor:
-                    async for batch in self._from_log():
-                        yield batch
-                        self._require()
+                    yield await self._from_log()
                 else:
                     yield await self._from_live(tick_s)
         finally:
@@ -87,15 +105,22 @@ class EventFeed:
     def _require(self) -> None:
         policy.require(Act.READ, self._actor, self._room.state)
 
-    async def _from_log(self) -> AsyncGenerator[Sequence[RoomEvent], None]:
-        reaches = self._floor
-        async with aclosing(
-            self._events.events(self._room.room_id, after=self._position, up_to=reaches)
-        ) as batches:
-            async for batch in batches:
-                yield self._followed(batch)
-        # What is left up to there can't be read, or was erased.
-        self._position = max(self._position, reaches)
+    async def _from_log(self) -> Sequence[RoomEvent]:
+        if self._parts is None:
+            self._parts = self._events.parts(
+                self._actor,
+                self._room.room_id,
+                after=self._position,
+                up_to=self._floor,
+                refusable=False,
+            )
+        parts = self._parts
+        followed = self._followed(await parts.next())
+        if parts.at_end:
+            # What is left up to there can't be read, or was erased.
+            self._position = max(self._position, parts.position)
+            self._parts = None
+        return followed
 
     async def _from_live(self, tick_s: float) -> Sequence[RoomEvent]:
         if not self._waiting:

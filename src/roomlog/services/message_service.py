@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from roomlog.core import decide
+from roomlog.core.admission import Patience
 from roomlog.core.decide import Limits
 from roomlog.core.highlight import highlight
 from roomlog.core.policy import Actor
@@ -14,6 +15,7 @@ from roomlog.core.upcasters import room_event
 from roomlog.core.views import message_response
 from roomlog.ports import Clock, EventLog, MessageQuery, ReadModel, SearchPlace
 from roomlog.services.aftermath import appended_already
+from roomlog.services.byte_budget import ByteBudget
 from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
@@ -69,7 +71,10 @@ class MessageService:
         clock: Clock,
         limits: Limits,
         notices: NoticeService,
+        made: ByteBudget | None = None,
     ) -> None:
+        """`made` bounds the pages that are made at the same time."""
+        self._made = made or ByteBudget(Patience(0), ErrorCode.DATABASE_UNAVAILABLE)
         self._log = log
         self._read_model = read_model
         self._rooms = rooms
@@ -236,8 +241,9 @@ class MessageService:
         room_id: str,
         asked: MessageFilter,
         min_sequence: int | None = None,
-    ) -> rs.RoomPage[rs.MessageResponse]:
-        """A page, newest first (oldest first with `after`). `next` is left to the caller.
+    ) -> tuple[rs.RoomPage[rs.MessageResponse], bool]:
+        """A page, newest first (oldest first with `after`), and whether there are more. `next` is
+        left to the caller.
 
         `head` of a page of the past is the room's last event that it shows.
         """
@@ -246,12 +252,12 @@ class MessageService:
         then = await self._moment(room_id, asked.as_of)
         asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
-        if then is not None:
-            return rs.RoomPage(await self._read_model.messages(query), None, then, self._log.epoch)
-        head = await self._progress.head(room, min_sequence)
-        items = await self._read_model.messages(query)
-        head = max(head, *(item.version for item in items)) if items else head
-        return rs.RoomPage(items, None, head, self._log.epoch)
+        head = await self._progress.head(room, min_sequence) if then is None else then
+        async with self._made.page(actor.user_id, asked.limit):
+            items, more = await self._read_model.messages(query)
+        if then is None:
+            head = max(head, *(item.version for item in items), 0)
+        return rs.RoomPage(items, None, head, self._log.epoch), more
 
     async def search_messages(
         self,
@@ -273,11 +279,12 @@ class MessageService:
         asked = msgspec.structs.replace(asked, as_of=then)
         query = MessageQuery(room_id=room_id, **msgspec.structs.asdict(asked))
         head = await self._progress.head(room, min_sequence) if then is None else then
-        found = await self._read_model.search(query, sought, order, at)
-        hits = [
-            rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
-            for hit in found.hits
-        ]
+        async with self._made.page(actor.user_id, asked.limit):
+            found = await self._read_model.search(query, sought, order, at)
+            hits = [
+                rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
+                for hit in found.hits
+            ]
         return rs.RoomPage(hits, None, head, self._log.epoch), found.following
 
     async def get_stats(
@@ -338,7 +345,8 @@ class MessageService:
         if message.deleted_at is not None:
             await self._readers.require_deleted(actor, room, message_id)
         head = await self._progress.head(room, min_sequence)
-        items = await self._read_model.versions(message.message_id, after=after, limit=limit)
+        async with self._made.page(actor.user_id, limit):
+            items = await self._read_model.versions(message.message_id, after=after, limit=limit)
         return rs.RoomPage(items, None, head, self._log.epoch)
 
     async def _open(self, actor: Actor, reading: Reading, min_sequence: int | None) -> LiveRoom:

@@ -41,7 +41,7 @@ async def place_of(
     then = await log.last_sequence(room_id, up_to=as_of)
     if then < as_of:
         newest = await read_model.messages(MessageQuery(room_id, 1, before=as_of + 1))
-        then = max(then, *(message.sequence_number for message in newest), 0)
+        then = max(then, *(message.sequence_number for message in newest.items), 0)
     return then
 
 

@@ -50,6 +50,23 @@ async def test_a_room_larger_than_a_batch_is_read_whole(log: JetStreamLog) -> No
     assert [e.data for batch in batches for e in batch] == [new.data for new in news]
 
 
+@pytest.mark.parametrize("bytes_max", [1, 300, 1_000_000])
+async def test_parts_are_what_a_reading_gives(log: JetStreamLog, bytes_max: int) -> None:
+    full = await filled(log, 60)
+    for room, events in full.items():
+        for up_to in (events[-1].sequence, events[-1].sequence + 7, events[3].sequence):
+            expected = [e for e in events if events[0].sequence < e.sequence <= up_to]
+            found: list[LogEvent] = []
+            after, linked = events[0].sequence, False
+            while part := await log.read_part(
+                room, after=after, up_to=up_to, bytes_max=bytes_max, linked=linked
+            ):
+                assert len(part) == 1 or bytes_max > 1
+                found += part
+                after, linked = found[-1].sequence, True
+            assert found == expected
+
+
 async def test_what_lies_above_up_to_is_left_out(log: JetStreamLog) -> None:
     full = await filled(log, 200)
     for room, events in full.items():

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 import pytest
 
 from roomlog.ports import DatabaseUnavailableError, MessageQuery
@@ -52,7 +53,7 @@ async def reads(database: str) -> AsyncGenerator[PostgresReadModel]:
 
 async def sequences(reads: PostgresReadModel, **query: object) -> list[int]:
     page = await reads.messages(MessageQuery(**({"room_id": ROOM, "limit": 50} | query)))
-    return [message.sequence_number for message in page]
+    return [message.sequence_number for message in page.items]
 
 
 async def test_pages_go_from_the_newest_back_or_from_a_sequence_on(
@@ -117,7 +118,7 @@ async def test_reactions_name_at_most_100_users_and_count_all_in_order_of_first_
         about(log, 100 + n, "reaction.added", 10, f"user{n:03}@example.org", emoji="👍")
     about(log, 51, "reaction.added", 10, BOB, emoji="🎉")
     await project(log, database)
-    (message,) = [m for m in await reads.messages(MessageQuery(ROOM, 9)) if m.reactions]
+    (message,) = [m for m in (await reads.messages(MessageQuery(ROOM, 9))).items if m.reactions]
     assert [(r.emoji, r.count, len(r.users)) for r in message.reactions] == [
         ("🎉", 2, 2),
         ("👍", REACTING, 100),
@@ -192,6 +193,35 @@ async def test_members_come_in_the_order_of_their_ids_bytes(
     assert [m.user_id for m in await reads.members(ROOM, after=users[2], limit=1)] == [users[3]]
 
 
+@pytest.mark.parametrize("as_of", [None, 100])
+@pytest.mark.parametrize("after", [None, 0])
+async def test_a_page_is_cut_where_it_gets_too_long_and_the_next_goes_on(
+    database: str,
+    log: MemoryLog,
+    as_of: int | None,
+    after: int | None,
+):
+    for n in range(20, 28):
+        say(log, n, metadata={"blob": "x" * 3000 * (n % 4)})
+    await project(log, database)
+    found: list[int] = []
+    pages = 0
+    edge, more = after, True
+    async with open_pool(database, size=1) as pool:
+        reads = PostgresReadModel(pool, page_bytes_max=7000)
+        while more:
+            asked = {"before": edge} if after is None else {"after": edge}
+            items, more = await reads.messages(MessageQuery(ROOM, 50, as_of=as_of, **asked))
+            found += [message.sequence_number for message in items]
+            pages += 1
+            sizes = [len(msgspec.json.encode(message.metadata)) for message in items]
+            assert sum(sizes[:-1]) < 7000
+            edge = items[-1].sequence_number
+    everything = list(range(3, 17))
+    assert found == (everything if after == 0 else everything[::-1])
+    assert pages > 3
+
+
 async def test_an_event_is_found_by_its_id_wherever_it_is_remembered(
     database: str, log: MemoryLog, reads: PostgresReadModel
 ):
@@ -211,21 +241,23 @@ async def test_an_event_is_found_by_its_id_wherever_it_is_remembered(
 
 
 async def test_pages_and_single_messages_are_read_by_their_indexes(database: str, log: MemoryLog):
-    from roomlog.postgres.queries import query
+    from roomlog.postgres.queries import page_of_messages, query
 
     connection = await asyncpg.connect(
         database, server_settings={"search_path": "roomlog, public", "enable_seqscan": "off"}
     )
-    for name, values, index in (
-        ("messages_before", (ROOM, 9, -1, None, None, None, 5), "room_id_sequence_number"),
-        ("messages_after", (ROOM, 9, 1, None, None, None, 5), "room_id_sequence_number"),
-        ("message", (an_id(0, 10),), "messages_pkey"),
-        ("find_event", (an_id(0, 10),), "processed_events_pkey"),
+    before = page_of_messages("messages_before", past=False, bytes_max=1000)
+    after = page_of_messages("messages_after", past=False, bytes_max=1000)
+    for statement, values, index in (
+        (before, (ROOM, 9, -1, None, None, None, 5), "room_id_sequence_number"),
+        (after, (ROOM, 9, 1, None, None, None, 5), "room_id_sequence_number"),
+        (query("message"), (an_id(0, 10),), "messages_pkey"),
+        (query("find_event"), (an_id(0, 10),), "processed_events_pkey"),
     ):
-        plan = await connection.fetch(f"EXPLAIN {query(name)}", *values)
-        text = "\n".join(row[0] for row in plan)
-        assert index in text, text
-        assert "Seq Scan" not in text, text
+        plan = await connection.fetch(f"EXPLAIN {statement}", *values)
+        told = "\n".join(row[0] for row in plan)
+        assert index in told, told
+        assert "Seq Scan" not in told, told
     await connection.close()
 
 

@@ -1,10 +1,13 @@
 """Connections that say nothing, and those that do not read what they are told, are bounded."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+import uvicorn
 
 from roomlog.realtime import crowd, server
 from tests.integration.realtime.node import Node, running_node
@@ -118,3 +121,91 @@ async def test_all_that_is_not_read_is_bounded(node: Node, monkeypatch: pytest.M
     await first.ended()
     first.socket.close()
     second.socket.close()
+
+
+@pytest.mark.usefixtures("small_buffers")
+async def test_whoever_leaves_most_unread_makes_room_for_the_others(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    size_bytes = len(await _whole_answer(*await _asked(node, b"anybody")))
+    monkeypatch.setattr(crowd, "UNREAD_BYTES_MAX", 4 * size_bytes)
+    quiet = await _asked(node, b"quiet")
+    many = [Deaf(node.port) for _ in range(12)]
+    for one in many:
+        await one.ask()
+    await many[0].ended()
+
+    assert len(await _whole_answer(*quiet)) == size_bytes
+    for one in many:
+        one.socket.close()
+
+
+async def _asked(node: Node, who: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Ask, and read nothing yet but the beginning."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port, limit=1024)
+    taken = writer.get_extra_info("socket")
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    writer.write(GET.replace(b"\r\n\r\n", b"\r\nAuthorization: " + who + b"\r\n\r\n"))
+    return reader, writer
+
+
+async def _whole_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += await within(reader.readline(), WAIT_S)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    body = await within(reader.readexactly(length), WAIT_S)
+    writer.close()
+    return body
+
+
+class Counted:
+    """An application that answers much at /much, and nothing elsewhere; it counts requests."""
+
+    SIZE_BYTES = 1_000_000
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        much = scope["path"] == "/much"
+        self.begun += much
+        body = b"x" * (self.SIZE_BYTES if much else 0)
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.asynccontextmanager
+async def _serving(application: Counted) -> AsyncIterator[int]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    running = uvicorn.Server(server.server_config(application, lifespan="off"))
+    serving = asyncio.create_task(running._serve([listening]))
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        running.should_exit = running.force_exit = True
+        await serving
+        listening.close()
+
+
+@pytest.mark.usefixtures("small_buffers")
+async def test_no_request_begins_before_the_answer_before_it_is_read():
+    application = Counted()
+    async with _serving(application) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        await within(reader.readline(), WAIT_S)
+        # Whatever else there is to do has been begun once somebody who asked later is answered.
+        other, others = await asyncio.open_connection("127.0.0.1", port)
+        others.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await within(other.readline(), WAIT_S)
+        others.close()
+        assert application.begun == 1
+
+        read = 0
+        while application.begun == 1:
+            read += len(await within(reader.read(65536), WAIT_S))
+        assert read > Counted.SIZE_BYTES / 2
+        writer.close()
