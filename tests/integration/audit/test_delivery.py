@@ -231,7 +231,8 @@ async def test_each_place_gets_what_changed_and_a_failing_one_does_not_hold_up_t
             .read_text()
             .startswith("example.org/log/epoch 1/trail\n1\n")
         )
-        assert len(list(tmp_path.iterdir())) == 3
+        # The name under which it was written goes a moment later.
+        await until(lambda: len(list(tmp_path.iterdir())) == 3)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
