@@ -1,7 +1,10 @@
 """Files that outlast a crash of the machine, and files that only their owner reads."""
 
+import errno
 import os
 from pathlib import Path
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -14,6 +17,23 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    sync(path.parent)
+
+
+def take_name(file: Path, path: Path) -> None:
+    """Give a finished file its name, in the same folder: at once, and never in place of another.
+
+    The caller has put the file's bytes on disk, and removes `file` where it is there still. Raises
+    FileExistsError where the name is taken, and OSError.
+    """
+    try:
+        os.link(file, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        file.rename(path)
     sync(path.parent)
 
 

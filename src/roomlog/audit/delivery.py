@@ -6,6 +6,7 @@ Only a head that somebody else holds shows later that nothing was cut off or wri
 import asyncio
 import logging
 import os
+import secrets
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from random import random
@@ -16,7 +17,7 @@ import httpx
 
 from roomlog import metrics
 from roomlog.core.signed_note import NOTE_BYTES_MAX
-from roomlog.files import sync
+from roomlog.files import take_name
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog.services.proof_service import ProofService
 from roomlog_contract.errors import ErrorCode, RefusedError
@@ -78,16 +79,25 @@ class Folder:
         else:
             place = f"trail-{checkpoint.sequence}"
         path = self._path / f"{checkpoint.epoch}-{place}.checkpoint"
-        if path.exists():
-            _require_same_head(path, checkpoint)
+        if not path.exists() and self._is_new(path, checkpoint.note):
             return
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(checkpoint.note)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        sync(self._path)
+        _require_same_head(path, checkpoint)
+
+    @staticmethod
+    def _is_new(path: Path, note: str) -> bool:
+        """Write it, unless another delivery was ahead."""
+        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            with new.open("x", encoding="utf-8") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            take_name(new, path)
+        except FileExistsError:
+            return False
+        finally:
+            new.unlink(missing_ok=True)
+        return True
 
 
 def _require_same_head(path: Path, checkpoint: Checkpoint) -> None:

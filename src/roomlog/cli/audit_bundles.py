@@ -1,6 +1,5 @@
 """`roomlog audit export` and `verify`: a room as one file, and what such a file proves."""
 
-import errno
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Collection, Generator
@@ -27,7 +26,7 @@ from roomlog.cli.progress import PARTS, progress_of
 from roomlog.cli.trail import record, record_failure
 from roomlog.core.printable import printable
 from roomlog.core.tree_head import TreeHead
-from roomlog.files import sync
+from roomlog.files import take_name
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.services.audit_keys import key_ring
 from roomlog.services.proof_service import ProofService
@@ -37,7 +36,6 @@ from roomlog_contract.trail import RecordKind
 
 NOTE_FILE_BYTES_MAX = 64 * 1024
 # What file systems without hard links say.
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _PROGRESS_EVENTS = 1000
 
 
@@ -119,23 +117,12 @@ def _new_file(path: Path) -> Generator[BinaryIO]:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        _name(Path(name), path)
+        take_name(Path(name), path)
+    except FileExistsError as error:
+        raise CliError(f"{path} is there already: choose another name") from error
     finally:
         with suppress(FileNotFoundError):
             Path(name).unlink()
-
-
-def _name(file: Path, path: Path) -> None:
-    try:
-        # A name that was taken meanwhile is kept: a rename would replace it.
-        os.link(file, path)
-    except FileExistsError as error:
-        raise CliError(f"{path} is there already: choose another name") from error
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        file.rename(path)
-    sync(path.parent)
 
 
 async def _export(

@@ -18,6 +18,7 @@ from roomlog.core.policy import Act, Actor
 from roomlog.core.policy import require as require_act
 from roomlog.core.redaction import Said, SaidSoFar, redact, redaction_key, saying_in
 from roomlog.core.times import rfc3339
+from roomlog.core.upcasters import UnreadableEventError
 from roomlog.core.views import message_response
 from roomlog.erasing_ports import Eraser
 from roomlog.ports import Clock, EventLog, LogUnavailableError, ReadModel
@@ -37,6 +38,7 @@ from roomlog_contract.types import MessageType
 
 SET_ASIDE = "dead"
 _RETRY_AFTER_S = 1.0
+_FRUITLESS_TIMES = 8
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -109,16 +111,25 @@ class RedactionService:
         first: Receipt | None = None
         last = 0
         erased: list[int] = []
+        fruitless = 0
         while True:
             said, head = await said_in_log(self._log, room.room_id, message.message_id, after=after)
             last = max(last, *said.explained.values(), 0)
-            receipts = await self._append(room, actor, command, key, said)
+            try:
+                receipts = await self._append(room, actor, command, key, said)
+            except UnreadableEventError as error:
+                raise _in_the_way(said) from error
             key = None
             for receipt in receipts:
                 first = first or receipt
                 last = max(last, receipt.sequence)
             if any(receipt.repeated for receipt in receipts) and said.unexplained():
-                continue  # the key was used before these were said, or another request is ahead
+                # The key was used before these were said, or another request is ahead: once or
+                # twice, and not for good.
+                fruitless += 1
+                if fruitless == _FRUITLESS_TIMES:
+                    raise _in_the_way(said)
+                continue
             told = [one.sequence for one in said.said]
             await self._erase(room.room_id, told)
             erased += told
@@ -239,6 +250,17 @@ class RedactionService:
                 f"the redaction is on record, its bytes will be erased: {error.detail}",
                 retry_after_s=_RETRY_AFTER_S,
             ) from error
+
+
+def _in_the_way(said: SaidSoFar) -> RefusedError:
+    """Something has the id that a redaction would have, and tells of another event or of none."""
+    sequence = said.unexplained()[0].sequence
+    return RefusedError(
+        ErrorCode.INVALID,
+        f"event {sequence} can't be redacted: what stands in the log in place of its redaction is "
+        "none of it. The log is damaged: see `roomlog audit check`, and restore it from a backup, "
+        "or redact it as another admin",
+    )
 
 
 def _is_uuid(text: str) -> bool:

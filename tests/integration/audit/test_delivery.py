@@ -106,6 +106,25 @@ async def test_a_file_that_says_another_head_of_the_same_place_is_kept_and_told_
     assert [one.read_text() for one in tmp_path.iterdir()] == [CHECKPOINT.note]
 
 
+async def test_of_several_deliveries_at_once_one_writes_and_the_others_compare(tmp_path: Path):
+    """Beside each other in one process: machines that share a folder may share process ids."""
+    rewritten = msgspec.structs.replace(CHECKPOINT, note=signed_with(b"\x07", root=b"\x02" * 32))
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        ended = await asyncio.gather(
+            *(Folder(folder).put(one) for one in [CHECKPOINT, rewritten] * 4),
+            return_exceptions=True,
+        )
+        [path] = folder.iterdir()
+        kept = path.read_text()
+        assert kept in {CHECKPOINT.note, rewritten.note}
+        failed = [one for one in ended if one is not None]
+        assert len(failed) == 4
+        assert all(isinstance(one, NotDeliveredError) for one in failed), failed
+        assert all("written anew" in str(one) for one in failed), failed
+
+
 async def test_a_folder_that_is_not_there_is_said(tmp_path: Path):
     with pytest.raises(NotDeliveredError, match="No such file"):
         await Folder(tmp_path / "unmounted").put(CHECKPOINT)
@@ -212,7 +231,8 @@ async def test_each_place_gets_what_changed_and_a_failing_one_does_not_hold_up_t
             .read_text()
             .startswith("example.org/log/epoch 1/trail\n1\n")
         )
-        assert len(list(tmp_path.iterdir())) == 3
+        # The name under which it was written goes a moment later.
+        await until(lambda: len(list(tmp_path.iterdir())) == 3)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -12,7 +12,9 @@ import httpx
 import nats
 import pytest
 
-from roomlog.services.identity import new_id
+from roomlog.core.decide import Fact, stamp
+from roomlog.core.redaction import redaction_key
+from roomlog.services.identity import keyed_event_id, new_id, new_stamp, request_digest
 from tests.integration.http.api import ADMIN, ANA, Api, Room, problem
 from tests.integration.projector.memory_log import fact_bytes
 from tests.stack import Stack, running_stack
@@ -145,3 +147,28 @@ def test_by_its_place_too_only_what_was_said_is_redacted(stack: Stack, room: Roo
 
     assert done.returncode == 1
     assert "can be erased and be proved still" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["unreadable", "of another event"])
+def test_where_something_else_stands_in_place_of_its_redaction_that_is_told(
+    stack: Stack, room: Room, damage: str
+):
+    """Nobody but a damaged log makes such a thing; it must not keep a worker busy for good."""
+    message = room.send(ANA, "hunter2")
+    sequence, message_id = message["sequence_number"], message["message_id"]
+    event_id = keyed_event_id(room.room_id, ADMIN, redaction_key(sequence))
+    told_of = {
+        "redacted_sequence": sequence + 1,
+        "redacted_envelope": "{}",
+        "reason": "a password",
+    }
+    fact = Fact("message.redacted", told_of, message_id)
+    mark = new_stamp(event_id, request_digest(("redact", message_id)))
+    data = stamp(fact, room.room_id, ADMIN, message["created_at"], mark)
+    append(stack, room, of_tomorrow(data) if damage == "unreadable" else data)
+    room.send(ANA, "whose answer comes when all that is before it is projected")
+
+    told = problem(redact(room, message_id), 422, "invalid")
+
+    assert told["detail"].startswith(f"event {sequence} can't be redacted: ")
+    assert "roomlog audit check" in told["detail"]
