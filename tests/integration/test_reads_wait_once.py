@@ -8,8 +8,11 @@ import pytest
 
 from roomlog.core.policy import Actor
 from roomlog.main import Services, open_services
+from roomlog.ports import PAGE_BYTES_MAX
 from roomlog.postgres import Pool
+from roomlog.services.byte_budget import MADE_BYTES_MAX
 from roomlog.services.message_service import MessageFilter
+from roomlog.services.progress import ProjectionProgress
 from roomlog.settings import load_settings
 from roomlog_contract import resources as rs
 from tests.faults.load import create_room
@@ -78,3 +81,30 @@ async def test_a_read_waits_for_a_connection_once(
 
         monkeypatch.setattr(feed, "settled", unsettled)
         assert {name: await waited(read) for name, read in reads.items()} == dict.fromkeys(reads, 1)
+
+
+async def test_who_waits_for_the_tables_keeps_nobody_from_reading(
+    stack: Stack, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    behind, room = [await asyncio.to_thread(create_room, stack, ADA.user_id, []) for _ in "ab"]
+    at_once = 2 * MADE_BYTES_MAX // PAGE_BYTES_MAX
+    waiting, go_on, wait = asyncio.Semaphore(0), asyncio.Event(), ProjectionProgress.wait
+
+    async def held(
+        progress: ProjectionProgress, room_id: str, sequence: int, timeout_s: float
+    ) -> bool:
+        if room_id == behind:
+            waiting.release()
+            await go_on.wait()
+        return await wait(progress, room_id, sequence, timeout_s)
+
+    monkeypatch.setattr(ProjectionProgress, "wait", held)
+    read, plain = services.messages.get_messages, MessageFilter()
+    async with asyncio.timeout(_WITHIN_S), asyncio.TaskGroup() as group:
+        reads = [group.create_task(read(ADA, behind, plain)) for _ in range(at_once)]
+        for _ in reads:
+            await waiting.acquire()
+        page, _ = await read(ADA, room, plain)
+        go_on.set()
+    assert page.items == []
+    assert all(one.result()[0].items == [] for one in reads)

@@ -211,7 +211,8 @@ class _Feed:
 
 
 async def _head(world: World, room: LiveRoom, min_sequence: int | None) -> int:
-    async with world.progress.reading(room, min_sequence) as (tables, head):
+    known = await world.progress.known_head(room, min_sequence)
+    async with world.progress.reading(known) as (tables, head):
         assert tables is world.tables
         return head
 

@@ -22,7 +22,7 @@ from roomlog.services.effects import Effect, Effects
 from roomlog.services.limiter import Limited
 from roomlog.services.notice_service import NoticeService
 from roomlog.services.past import AsOf, place_in_log, with_erased
-from roomlog.services.progress import WRITE_WAIT_S, ProjectionProgress
+from roomlog.services.progress import WRITE_WAIT_S, KnownHead, ProjectionProgress
 from roomlog.services.readers import Readers
 from roomlog.services.room_cache import LiveRoom, RoomCache
 from roomlog.services.trail import Reading
@@ -251,9 +251,10 @@ class MessageService:
         """
         kind, past = RecordKind.HISTORY_READ, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
+        waited = await self._waited(room, asked.as_of, min_sequence)
         async with (
             self._made.page(actor.user_id, asked.limit),
-            self._reading(room, asked, min_sequence) as (tables, query, head),
+            self._reading(room, asked, waited) as (tables, query, head),
         ):
             items, more = await tables.messages(query)
         if not past:
@@ -276,8 +277,9 @@ class MessageService:
         sought = parse_search(text)
         kind, past = RecordKind.SEARCHED, asked.as_of is not None
         room = await self._open(actor, Reading(kind, room_id, past=past), min_sequence)
+        waited = await self._waited(room, asked.as_of, min_sequence)
         async with self._made.page(actor.user_id, asked.limit):
-            async with self._reading(room, asked, min_sequence) as (tables, query, head):
+            async with self._reading(room, asked, waited) as (tables, query, head):
                 found = await tables.search(query, sought, order, at)
             hits = [
                 rs.SearchHit(hit.message, highlight(hit.message.content, sought, hit.marked))
@@ -290,7 +292,8 @@ class MessageService:
     ) -> rs.RoomStats:
         """A room in numbers."""
         room = await self._open(actor, Reading(RecordKind.STATS_READ, room_id), min_sequence)
-        async with self._progress.reading(room, min_sequence) as (tables, head):
+        known = await self._progress.known_head(room, min_sequence)
+        async with self._progress.reading(known) as (tables, head):
             numbers = await tables.room_numbers(room_id, users_max=STATS_USERS_MAX)
         return rs.RoomStats(
             room_id=room_id,
@@ -319,7 +322,8 @@ class MessageService:
         await self._open(actor, Reading(kind, room_id, message_id, past), min_sequence)
         if as_of is None:
             return await self._message(self._read_model, room_id, message_id)
-        async with self._past(room_id, as_of) as (tables, then):
+        place = await place_in_log(self._log, self._progress, room_id, as_of)
+        async with self._past(room_id, as_of, place) as (tables, then):
             return await self._message(tables, room_id, message_id, then)
 
     @staticmethod
@@ -345,9 +349,10 @@ class MessageService:
         message_id = decide.uuid(message_id, "message_id")
         reading = Reading(RecordKind.VERSIONS_READ, room_id, message_id)
         room = await self._open(actor, reading, min_sequence)
+        known = await self._progress.known_head(room, min_sequence)
         async with (
             self._made.page(actor.user_id, limit),
-            self._progress.reading(room, min_sequence) as (tables, head),
+            self._progress.reading(known) as (tables, head),
         ):
             message = await self._message(tables, room_id, message_id)
             items = await tables.versions(message.message_id, after=after, limit=limit)
@@ -380,22 +385,34 @@ class MessageService:
         await self._read_model.answers()
         return await room.feed.settled() and room.position == head
 
+    async def _waited(
+        self, room: LiveRoom, as_of: AsOf | None, min_sequence: int | None
+    ) -> KnownHead | int:
+        """What a page needs beside the tables: the room's head, or the place of a moment. It is
+        waited for before the page takes anything that others may wait for."""
+        if as_of is None:
+            return await self._progress.known_head(room, min_sequence)
+        return await place_in_log(self._log, self._progress, room.room_id, as_of)
+
     @asynccontextmanager
     async def _reading(
-        self, room: LiveRoom, asked: MessageFilter, min_sequence: int | None
+        self, room: LiveRoom, asked: MessageFilter, waited: KnownHead | int
     ) -> AsyncGenerator[tuple[ReadModel, MessageQuery, int]]:
         """The tables for the reads of a page, what to ask them, and the head that the page shows."""
-        if asked.as_of is None:
-            async with self._progress.reading(room, min_sequence) as (tables, head):
+        if isinstance(waited, KnownHead):
+            async with self._progress.reading(waited) as (tables, head):
                 yield tables, _query(room, asked, None), head
         else:
-            async with self._past(room.room_id, asked.as_of) as (tables, then):
+            assert asked.as_of is not None
+            async with self._past(room.room_id, asked.as_of, waited) as (tables, then):
                 yield tables, _query(room, asked, then), then
 
     @asynccontextmanager
-    async def _past(self, room_id: str, as_of: AsOf) -> AsyncGenerator[tuple[ReadModel, int]]:
-        """The tables for the reads of one answer, and the sequence of the last event by then."""
-        place = await place_in_log(self._log, self._progress, room_id, as_of)
+    async def _past(
+        self, room_id: str, as_of: AsOf, place: int
+    ) -> AsyncGenerator[tuple[ReadModel, int]]:
+        """The tables for the reads of one answer, and the sequence of the last event by then, of
+        which the log has `place`."""
         async with self._read_model.reading() as tables:
             yield tables, await with_erased(tables, room_id, as_of, place)
 

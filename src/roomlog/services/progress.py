@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from roomlog.ports import (
     Checkpoint,
@@ -22,6 +23,16 @@ HEAD_WAIT_S = 0.5
 _POLL_S = 0.25
 _DUPLICATE_WINDOW = timedelta(seconds=110)  # the log's 120 s, less what clocks may differ by
 _WAITERS_MAX = 10_000
+
+
+class KnownHead(NamedTuple):
+    """A room's last event as a node knows it. `settled`: there was no later one when it was asked
+    for; `reached`: the tables have it."""
+
+    room_id: str
+    sequence: int
+    settled: bool
+    reached: bool
 
 
 class ProjectionProgress:
@@ -142,27 +153,29 @@ class ProjectionProgress:
             reached &= await self._wait(partition, state.last_sequence, timeout_s)
         return reached
 
+    async def known_head(self, room: LiveRoom, min_sequence: int | None) -> KnownHead:
+        """The room's head as this node knows it, once the tables have it, or HEAD_WAIT_S later."""
+        # What somebody was told to be readable was on its way to this node before.
+        settled = await room.feed.settled()
+        known = max(room.position, min_sequence or 0)
+        return KnownHead(
+            room.room_id, known, settled, await self.wait(room.room_id, known, HEAD_WAIT_S)
+        )
+
     @asynccontextmanager
-    async def reading(
-        self, room: LiveRoom, min_sequence: int | None
-    ) -> AsyncGenerator[tuple[ReadModel, int]]:
+    async def reading(self, known: KnownHead) -> AsyncGenerator[tuple[ReadModel, int]]:
         """The tables for the reads of one answer (see ReadModel.reading), and the sequence up to
         which they are sure to reflect the room: whoever has read may go on from there. It is not
         below what anybody was told to be readable before.
 
-        That is the room's head as this node knows it, which is waited for a little. Where the
-        tables are behind it, and where this node may not know it, having no connection to the
-        log, they say how far they are themselves.
+        That is the head that is known. Where the tables are behind it, and where this node may not
+        know it, having no connection to the log, they say how far they are themselves.
         """
-        # What somebody was told to be readable was on its way to this node before.
-        settled = await room.feed.settled()
-        known = max(room.position, min_sequence or 0)
-        reached = await self.wait(room.room_id, known, HEAD_WAIT_S)
         async with self._read_model.reading() as tables:
-            head = known
-            if not (reached and settled):
-                in_tables = await tables.room_head(room.room_id, self._log.epoch)
-                head = max(known, in_tables) if reached else in_tables
+            head = known.sequence
+            if not (known.reached and known.settled):
+                in_tables = await tables.room_head(known.room_id, self._log.epoch)
+                head = max(head, in_tables) if known.reached else in_tables
             yield tables, head
 
     async def require(

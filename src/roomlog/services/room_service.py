@@ -283,7 +283,8 @@ class RoomService:
         room = await self._readers.open(actor, room_id, kind, past=past)
         await self._progress.require(room_id, min_sequence)
         if as_of is None:
-            async with self._progress.reading(room, min_sequence) as (tables, head):
+            known = await self._progress.known_head(room, min_sequence)
+            async with self._progress.reading(known) as (tables, head):
                 members = await tables.members(room_id, after=after, limit=limit)
         else:
             head, state = await self._as_of(room, as_of)
