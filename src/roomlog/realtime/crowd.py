@@ -1,5 +1,6 @@
 """Bounds on the HTTP connections of a worker, of whom TCP alone asks nothing: how many there are,
-and how much lies here for those who asked and do not read the answer."""
+and how much lies here of requests that have not come to their end and for those who do not read
+their answers."""
 
 import asyncio
 from collections import Counter
@@ -7,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 CONNECTIONS_MAX: Final = 10_000
 UNREAD_BYTES_MAX: Final = 128 * 1024 * 1024
+UNFINISHED_BYTES_MAX: Final = 64 * 1024 * 1024
 UNREAD_TIMEOUT_S: Final = 60.0
 
 
@@ -18,10 +20,40 @@ class Member(Protocol):
         ...
 
 
-class _Unread(NamedTuple):
+class _Share(NamedTuple):
     caller: int
     size_bytes: int
-    timer: asyncio.TimerHandle
+
+
+class _Held:
+    """What lies here for members, in bytes, and for which callers."""
+
+    def __init__(self) -> None:
+        self._shares: dict[Member, _Share] = {}
+        self._of_caller: Counter[int] = Counter()
+        self.size_bytes = 0
+
+    def add(self, member: Member, caller: int, size_bytes: int) -> None:
+        """So much lies here for a member, in place of what did before."""
+        self.drop(member)
+        self._shares[member] = _Share(caller, size_bytes)
+        self._of_caller[caller] += size_bytes
+        self.size_bytes += size_bytes
+
+    def drop(self, member: Member) -> None:
+        """Nothing lies here for it any more."""
+        share = self._shares.pop(member, None)
+        if share is None:
+            return
+        self.size_bytes -= share.size_bytes
+        self._of_caller[share.caller] -= share.size_bytes
+        if not self._of_caller[share.caller]:
+            del self._of_caller[share.caller]
+
+    def first_of_most(self) -> Member:
+        """Of the caller for whom most lies here, the member whose share was told first."""
+        most = max(self._of_caller, key=self._of_caller.__getitem__)
+        return next(one for one, share in self._shares.items() if share.caller == most)
 
 
 class Crowd:
@@ -30,15 +62,15 @@ class Crowd:
     Beyond CONNECTIONS_MAX the one that has been silent the longest goes: it has asked for nothing,
     or had its answer. Whoever leaves an answer unread for UNREAD_TIMEOUT_S goes. Where they
     leave more than UNREAD_BYTES_MAX, one of the caller who leaves most of it goes: the one that
-    has not read for the longest.
+    has not read for the longest. So it is with requests whose end has not come, and
+    UNFINISHED_BYTES_MAX: the one that has brought nothing for the longest goes.
     """
 
     def __init__(self) -> None:
         self._members: set[Member] = set()
         self._silent: dict[Member, None] = {}
-        self._unread: dict[Member, _Unread] = {}
-        self._unread_bytes: Counter[int] = Counter()
-        self._all_unread_bytes = 0
+        self._unread, self._unfinished = _Held(), _Held()
+        self._timers: dict[Member, asyncio.TimerHandle] = {}
 
     def enter(self, member: Member) -> None:
         """It has connected, and has not said anything."""
@@ -51,11 +83,19 @@ class Crowd:
         """It is gone, or a WebSocket now. More than once does no harm."""
         self._members.discard(member)
         self._silent.pop(member, None)
+        self._unfinished.drop(member)
         self.reads(member)
+
+    def brings(self, member: Member, caller: int, size_bytes: int) -> None:
+        """So much of a request has come, and more is to come. `caller` stands for who asks."""
+        self._unfinished.add(member, caller, size_bytes)
+        while self._unfinished.size_bytes > UNFINISHED_BYTES_MAX:
+            self._end(self._unfinished.first_of_most())
 
     def asks(self, member: Member) -> None:
         """A whole request has come."""
         self._silent.pop(member, None)
+        self._unfinished.drop(member)
 
     def answered(self, member: Member) -> None:
         """It has had its answer, as far as this side is concerned."""
@@ -67,24 +107,17 @@ class Crowd:
         who asks on it."""
         self.reads(member)
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(UNREAD_TIMEOUT_S, self._end, member)
-        self._unread[member] = _Unread(caller, unread_bytes, timer)
-        self._unread_bytes[caller] += unread_bytes
-        self._all_unread_bytes += unread_bytes
-        while self._all_unread_bytes > UNREAD_BYTES_MAX:
-            most = max(self._unread_bytes, key=self._unread_bytes.__getitem__)
-            self._end(next(one for one, left in self._unread.items() if left.caller == most))
+        self._timers[member] = loop.call_later(UNREAD_TIMEOUT_S, self._end, member)
+        self._unread.add(member, caller, unread_bytes)
+        while self._unread.size_bytes > UNREAD_BYTES_MAX:
+            self._end(self._unread.first_of_most())
 
     def reads(self, member: Member) -> None:
         """It has read enough for more to be written."""
-        left = self._unread.pop(member, None)
-        if left is None:
-            return
-        left.timer.cancel()
-        self._all_unread_bytes -= left.size_bytes
-        self._unread_bytes[left.caller] -= left.size_bytes
-        if not self._unread_bytes[left.caller]:
-            del self._unread_bytes[left.caller]
+        self._unread.drop(member)
+        timer = self._timers.pop(member, None)
+        if timer is not None:
+            timer.cancel()
 
     def _end(self, member: Member) -> None:
         self.leave(member)

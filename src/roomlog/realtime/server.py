@@ -112,8 +112,15 @@ class PacedHttpProtocol(HttpToolsProtocol):
         self._request_bytes += len(data)
         super().data_received(data)
         rest = self._request_bytes - _SENT_PER_BODY_BYTE_MAX * self._body_bytes
-        if self._due_at_s is not None and rest > HEAD_BYTES_MAX:
+        if self._due_at_s is None:
+            return
+        if rest > HEAD_BYTES_MAX:
             self._refuse(_TOO_LARGE)
+            return
+        # The read in which a request begins may bring bytes of the one before, too.
+        brought_bytes = max(self._request_bytes, self._body_bytes)
+        if brought_bytes > UNCOUNTED_BYTES_MAX:
+            self._crowd.brings(self, self._caller(), brought_bytes)
 
     def on_message_begin(self) -> None:
         """Begin to count what a request brings."""

@@ -16,6 +16,7 @@ from tests.within import within
 WAIT_S = 60.0
 GET = b"GET /schema/asyncapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 MANY = 60
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ async def test_whoever_leaves_most_unread_makes_room_for_the_others(
         one.socket.close()
 
 
-async def _asked(node: Node, who: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _asked(node: Node, who: bytes) -> Streams:
     """Ask, and read nothing yet but the beginning."""
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port, limit=1024)
     taken = writer.get_extra_info("socket")
@@ -158,6 +159,43 @@ async def _whole_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     body = await within(reader.readexactly(length), WAIT_S)
     writer.close()
     return body
+
+
+async def _begun(node: Node, who: bytes, body_bytes: int) -> Streams:
+    """Send a request but for its last byte, as far as the server takes it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    writer.write(
+        b"POST /schema/asyncapi.json HTTP/1.1\r\nHost: x\r\nAuthorization: %b\r\n"
+        b"Content-Length: %d\r\n\r\n" % (who, body_bytes + 1)
+    )
+    writer.write(b"x" * body_bytes)
+    await within(writer.drain(), WAIT_S)
+    return reader, writer
+
+
+async def test_whoever_brings_most_and_does_not_end_makes_room_for_the_others(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(crowd, "UNFINISHED_BYTES_MAX", 300_000)
+    monkeypatch.setattr(server, "BODY_TIMEOUT_S", 10 * WAIT_S)
+    honest = await _begun(node, b"honest", 40_000)
+    many = [await _begun(node, b"many", 40_000) for _ in range(8)]
+    ended = [asyncio.ensure_future(_rest(reader)) for reader, _ in many]
+    await within(asyncio.wait(ended[:1]), WAIT_S)
+
+    honest[1].write(b"x" + GET)
+    await within(honest[0].readuntil(b"HTTP/1.1 200 "), WAIT_S)
+    for reading in ended:
+        reading.cancel()
+    for _, writer in [honest, *many]:
+        writer.close()
+
+
+async def _rest(reader: asyncio.StreamReader) -> None:
+    """Return when the server has ended the connection; an answer does not end it."""
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(65_536):
+            pass
 
 
 class Counted:
