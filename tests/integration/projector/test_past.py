@@ -61,7 +61,7 @@ async def test_the_past_is_what_the_fold_of_the_events_up_to_there_says(database
                 expected = naive(of_room, as_of)
                 await check_pages(reads, room_id, as_of, expected)
                 await check_filters(reads, room_id, as_of, expected, data)
-            for message in await reads.messages(MessageQuery(room_id, 99)):
+            for message in (await reads.messages(MessageQuery(room_id, 99))).items:
                 for as_of in moments:
                     then = await reads.message(message.message_id, as_of=as_of)
                     known = {m.message_id: m for m in naive(of_room, as_of)}
@@ -110,7 +110,7 @@ async def test_each_event_counts_from_its_own_sequence_on(database):
         for as_of in range(1, 9):
             then = await reads.message(an_id(0, 2), as_of=as_of)
             for after in (None, 0):
-                page = await reads.messages(MessageQuery(ROOM, 9, after=after, as_of=as_of))
+                page = (await reads.messages(MessageQuery(ROOM, 9, after=after, as_of=as_of))).items
                 assert page == ([] if then is None else [then])
             shown.append(then and (then.content, then.version, len(then.reactions)))
     assert shown == [
@@ -147,11 +147,13 @@ async def check_pages(
     reads: PostgresReadModel, room_id: str, as_of: int, expected: list[MessageResponse]
 ) -> None:
     """Whole, and page after page, either way."""
-    assert await reads.messages(MessageQuery(room_id, 99, as_of=as_of)) == expected[::-1]
-    assert await reads.messages(MessageQuery(room_id, 99, after=0, as_of=as_of)) == expected
+    assert (await reads.messages(MessageQuery(room_id, 99, as_of=as_of))).items == expected[::-1]
+    assert (await reads.messages(MessageQuery(room_id, 99, after=0, as_of=as_of))).items == expected
     found: list[MessageResponse] = []
     before = None
-    while page := await reads.messages(MessageQuery(room_id, 3, before=before, as_of=as_of)):
+    while page := (
+        await reads.messages(MessageQuery(room_id, 3, before=before, as_of=as_of))
+    ).items:
         found += page
         before = page[-1].sequence_number
     assert found == expected[::-1]
@@ -169,7 +171,7 @@ async def check_filters(
     asked = MessageQuery(
         room_id, 99, after=4, before=60, sender_id=sender, message_type=kind, as_of=as_of
     )
-    assert await reads.messages(asked) == [
+    assert (await reads.messages(asked)).items == [
         m
         for m in expected
         if 4 < m.sequence_number < 60 and m.sender_id == sender and m.message_type is kind

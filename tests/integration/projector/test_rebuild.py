@@ -126,7 +126,7 @@ async def test_rebuilds_under_load_lose_nothing_and_reads_see_no_mix(database: s
         newest = 0
         while not stopped.is_set():
             checkpoint = await reads.checkpoint(0)
-            page = await reads.messages(MessageQuery(ROOM, 5))
+            page = (await reads.messages(MessageQuery(ROOM, 5))).items
             assert checkpoint is not None
             assert checkpoint.sequence >= newest, "the tables never go back"
             assert page[0].sequence_number >= newest
