@@ -144,9 +144,13 @@ class Pool:
             turn.set_exception(DatabaseUnavailableError(refusal))
         self._free += 1
 
-    async def take(self) -> Connection:
-        """A connection, for who has waited. Raises the driver's errors."""
-        while self._idle:
+    async def take(self, *, new: bool = False) -> Connection:
+        """A connection, for who has waited; `new`: none that was idle, since those may all be lost.
+        Raises the driver's errors."""
+        if new and self._idle:
+            self.close(self._idle.pop())
+            self._unused = min(self._unused, len(self._idle))
+        while self._idle and not new:
             connection = self._idle.pop()
             self._unused = min(self._unused, len(self._idle))
             if not connection.is_closed():
@@ -210,7 +214,7 @@ class _Reading:
                     try:
                         return await self._attempt(statement, values)
                     except _WORTH_A_RETRY:
-                        return await self._attempt(statement, values)
+                        return await self._attempt(statement, values, new=True)
         except RowsRefusedError:
             return []
         except TablesMissingError as error:
@@ -226,9 +230,11 @@ class _Reading:
         """See Reads: what belongs to a reading has its connection already."""
         yield self
 
-    async def _attempt(self, statement: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
+    async def _attempt(
+        self, statement: str, values: Sequence[object], *, new: bool = False
+    ) -> Sequence[asyncpg.Record]:
         if self._connection is None:
-            self._connection = await self._pool.take()
+            self._connection = await self._pool.take(new=new)
         connection = self._connection
         try:
             return await connection.fetch(statement, *values)
