@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+# What file systems without hard links say.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 

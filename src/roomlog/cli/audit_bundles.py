@@ -35,7 +35,6 @@ from roomlog_contract.errors import ErrorCode, RefusedError
 from roomlog_contract.trail import RecordKind
 
 NOTE_FILE_BYTES_MAX = 64 * 1024
-# What file systems without hard links say.
 _PROGRESS_EVENTS = 1000
 
 
