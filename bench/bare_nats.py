@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from roomlog.embedded.batch_staging import BatchStaging
+from tests.stack import Stack
+
 STREAM = "BENCH"
 SUBJECT = "bench.bare"
 
@@ -165,10 +168,12 @@ async def paced_publishes_ms(
     return percentiles_ms(latencies_ms)
 
 
-async def batches_per_second(url: str, events: Sequence[bytes], *, batch: int) -> float:
+async def batches_per_second(stack: Stack, events: Sequence[bytes], *, batch: int) -> float:
     """Events a second in atomic batches, the next sent while the last is being committed."""
-    nats = await BareNats.connect(url)
+    nats = await BareNats.connect(stack.run["nats_url"])
     await nats.make_stream()
+    # `up` does so for every stream, within a second.
+    BatchStaging(stack.data / "nats" / "store").place()
     parts = [events[i : i + batch] for i in range(0, len(events), batch)]
     slots = asyncio.Semaphore(2)
 

@@ -13,7 +13,7 @@ import click
 from bench.bare_nats import batches_per_second
 from bench.measured import Measured, json_option, tell
 from roomlog.jetstream.log import JetStreamLog
-from tests.stack import running_stack
+from tests.stack import Stack, running_stack
 
 _BATCH = 256
 _MESSAGES = 30_000
@@ -43,9 +43,9 @@ async def _stored(nats_url: str) -> list[bytes]:
         await log.close()
 
 
-async def _bare(nats_url: str, repeats: int) -> list[float]:
-    events = await _stored(nats_url)
-    return [await batches_per_second(nats_url, events, batch=_BATCH) for _ in range(repeats)]
+async def _bare(stack: Stack, repeats: int) -> list[float]:
+    events = await _stored(stack.run["nats_url"])
+    return [await batches_per_second(stack, events, batch=_BATCH) for _ in range(repeats)]
 
 
 @click.command()
@@ -58,7 +58,7 @@ def main(*, file: Path | None, repeats: int, json_file: Path | None) -> None:
         chat = file or _made_up_chat(Path(folder))
         first = _import(stack, chat)
         again = _import(stack, chat)
-        bare = max(asyncio.run(_bare(stack.run["nats_url"], repeats)))
+        bare = max(asyncio.run(_bare(stack, repeats)))
     found = Measured(
         "import",
         first["events_per_second"],
@@ -74,7 +74,7 @@ def _told(done: dict[str, Any]) -> dict[str, Any]:
     return {"events added": done["events_added"], "seconds": done["seconds"]}
 
 
-def _import(stack: Any, chat: Path) -> dict[str, Any]:
+def _import(stack: Stack, chat: Path) -> dict[str, Any]:
     done = stack.cli("import", str(chat), "--json", timeout_s=_CLI_TIMEOUT_S)
     if done.returncode:
         raise click.ClickException(done.stderr)

@@ -22,9 +22,7 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
     found: list[Measured] = []
     for in_flight, batch in ((1, 100), (8, 256)):
         bare = asyncio.run(
-            batches_per_second(
-                stack.run["nats_url"], [b"x" * STORED_BYTES] * _BARE_EVENTS, batch=batch
-            )
+            batches_per_second(stack, [b"x" * STORED_BYTES] * _BARE_EVENTS, batch=batch)
         )
         rooms = make_rooms(stack, ROOMS, users(CONNECTIONS_EACH))
         result = run_load(

@@ -24,7 +24,7 @@ def measure(stack: Stack, seconds: float) -> list[Measured]:
     """All cases; the bare limits are taken in between."""
     url = stack.run["nats_url"]
     data = b"x" * STORED_BYTES
-    batches = asyncio.run(batches_per_second(url, [data] * _BARE_EVENTS, batch=50))
+    batches = asyncio.run(batches_per_second(stack, [data] * _BARE_EVENTS, batch=50))
     fanout = deliveries_per_second(
         connections=CONNECTIONS, size_bytes=FRAME_BYTES, seconds=seconds / 3
     )

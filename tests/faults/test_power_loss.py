@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from roomlog.embedded.batch_staging import BatchStaging
 from roomlog.jetstream.append import BATCH_MIN
 from roomlog.jetstream.log import JetStreamLog
 from roomlog.ports import NewEvent
@@ -123,8 +124,10 @@ def _check(trace: Path, ids: dict[int, str], *, followed: bool) -> None:
     assert told == (set(ids.values()) if followed else set())
 
 
-async def _append(url: str, news: list[NewEvent]) -> dict[int, str]:
-    log = await JetStreamLog.connect(url, append_timeout_s=60)
+async def _append(server: Server, news: list[NewEvent], staging: str) -> dict[int, str]:
+    log = await JetStreamLog.connect(server.url, append_timeout_s=60)
+    if staging == "in memory":
+        BatchStaging(server.folder / "store").place()
     followed = [await log.follow(f"r{n}", lambda _: None) for n in range(ROOMS)]
     results = await asyncio.gather(
         *(log.append(f"r{n % ROOMS}", [new]) for n, new in enumerate(news))
@@ -135,15 +138,17 @@ async def _append(url: str, news: list[NewEvent]) -> dict[int, str]:
     return {result.sequence: new.event_id for [result], new in zip(results, news, strict=True)}
 
 
+@pytest.mark.parametrize("staging", ["on the disk", "in memory"])
 @pytest.mark.parametrize("at_once", [1, BATCH_MIN - 1, 10 * BATCH_MIN])
 async def test_no_ack_begins_before_the_events_bytes_are_on_disk(
-    traced: tuple[Server, Path], at_once: int
+    traced: tuple[Server, Path], at_once: int, staging: str
 ):
     server, trace = traced
     ids: dict[int, str] = {}
     for _ in range(3):
-        ids |= await _append(server.url, [event(f"text {n}") for n in range(at_once)])
+        ids |= await _append(server, [event(f"text {n}") for n in range(at_once)], staging)
     server.stop()
+    BatchStaging(server.folder / "store").clear()
     await eventually(lambda: "+++ exited with" in trace.read_text(errors="replace")[-200:])
     assert sorted(ids) == list(range(1, 3 * at_once + 1))
     _check(trace, ids, followed=True)

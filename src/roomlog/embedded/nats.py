@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from roomlog.data_files import data_file
+from roomlog.embedded.batch_staging import BatchStaging
 from roomlog.embedded.data_directory import DataDirectory
 from roomlog.embedded.erased_records import cut_out_erased
 from roomlog.embedded.errors import EmbeddedError
@@ -85,6 +86,7 @@ class NatsServer:
         self._password = data.secret("nats_password")
         self._erasing_password = data.secret("nats_erasing_password")
         self._port = free_port()
+        self._staging = BatchStaging(self._folder / "store")
         # Of this one's own, so that a stranger's greeting on the port is not taken for ours.
         self._server_name = f"roomlog-{secrets.token_hex(4)}"
 
@@ -108,6 +110,7 @@ class NatsServer:
         folder = self._data.private_folder("nats")
         binary = _binary()
         end_leftovers(folder, _EXECUTABLE, signal.SIGTERM)
+        self._staging.clear()
         self._cut_out_erased(folder)
         link = folder / "nats.conf"
         link.unlink(missing_ok=True)
@@ -139,8 +142,14 @@ class NatsServer:
         if cut:
             _log.warning("%d events that were being erased are cut out of the log's files now", cut)
 
+    def stage_in_memory(self) -> None:
+        """Have it gather batches in memory: to be called again and again while it runs, since it
+        goes back to the disk for a stream that is new, and for all of them when it starts."""
+        self._staging.place()
+
     def note_end(self, process: Process) -> None:
         """Remember that the process, which has ended, did so in order, if that is so."""
+        self._staging.clear()
         if process.exit_code() == 0 and not self.takes_nothing(process):
             (self._folder / _ENDED_IN_ORDER).touch()
 

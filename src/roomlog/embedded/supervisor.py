@@ -231,6 +231,7 @@ class Supervisor:
     def _tend(self) -> float:
         """Restart what is due; return how long nothing needs to be done."""
         self._mend_log()
+        self._nats.stage_in_memory()
         now_s = time.monotonic()
         restarted = [child.keep_running(now_s) for child in self._children]
         self._run_file_due |= any(restarted)

@@ -30,7 +30,7 @@ from roomlog.ports import (
 )
 from roomlog.together import end_task
 
-BATCH_MIN: Final = 12
+BATCH_MIN: Final = 6
 BATCH_MAX: Final = 256
 GATHER_S: Final = 0.002
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024

@@ -275,6 +275,19 @@ async def test_a_full_disk_refuses_for_certain(connect: Connect, at_once: int) -
     assert len(await read_all(log, "r")) == 1
 
 
+async def test_a_batch_that_the_server_cannot_stage_is_appended_singly(
+    server: Server, connect: Connect
+) -> None:
+    log = await connect()
+    await log.append("r", [event()])
+    [stream] = server.folder.glob("store/jetstream/*/streams/ROOMLOG")
+    (stream / "batches").symlink_to(server.folder / "nowhere")
+    news = [event(str(number)) for number in range(4 * append.BATCH_MIN)]
+    results = await asyncio.gather(*(log.append("r", [new]) for new in news))
+    assert [result.sequence for [result] in results] == [*range(2, len(news) + 2)]
+    assert [one.data for one in await read_all(log, "r")][1:] == [new.data for new in news]
+
+
 @pytest.mark.parametrize("at_once", [1, append.BATCH_MIN * 2])
 async def test_no_sequence_that_is_given_away_again_is_ever_acked(
     server: Server, connect: Connect, at_once: int
