@@ -190,7 +190,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
             le=30,
         ),
-    ] = 0.5
+    ] = 0.25
     database_pool_size: Annotated[
         int, Meta(description="Connections to PostgreSQL that one process holds.", ge=1, le=100)
     ] = 8
