@@ -22,7 +22,7 @@ from typing import Final
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory, for all of the machine
 # A batch has 4 MiB, and one or two of a partition are under way.
-FREE_BYTES_MIN: Final = 64 * 1024 * 1024
+FREE_BYTES_MIN: Final = 16 * 1024 * 1024
 
 _STREAMS: Final = "jetstream/*/streams/*"
 _BATCHES: Final = "batches"
