@@ -295,7 +295,7 @@ def load_settings(
     `data` (default `.roomlog`) gives the servers of `run.json` and the development key; the key
     only where tokens are not verified by a key set. Raises SettingsError, which names the variable.
     """
-    said = _from_env_file(env_file) | dict(environ)
+    said = from_env_file(env_file) | dict(environ)
     has_key_set = bool(said.get(PREFIX + "JWT_JWKS", "").strip())
     found = _from_data_directory(data or DEFAULT_DATA_DIRECTORY, key=not has_key_set)
     if said.get(PREFIX + "NATS_URL", "").strip():
@@ -385,7 +385,8 @@ def _read(path: Path) -> str | None:
         ) from error
 
 
-def _from_env_file(path: Path) -> dict[str, str]:
+def from_env_file(path: Path) -> dict[str, str]:
+    """The variables that a `.env` file sets; none where there is no such file."""
     if not path.is_file():
         return {}
     # Imported where needed: most processes have no such file.

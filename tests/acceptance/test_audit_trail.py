@@ -4,6 +4,7 @@ member, and only admins list it."""
 import base64
 import json
 import secrets
+import uuid
 from collections.abc import Generator
 from hashlib import sha256
 from pathlib import Path
@@ -239,6 +240,17 @@ def test_a_record_is_proved_to_be_in_the_trail_and_the_trail_to_go_on(place: Pla
     between = [base64.b64decode(one) for one in going_on["hashes"]]
     old_root = base64.b64decode(old["root"])
     assert verify_consistency(old["size"], head["size"], between, old_root, root)
+
+
+def test_an_export_of_a_room_that_is_not_there_is_none(stack: Stack, tmp_path: Path):
+    nowhere = str(uuid.uuid4())
+    for options in ((), ("--log-alone",)):
+        output = str(tmp_path / "bundle.html")
+        done = stack.cli("audit", "export", nowhere, "-o", output, *options)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "see whether the id is right" in done.stderr
+    listed = stack.cli("audit", "records", "--room", nowhere, "--json")
+    assert (listed.returncode, listed.stdout) == (0, "")
 
 
 def test_commands_that_read_leave_their_records_and_list_them(stack: Stack, tmp_path: Path):

@@ -62,7 +62,7 @@ def test_a_new_room_opens_with_its_other_members_each_once():
         [
             rs.NewMember(RESPONDER.user_id, RoomRole.RESPONDER),
             rs.NewMember(COMMANDER.user_id, RoomRole.OBSERVER),
-            rs.NewMember(RESPONDER.user_id, RoomRole.OBSERVER),
+            rs.NewMember(RESPONDER.user_id, RoomRole.RESPONDER),
             rs.NewMember(OBSERVER.user_id, RoomRole.OBSERVER),
         ],
     )
@@ -93,6 +93,17 @@ def test_a_new_room_opens_with_its_other_members_each_once():
                 ],
             ),
             "members[1].user_id",
+        ),
+        (
+            rs.RoomCreate(
+                "a",
+                members=[
+                    rs.NewMember("u", RoomRole.OBSERVER),
+                    rs.NewMember("v", RoomRole.OBSERVER),
+                    rs.NewMember("u", RoomRole.RESPONDER),
+                ],
+            ),
+            "members[2].user_id",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import re
 import msgspec
 import pytest
 
+from roomlog.cli.misspelt import misspelt_settings
 from roomlog.settings import (
     PREFIX,
     Settings,
@@ -145,6 +146,29 @@ def test_who_erases_is_found_where_the_log_is(load, tmp_path):
     assert erase_url(load(NATS_URL="nats://b", NATS_ERASE_URL="nats://c")) == "nats://c"
     run_file.write_text(json.dumps(servers))  # of an earlier version
     assert erase_url(load()) == "nats://a"
+
+
+def test_a_name_that_is_nearly_a_settings_is_told_with_the_one_that_may_be_meant(tmp_path):
+    (tmp_path / ".env").write_text("ROOMLOG_PORTS=1\nROOMLOG_PORT=1\n")
+    environ = {"ROOMLOG_APPEND_WAIT_SECOND": "1", "APPEND_WAIT_SECOND": "1", "ROOMLOG_HOST": "::"}
+    assert misspelt_settings(environ, tmp_path / ".env") == [
+        (
+            "ROOMLOG_APPEND_WAIT_SECOND is no setting and not heeded: "
+            "ROOMLOG_APPEND_WAIT_SECONDS may be meant"
+        ),
+        "ROOMLOG_PORTS is no setting and not heeded: ROOMLOG_PORT may be meant",
+    ]
+
+
+def test_names_that_are_somebody_elses_are_passed_over(tmp_path):
+    others = (
+        *("TOKEN", "URL", "ROOM", "MARKERS", "MEMORY", "SNAPSHOTS", "AUDIT", "CONSOLE_OUT"),
+        *("TEST_SECONDS", "TEST_SEED", "TEST_SERVER", "BUNDLE_MUTANTS", "FUZZING_USERS"),
+        *("FUZZING_ADMIN", "FUZZING_AUDITOR", "FUZZING_WORLD"),
+        *("SERVICE_HOST", "SERVICE_PORT", "PORT_8080_TCP", "PORT_8080_TCP_ADDR"),  # Kubernetes'
+    )
+    environ = {PREFIX + name: "x" for name in others}
+    assert misspelt_settings(environ, tmp_path / ".env") == []
 
 
 def test_a_damaged_run_file_is_named(load, tmp_path):

@@ -38,6 +38,11 @@ class ExportError(Exception):
     """The room cannot be exported; the text says why and what to do."""
 
 
+def no_events(room_id: str) -> ExportError:
+    """What is wrong where the log has nothing of the room."""
+    return ExportError(f"room {room_id} has no events: see whether the id is right")
+
+
 class Exported(msgspec.Struct, frozen=True):
     """What a bundle holds: `events` with the `erased` ones among them, up to sequence `head`."""
 
@@ -126,7 +131,7 @@ async def export_room(
     head = await log.last_sequence(room_id)
     last = await log.last_sequence(room_id, up_to=up_to) if up_to is not None else head
     if not last:
-        raise ExportError(f"room {room_id} has no events: see whether the id is right")
+        raise no_events(room_id)
     redactions = await redactions_in(log, room_id, 0, head, progress)
     _require_explained(redactions, last)
 

@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 
 from roomlog.audit.bundle_notes import Checkpoint, Key, parse_checkpoint, parse_key
-from roomlog.audit.export import Exported, ExportError, export_room
+from roomlog.audit.export import Exported, ExportError, export_room, no_events
 from roomlog.audit.tree_comparison import TreeComparison
 from roomlog.audit.verify_bundle import Verdict, verify
 from roomlog.cli.audit_proofs import open_trees, room_id
@@ -144,6 +144,8 @@ async def _export(
                     raise
 
         head = await log.last_sequence(room)
+        if not head:
+            raise no_events(room)  # before it is on record as exported
         await record(log, RecordKind.EXPORTED, room, past=as_of is not None)
         with progress_of("export", PARTS) as advance:
             return await export_room(

@@ -81,14 +81,23 @@ def _kept(file: Path, known: list[VerifierKey]) -> _Kept:
     """A checkpoint that one of ours signed. Raises CliError."""
     try:
         with file.open("rb") as opened:
-            note = parse_note(opened.read(NOTE_BYTES_MAX + 1))
-        verify(note, known)
-        head = parse_tree_head(note.text)
-        return _Kept(file, head, parse_origin(head.origin))
+            data = opened.read(NOTE_BYTES_MAX + 1)
     except OSError as error:
         raise CliError(f"cannot read {file}: {error.strerror or error}") from error
+    try:
+        note = parse_note(data)
+        head = parse_tree_head(note.text)
+        kept = _Kept(file, head, parse_origin(head.origin))
+    except NoteError as error:
+        raise CliError(
+            f"{file} is no signed checkpoint, which `roomlog audit checkpoint` prints: "
+            f"{printable(str(error))}"
+        ) from error
+    try:
+        verify(note, known)
     except NoteError as error:
         raise CliError(f"{file}: {printable(str(error))}") from error
+    return kept
 
 
 async def _compare(settings: Settings, kept: list[_Kept]) -> list[Compared]:

@@ -67,7 +67,7 @@ def _asked(data: Path, tree: str | None, ask: Callable[[ProofService], Awaitable
         return uvloop.run(run())
     except RefusedError as error:
         raise CliError(
-            f"{error.errors[0].field} {error}" if error.errors else str(error)
+            f"{error.errors[0].field}: {error}" if error.errors else str(error)
         ) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from roomlog.cli.misspelt import misspelt_settings
 from roomlog.cli.options import data_option, json_option
 from roomlog.jetstream.connection import Connection
 from roomlog.jetstream.replay import Reader
@@ -92,6 +93,8 @@ async def _examine(data: Path, tell: Tell) -> None:
         tell(Finding("settings", ok=False, detail=str(error), todo="correct it and look again"))
         return
     tell(check_settings(settings, data))
+    for sentence in misspelt_settings():
+        tell(Finding("settings", ok=True, detail=sentence))
     if settings.jwt_jwks:
         tell(await asyncio.to_thread(check_keys, settings.jwt_jwks))
     database = _tables_of(settings.database_url) if settings.database_url else None

@@ -1,14 +1,18 @@
 """`roomlog serve`: one API process, on servers named in the settings."""
 
+import logging
 from pathlib import Path
 
 import click
 import msgspec
 
 from roomlog.cli.errors import CliError
+from roomlog.cli.misspelt import misspelt_settings
 from roomlog.cli.options import data_option
 from roomlog.observability import set_up_logging
 from roomlog.settings import load_settings
+
+_log = logging.getLogger(__name__)
 
 
 @click.command(name="serve")
@@ -26,6 +30,8 @@ def command(*, data: Path, host: str | None, port: int | None) -> None:
 
     settings = load_settings(data)
     set_up_logging(settings.log_level, settings.log_format)
+    for sentence in misspelt_settings():
+        _log.warning("%s", sentence)
     settings = msgspec.structs.replace(
         settings,
         host=settings.host if host is None else host,

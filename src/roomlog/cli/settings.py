@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from roomlog.cli.misspelt import misspelt_settings
 from roomlog.cli.options import data_option, json_option
 from roomlog.settings import list_settings
 
@@ -18,6 +19,8 @@ def command(*, as_json: bool, data: Path) -> None:
     Each is an environment variable, or a line of a .env file in the working directory.
     """
     del data
+    for sentence in misspelt_settings():
+        click.echo(f"roomlog: {sentence}", err=True)
     listed = list_settings()
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(listed)).decode())

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from roomlog.cli.errors import CliError
+from roomlog.cli.misspelt import misspelt_settings
 from roomlog.cli.options import data_option
 from roomlog.embedded import supervisor
 from roomlog.embedded.data_directory import DataDirectory, RunFile
@@ -47,6 +48,8 @@ def command(*, data: Path, port: int | None, workers: int, demo: bool) -> None:
     directory = DataDirectory(data)
     settings = load_settings(directory.path)
     set_up_logging(settings.log_level, settings.log_format)
+    for sentence in misspelt_settings():
+        _log.warning("%s", sentence)
     for name in ("NATS_URL", "DATABASE_URL"):
         if os.environ.get(PREFIX + name):
             _log.warning("%s%s is not used: `roomlog up` runs servers of its own", PREFIX, name)

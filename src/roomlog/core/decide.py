@@ -85,13 +85,18 @@ def create_room(actor: Actor, command: rs.RoomCreate) -> Sequence[Fact]:
             "severity": _line(command.severity, "severity", empty=True),
         },
     )
-    seen = {actor.user_id}
-    added: list[Fact] = []
+    roles: dict[str, RoomRole] = {}
     for index, member in enumerate(command.members):
-        user = user_id(member.user_id, f"members[{index}].user_id")
-        if user not in seen:
-            seen.add(user)
-            added.append(Fact("member.added", {"user_id": user, "role": member.role}))
+        field = f"members[{index}].user_id"
+        user = user_id(member.user_id, field)
+        if roles.setdefault(user, member.role) != member.role:
+            detail = "is among the members before, with another role"
+            raise RefusedError(ErrorCode.INVALID, detail, field=field)
+    added = [
+        Fact("member.added", {"user_id": user, "role": role})
+        for user, role in roles.items()
+        if user != actor.user_id
+    ]
     return [opened, *added]
 
 

@@ -200,7 +200,9 @@ class ProofService:
         """The room's tree with all that the log holds of it now."""
         head = await self._log.last_sequence(room_id)
         if not head:
-            raise RefusedError(ErrorCode.NOT_FOUND, "there is no such tree")
+            raise RefusedError(
+                ErrorCode.NOT_FOUND, "nothing is in the log under that id: see whether it is right"
+            )
         await self._wait(self._log.partition_of(room_id), head)
         tree = await self._trees.tree(room_id)
         if tree is None:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -208,6 +208,33 @@ def test_checkpoints_and_proofs_hold_the_log_to_what_was_said(stack: Stack):
             asked = f"/api/rooms/{rooms[0]}/tree/{path.format(command[2])}"
             assert json.loads(said.stdout) == client.get(asked), said.stderr
             assert command[2] in stack.cli("audit", *command).stdout
+
+
+def test_what_can_not_be_proved_is_told_with_what_to_do(stack: Stack, tmp_path: Path):
+    nowhere = str(uuid4())
+    for command in (
+        ("checkpoint", nowhere),
+        ("inclusion", nowhere, "1"),
+        ("consistency", nowhere, "1"),
+    ):
+        done = stack.cli("audit", *command)
+        assert done.returncode == 1
+        assert "nothing is in the log under that id: see whether it is right" in done.stderr
+    made = httpx.post(
+        f"{stack.base_url}/api/rooms",
+        headers=stack.headers("ana@example.org"),
+        json={"name": "proofs"},
+        timeout=30,
+    )
+    done = stack.cli("audit", "consistency", made.json()["room_id"], "9")
+    assert "from: a tree of 1 leaves has no beginning of that size" in done.stderr
+    other = tmp_path / "README.md"
+    other.write_text("# A page\n\nThat is no checkpoint.\n")
+    done = stack.cli("audit", "compare", str(other))
+    assert done.returncode == 1
+    assert (
+        f"{other} is no signed checkpoint, which `roomlog audit checkpoint` prints" in done.stderr
+    )
 
 
 def test_trees_survive_kills_of_the_projector_and_a_rebuild_does_not_touch_them(stack: Stack):

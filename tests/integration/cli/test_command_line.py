@@ -123,6 +123,26 @@ def test_a_token_needs_none_of_the_heavy_parts(tmp_path):
     assert not loaded & {"litestar", "sqlalchemy", "asyncpg", "nats", "uvicorn", "rich", "alembic"}
 
 
+@pytest.mark.parametrize("command", [("up", "--demo"), ("serve",), ("project",), ("settings",)])
+def test_a_misspelt_setting_is_told_and_nothing_fails_for_it(tmp_path, command):
+    # All but the last one then say what else they lack.
+    result = roomlog(
+        *command, cwd=tmp_path, ROOMLOG_APPEND_WAIT_SECOND="1", ROOMLOG_JWT_JWKS="none.json"
+    )
+    told = "ROOMLOG_APPEND_WAIT_SECOND is no setting and not heeded: ROOMLOG_APPEND_WAIT_SECONDS"
+    assert told in result.stderr
+    assert result.returncode == (0 if command == ("settings",) else 1)
+    assert (
+        "ROOMLOG_APPEND_WAIT_SECOND " not in result.stderr.splitlines()[-1] or not result.returncode
+    )
+
+
+def test_doctor_tells_of_a_misspelt_setting_and_finds_nothing_wrong_with_it(tmp_path):
+    result = roomlog("doctor", cwd=tmp_path, ROOMLOG_APPEND_WAIT_SECOND="1")
+    told = "ok     settings: ROOMLOG_APPEND_WAIT_SECOND is no setting and not heeded"
+    assert any(line.startswith(told) for line in result.stdout.splitlines())
+
+
 def test_tables_that_belong_to_another_log_are_not_called_up_to_date():
     status = PartitionStatus(0, "epoch", 12, 12, 0, 0.0, 0, None)
     assert in_words(status) == "partition 0: at 12 of 12, up to date"
