@@ -1,6 +1,11 @@
 """`roomlog doctor` against a running roomlog, and on what is wrong."""
 
+import asyncio
 import json
+import os
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,15 +14,18 @@ import msgspec
 import pytest
 
 from roomlog.cli.doctor import (
+    Examine,
     Finding,
     check_checkpoint,
     check_directory,
     check_migrations,
     check_projection,
     check_trees,
+    log_and_tables,
 )
+from roomlog.jetstream.connection import Connection
 from roomlog.ports import PartitionState
-from roomlog.postgres.diagnosis import DatabaseState, TablesPosition
+from roomlog.postgres.diagnosis import DatabaseState, TablesPosition, examine
 from roomlog.tree_ports import TreeStatus
 from tests.stack import Stack
 
@@ -69,6 +77,94 @@ def test_a_running_roomlog_is_well(stack: Stack) -> None:
     in_words = stack.cli("doctor")
     assert in_words.returncode == 0
     assert all(line.startswith("ok ") for line in in_words.stdout.splitlines())
+
+
+def said(stack: Stack) -> None:
+    """Make a room, whose event is in the log then."""
+    made = httpx.post(
+        f"{stack.base_url}/api/rooms",
+        headers=stack.headers("ana@example.org"),
+        json={"name": "meanwhile"},
+        timeout=30,
+    )
+    assert made.status_code == 201
+
+
+@asynccontextmanager
+async def connected(stack: Stack) -> AsyncGenerator[Connection]:
+    connection = Connection(stack.run["nats_url"], name="test")
+    await connection.open(timeout_s=30)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def lags_told(stack: Stack, read: Examine, *, catch_up_s: float) -> list[str]:
+    """What is found of how far the room's tables and trees are behind."""
+    found: list[Finding] = []
+    async with connected(stack) as connection:
+        await log_and_tables(connection, 1, read, found.append, catch_up_s=catch_up_s)
+    assert all(finding.ok for finding in found), found
+    return [one.detail for one in found if one.check in {"projection", "trees"}][:2]
+
+
+NO_LAG = [
+    "ROOMLOG: 0 events behind, none set aside",
+    "ROOMLOG: 0 events behind, nothing found wrong",
+]
+
+
+async def test_what_is_appended_while_the_tables_are_read_is_no_lag(stack: Stack) -> None:
+    url = stack.run["database_url"]
+
+    async def read_and_then_something_is_said() -> DatabaseState:
+        state = await examine(url)
+        await asyncio.to_thread(said, stack)
+        return state
+
+    # Until the tables show what the log held at first, which is the less the sooner it was asked.
+    told = await lags_told(stack, read_and_then_something_is_said, catch_up_s=60)
+    assert told == NO_LAG
+
+
+async def test_tables_that_are_ahead_of_what_the_log_said_first_are_well(stack: Stack) -> None:
+    async def something_is_said_and_projected_before() -> DatabaseState:
+        await asyncio.to_thread(said, stack)
+        return await examine(stack.run["database_url"])
+
+    assert await lags_told(stack, something_is_said_and_projected_before, catch_up_s=60) == NO_LAG
+
+
+async def test_tables_that_stay_behind_are_waited_for_and_then_told(stack: Stack) -> None:
+    before = await examine(stack.run["database_url"])
+    reads = 0
+
+    async def as_before() -> DatabaseState:
+        nonlocal reads
+        reads += 1
+        return before
+
+    await asyncio.to_thread(said, stack)
+    in_words = await lags_told(stack, as_before, catch_up_s=0.5)
+    assert reads > 1
+    assert not in_words[0].startswith("ROOMLOG: 0 events behind")
+    assert "events behind" in in_words[0]
+
+
+def test_a_database_that_hangs_is_not_to_be_started_but_looked_at(stack: Stack) -> None:
+    postgres = stack.run["pids"]["postgres"]
+    os.kill(postgres, signal.SIGSTOP)
+    try:
+        done = stack.cli("doctor", "--json")
+    finally:
+        os.kill(postgres, signal.SIGCONT)
+    assert done.returncode == 1
+    (wrong,) = (check for check in json.loads(done.stdout)["checks"] if not check["ok"])
+    assert wrong["check"] == "postgresql"
+    assert wrong["detail"] == "PostgreSQL did not answer in time"
+    assert "whether its process is stopped" in wrong["todo"]
+    assert "start `roomlog up`" not in wrong["todo"]
 
 
 def test_servers_that_are_away_are_told_with_what_to_do(stack: Stack, tmp_path: Path) -> None:
@@ -167,7 +263,7 @@ def test_the_trees_are_judged_by_lag_and_by_what_they_found(
     status: TreeStatus | None, expected: str
 ) -> None:
     state = msgspec.structs.replace(_STATE, created=_NOW - timedelta(seconds=60), messages=90)
-    told(check_trees(status, state, _NOW), expected)
+    told(check_trees(status, state, state, _NOW), expected)
 
 
 def test_tables_of_another_version_are_told() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +35,8 @@ from roomlog.trail_ports import TRAIL_PARTITION
 from roomlog.tree_ports import TreeStatus
 
 LAG_S_MAX = 10.0
+CATCH_UP_S = 3.0
+_CATCH_UP_PAUSE_S = 0.1
 _CONNECT_TIMEOUT_S = 5.0
 _OF_THE_LOG = {"log", "checkpoint"}  # the trees' keeper records what it finds
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -50,6 +52,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 Tell = Callable[[Finding], None]
+Examine = Callable[[], Awaitable[DatabaseState]]
+"""Reads the tables' state anew. Raises DatabaseUnavailableError, TablesMissingError."""
 
 
 class _Diagnosis(msgspec.Struct, frozen=True):
@@ -90,7 +94,9 @@ async def _examine(data: Path, tell: Tell) -> None:
     tell(check_settings(settings, data))
     if settings.jwt_jwks:
         tell(await asyncio.to_thread(check_keys, settings.jwt_jwks))
-    database = await _database(settings.database_url, tell) if settings.database_url else None
+    database = _tables_of(settings.database_url) if settings.database_url else None
+    if database is not None and not await _database(database, tell):
+        database = None
     if not settings.nats_url:
         return
     connection = Connection(settings.nats_url, name="roomlog doctor")
@@ -99,7 +105,10 @@ async def _examine(data: Path, tell: Tell) -> None:
         tell(Finding("nats", ok=True, detail="answers"))
         partitions = settings.partitions or await find_partitions(connection) or 1
         found: list[Finding] = []
-        await _log_and_tables(connection, partitions, database, found.append)
+        try:
+            await log_and_tables(connection, partitions, database, found.append)
+        except (TablesMissingError, DatabaseUnavailableError) as error:
+            found.append(_no_tables(error))
         for finding in found:
             tell(finding)
         await _record(connection, found)
@@ -119,44 +128,97 @@ async def _record(connection: Connection, found: list[Finding]) -> None:
         await trail.failure(f"doctor: {one.check}: {one.detail}")
 
 
-async def _database(database_url: str, tell: Tell) -> DatabaseState | None:
+def _tables_of(database_url: str) -> Examine:
+    return lambda: examine(database_url)
+
+
+async def _database(read: Examine, tell: Tell) -> bool:
+    """Whether there are tables of this version to be compared with the log."""
     try:
-        database = await examine(database_url)
-    except TablesMissingError as error:
-        tell(Finding("migrations", ok=False, detail=str(error), todo="run `roomlog migrate`"))
-        return None
-    except DatabaseUnavailableError as error:
-        todo = _start_or_set("DATABASE_URL")
-        tell(Finding("postgresql", ok=False, detail=str(error), todo=todo))
-        return None
+        database = await read()
+    except (TablesMissingError, DatabaseUnavailableError) as error:
+        tell(_no_tables(error))
+        return False
     tell(Finding("postgresql", ok=True, detail="answers"))
     tell(check_migrations(database))
-    return database if database.revision == database.newest else None
+    return database.revision == database.newest
 
 
-async def _log_and_tables(
-    connection: Connection, partitions: int, database: DatabaseState | None, tell: Tell
+def _no_tables(error: TablesMissingError | DatabaseUnavailableError) -> Finding:
+    if isinstance(error, TablesMissingError):
+        return Finding("migrations", ok=False, detail=str(error), todo="run `roomlog migrate`")
+    todo = _start_or_set("DATABASE_URL")
+    if isinstance(error.__cause__, TimeoutError):
+        todo = (
+            "it is there, or its machine is, and says nothing: see whether its process is stopped "
+            "(state T in `ps`) or waits for its disk (D), whether a firewall is in between, and "
+            "what its log says (`roomlog up` keeps it in DIR/logs)"
+        )
+    return Finding("postgresql", ok=False, detail=str(error), todo=todo)
+
+
+async def log_and_tables(
+    connection: Connection,
+    partitions: int,
+    read: Examine | None,
+    tell: Tell,
+    *,
+    catch_up_s: float = CATCH_UP_S,
 ) -> None:
+    """Check the log, and the tables (where `read` reads any) against it.
+
+    How far they are behind is told of what the log held before they were read, up to `catch_up_s`
+    seconds after that: what is appended meanwhile is no lag. Raises LogUnavailableError and what
+    `read` raises.
+    """
     problems = await check_log(connection, partitions)
     tell(_log_finding(problems))
-    if problems or database is None:
+    if problems or read is None:
         return
+    ends = [await partition_state(connection, one, partitions) for one in range(partitions)]
+    ends.append(await trail_state(connection))
+    database = await _caught_up(read, ends, catch_up_s)
     reader = Reader(connection, partitions)
     positions = {position.partition: position for position in database.positions}
     trees = {status.partition: status for status in database.trees}
-    for partition in range(partitions):
-        state = await partition_state(connection, partition, partitions)
-        position = positions.get(partition)
+    *log_ends, trail_end = ends
+    for end in log_ends:
+        position = positions.get(end.partition)
         if position is None:
-            tell(_never_projected(state))
+            tell(_never_projected(end))
         else:
+            # The tables may show more by now than the log held before they were read.
+            state = await partition_state(connection, end.partition, partitions)
             stored = await stored_hash(reader, position, state)
             tell(check_checkpoint(position, state, stored))
-            tell(check_projection(position, state, datetime.now(UTC)))
-            tell(check_trees(trees.get(partition), state, datetime.now(UTC)))
-    trail = await trail_state(connection)
+            tell(check_projection(position, end, datetime.now(UTC)))
+            tell(check_trees(trees.get(end.partition), state, end, datetime.now(UTC)))
     if positions:
-        tell(check_trees(trees.get(TRAIL_PARTITION), trail, datetime.now(UTC)))
+        trail = await trail_state(connection)
+        tell(check_trees(trees.get(TRAIL_PARTITION), trail, trail_end, datetime.now(UTC)))
+
+
+async def _caught_up(read: Examine, ends: list[PartitionState], catch_up_s: float) -> DatabaseState:
+    """The tables as they are when they show all that the log held at its `ends`, or after
+    `catch_up_s`."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + catch_up_s
+    while True:
+        database = await read()
+        if loop.time() >= deadline_s or not any(_may_catch_up(database, end) for end in ends):
+            return database
+        await asyncio.sleep(_CATCH_UP_PAUSE_S)
+
+
+def _may_catch_up(database: DatabaseState, end: PartitionState) -> bool:
+    """Whether something is behind the end that may yet come to it: of this log, and not halted."""
+    return any(
+        one.partition == end.partition
+        and one.epoch == end.epoch
+        and one.halted is None
+        and one.sequence < end.last_sequence
+        for one in (*database.positions, *database.trees)
+    )
 
 
 def _never_projected(state: PartitionState) -> Finding:
@@ -296,9 +358,10 @@ def check_checkpoint(
     )
 
 
-def check_projection(position: TablesPosition, state: PartitionState, now: datetime) -> Finding:
-    """Whether the projector keeps up and has left nothing out."""
-    behind = state.last_sequence - position.sequence
+def check_projection(position: TablesPosition, end: PartitionState, now: datetime) -> Finding:
+    """Whether the projector keeps up and has left nothing out. `end` is what the log said before
+    the tables were read."""
+    behind = end.last_sequence - position.sequence
     lag_s = (now - position.current_at).total_seconds()
     if position.halted:
         wrong, todo = f"the projector has stopped: {position.halted}", "see the checkpoint's check"
@@ -314,16 +377,21 @@ def check_projection(position: TablesPosition, state: PartitionState, now: datet
     return Finding(
         "projection",
         ok=not wrong,
-        detail=f"{state.stream}: {wrong or f'{max(behind, 0)} events behind, none set aside'}",
+        detail=f"{end.stream}: {wrong or f'{max(behind, 0)} events behind, none set aside'}",
         todo=todo,
     )
 
 
-def check_trees(status: TreeStatus | None, state: PartitionState, now: datetime) -> Finding:
-    """Whether the trees keep up, and the log is what they were made of as far as they know."""
+def check_trees(
+    status: TreeStatus | None, state: PartitionState, end: PartitionState, now: datetime
+) -> Finding:
+    """Whether the trees keep up, and the log is what they were made of as far as they know.
+
+    `state` is what the log said after the trees were read, `end` what it said before.
+    """
     wrong, todo = "", "see whether the projector runs (`roomlog up` keeps its output in DIR/logs)"
     sequence = 0 if status is None or status.epoch != state.epoch else status.sequence
-    behind = max(state.last_sequence - sequence, 0)
+    behind = max(end.last_sequence - sequence, 0)
     since = state.created if status is None or not sequence else status.current_at
     if status is not None and status.halted is not None:
         wrong, todo = f"they have stopped: {status.halted}", "see docs/audit.md"
