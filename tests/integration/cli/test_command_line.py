@@ -132,9 +132,6 @@ def test_a_misspelt_setting_is_told_and_nothing_fails_for_it(tmp_path, command):
     told = "ROOMLOG_APPEND_WAIT_SECOND is no setting and not heeded: ROOMLOG_APPEND_WAIT_SECONDS"
     assert told in result.stderr
     assert result.returncode == (0 if command == ("settings",) else 1)
-    assert (
-        "ROOMLOG_APPEND_WAIT_SECOND " not in result.stderr.splitlines()[-1] or not result.returncode
-    )
 
 
 def test_doctor_tells_of_a_misspelt_setting_and_finds_nothing_wrong_with_it(tmp_path):
