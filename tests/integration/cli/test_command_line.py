@@ -165,7 +165,7 @@ def test_who_interrupts_an_import_is_told_how_to_go_on(tmp_path):
             running.send_signal(signal.SIGINT)
             stdout, stderr = running.communicate(timeout=60)
 
-    assert (running.returncode, stdout) == (130, "")
+    assert (running.returncode, stdout) == (130, ""), stderr
     assert stderr == (
         "roomlog: interrupted: run the same command again, what is in already is not added twice\n"
     )
