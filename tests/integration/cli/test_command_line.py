@@ -158,6 +158,8 @@ def test_who_interrupts_an_import_is_told_how_to_go_on(tmp_path):
             text=True,
             cwd=tmp_path,
             env=clean_environment(ROOMLOG_NATS_URL=address),
+            # In the background of a script the tests ignore it, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         silent.settimeout(60)
         waiting, _ = silent.accept()
