@@ -50,14 +50,19 @@ def changed(**fields: object) -> TablesPosition:
     return msgspec.structs.replace(_POSITION, **fields)
 
 
-def test_a_running_roomlog_is_well(stack: Stack) -> None:
+def said(stack: Stack) -> None:
+    """Make a room, whose event is in the log then."""
     made = httpx.post(
         f"{stack.base_url}/api/rooms",
         headers=stack.headers("ana@example.org"),
-        json={"name": "doctor"},
+        json={"name": "meanwhile"},
         timeout=30,
     )
     assert made.status_code == 201
+
+
+def test_a_running_roomlog_is_well(stack: Stack) -> None:
+    said(stack)
     done = stack.cli("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
@@ -77,17 +82,6 @@ def test_a_running_roomlog_is_well(stack: Stack) -> None:
     in_words = stack.cli("doctor")
     assert in_words.returncode == 0
     assert all(line.startswith("ok ") for line in in_words.stdout.splitlines())
-
-
-def said(stack: Stack) -> None:
-    """Make a room, whose event is in the log then."""
-    made = httpx.post(
-        f"{stack.base_url}/api/rooms",
-        headers=stack.headers("ana@example.org"),
-        json={"name": "meanwhile"},
-        timeout=30,
-    )
-    assert made.status_code == 201
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import stat
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -97,7 +98,7 @@ async def _examine(data: Path, tell: Tell) -> None:
         tell(Finding("settings", ok=True, detail=sentence))
     if settings.jwt_jwks:
         tell(await asyncio.to_thread(check_keys, settings.jwt_jwks))
-    database = _tables_of(settings.database_url) if settings.database_url else None
+    database = partial(examine, settings.database_url) if settings.database_url else None
     if database is not None and not await _database(database, tell):
         database = None
     if not settings.nats_url:
@@ -129,10 +130,6 @@ async def _record(connection: Connection, found: list[Finding]) -> None:
     trail = Trail(JetStreamTrail(connection), SystemClock(), span_s=0)
     for one in wrong:
         await trail.failure(f"doctor: {one.check}: {one.detail}")
-
-
-def _tables_of(database_url: str) -> Examine:
-    return lambda: examine(database_url)
 
 
 async def _database(read: Examine, tell: Tell) -> bool:

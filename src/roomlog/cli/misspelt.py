@@ -1,6 +1,7 @@
 """Settings that nobody reads because their name is slightly wrong."""
 
 import difflib
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,3 +26,9 @@ def misspelt_settings(
         if meant := difflib.get_close_matches(name, names, n=1, cutoff=_LIKENESS_MIN):
             told.append(f"{given} is no setting and not heeded: {PREFIX}{meant[0]} may be meant")
     return told
+
+
+def warn_of_misspelt_settings(log: logging.Logger) -> None:
+    """Have `log` tell of each."""
+    for sentence in misspelt_settings():
+        log.warning("%s", sentence)

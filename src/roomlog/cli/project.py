@@ -14,7 +14,7 @@ import uvloop
 from roomlog.audit.delivery import Folder, Place, Webhook, deliver_checkpoints
 from roomlog.audit.tree_runner import keep_trees
 from roomlog.cli.errors import CliError
-from roomlog.cli.misspelt import misspelt_settings
+from roomlog.cli.misspelt import warn_of_misspelt_settings
 from roomlog.cli.options import data_option
 from roomlog.cli.trail import record_failure, trail_log
 from roomlog.collector import spare_what_stays
@@ -49,8 +49,7 @@ def command(*, data: Path) -> None:
     """
     settings = load_settings(data)
     set_up_logging(settings.log_level, settings.log_format)
-    for sentence in misspelt_settings():
-        _log.warning("%s", sentence)
+    warn_of_misspelt_settings(_log)
     try:
         uvloop.run(_project_until_stopped(settings))
     except (ProjectorHaltedError, TablesMissingError, LogMismatchError) as error:

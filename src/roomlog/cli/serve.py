@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from roomlog.cli.errors import CliError
-from roomlog.cli.misspelt import misspelt_settings
+from roomlog.cli.misspelt import warn_of_misspelt_settings
 from roomlog.cli.options import data_option
 from roomlog.observability import set_up_logging
 from roomlog.settings import load_settings
@@ -30,8 +30,7 @@ def command(*, data: Path, host: str | None, port: int | None) -> None:
 
     settings = load_settings(data)
     set_up_logging(settings.log_level, settings.log_format)
-    for sentence in misspelt_settings():
-        _log.warning("%s", sentence)
+    warn_of_misspelt_settings(_log)
     settings = msgspec.structs.replace(
         settings,
         host=settings.host if host is None else host,

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from roomlog.cli.errors import CliError
-from roomlog.cli.misspelt import misspelt_settings
+from roomlog.cli.misspelt import warn_of_misspelt_settings
 from roomlog.cli.options import data_option
 from roomlog.embedded import supervisor
 from roomlog.embedded.data_directory import DataDirectory, RunFile
@@ -48,8 +48,7 @@ def command(*, data: Path, port: int | None, workers: int, demo: bool) -> None:
     directory = DataDirectory(data)
     settings = load_settings(directory.path)
     set_up_logging(settings.log_level, settings.log_format)
-    for sentence in misspelt_settings():
-        _log.warning("%s", sentence)
+    warn_of_misspelt_settings(_log)
     for name in ("NATS_URL", "DATABASE_URL"):
         if os.environ.get(PREFIX + name):
             _log.warning("%s%s is not used: `roomlog up` runs servers of its own", PREFIX, name)

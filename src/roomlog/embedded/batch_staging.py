@@ -81,4 +81,4 @@ class BatchStaging:
         except OSError:
             return False
         private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-        return private and found.st_uid == os.getuid()
+        return private and found.st_uid == os.geteuid()

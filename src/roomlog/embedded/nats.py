@@ -148,7 +148,8 @@ class NatsServer:
         self._staging.place()
 
     def note_end(self, process: Process) -> None:
-        """Remember that the process, which has ended, did so in order, if that is so."""
+        """The process has ended: remove what it staged in memory, and remember that it ended in
+        order, if that is so."""
         self._staging.clear()
         if process.exit_code() == 0 and not self.takes_nothing(process):
             (self._folder / _ENDED_IN_ORDER).touch()

@@ -9,7 +9,7 @@ the framework does for an error, so that it costs less of a turn than a request 
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -17,9 +17,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from roomlog import metrics
 from roomlog.core.admission import Patience
 from roomlog.http.methods import method_of
+from roomlog.http.prepared import Prepared, send_prepared
 from roomlog.http.problems import MEDIA_TYPE, problem
 from roomlog.services.turns import Turns
-from roomlog_contract.errors import ErrorCode
+from roomlog_contract.errors import ErrorCode, Problem
 
 BEGUN_OF_A_CALLER = 4
 BEGUN_OF_ALL = 8
@@ -28,12 +29,20 @@ REFUSED_FOR_ONE_BEGUN = 4
 # Whoever asks how the server is has to hear that it is overloaded.
 _AT_ONCE = frozenset({"/livez", "/readyz", "/metrics"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_RETRY_AFTER_S: Final = 1
-_DETAIL: Final = (
-    "the worker has more to do than it can: nothing of this request was begun, send it again"
-)
-_READ_REFUSED: Final = problem(ErrorCode.DATABASE_UNAVAILABLE, _DETAIL)
-_WRITE_REFUSED: Final = problem(ErrorCode.LOG_UNAVAILABLE, _DETAIL)
+_RETRY_AFTER_S = 1
+
+
+def _refusal(code: ErrorCode) -> tuple[Problem, Prepared]:
+    detail = (
+        "the worker has more to do than it can: nothing of this request was begun, send it again"
+    )
+    told = problem(code, detail)
+    headers = (("Retry-After", str(_RETRY_AFTER_S)),)
+    return told, Prepared(told.status, MEDIA_TYPE, msgspec.json.encode(told), headers)
+
+
+_READ_REFUSED: Final = _refusal(ErrorCode.DATABASE_UNAVAILABLE)
+_WRITE_REFUSED: Final = _refusal(ErrorCode.LOG_UNAVAILABLE)
 
 
 def begun_in_turns(patience: Patience) -> Callable[[ASGIApp], ASGIApp]:
@@ -101,18 +110,6 @@ def _caller(scope: Scope) -> str:
 
 
 async def _refuse(method: str, send: Send) -> None:
-    told = _READ_REFUSED if method in _READING else _WRITE_REFUSED
+    told, answer = _READ_REFUSED if method in _READING else _WRITE_REFUSED
     metrics.ERRORS.labels("rest", told.code).inc()
-    body = msgspec.json.encode(told)
-    start: dict[str, Any] = {
-        "type": "http.response.start",
-        "status": told.status,
-        "headers": [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", b"%d" % len(body)),
-            (b"retry-after", b"%d" % _RETRY_AFTER_S),
-        ],
-    }
-    await send(cast("Any", start))
-    end: dict[str, Any] = {"type": "http.response.body", "body": body, "more_body": False}
-    await send(cast("Any", end))
+    await send_prepared(answer, send)

@@ -7,12 +7,12 @@ whether the page still holds. Whatever else it turns out to be goes on to them.
 """
 
 import re
-from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from roomlog.http.auth import bearer
 from roomlog.http.newest_pages import KeptPage
+from roomlog.http.prepared import Prepared, send_prepared
 from roomlog.http.requests import parts_of, path_uuid
 from roomlog.ports import DatabaseUnavailableError, LogUnavailableError
 from roomlog_contract.errors import RefusedError
@@ -33,7 +33,8 @@ def kept_page_first(app: ASGIApp) -> ASGIApp:
         if scope.get("path_template") == PATH_TEMPLATE and scope["type"] == "http":
             page = await _page(scope) if scope["method"] == "GET" else None
             if page is not None:
-                await _send(page, send)
+                kept = Prepared(200, "application/json", page.body, page.headers.items())
+                await send_prepared(kept, send)
                 return
         await app(scope, receive, send)
 
@@ -62,18 +63,3 @@ async def _page(scope: HTTPScope) -> KeptPage | None:
         return None
     scope["user"] = identity.actor
     return page
-
-
-async def _send(page: KeptPage, send: Send) -> None:
-    start: dict[str, Any] = {
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(page.body)),
-            *((name.lower().encode(), value.encode()) for name, value in page.headers.items()),
-        ],
-    }
-    await send(cast("Any", start))
-    body: dict[str, Any] = {"type": "http.response.body", "body": page.body, "more_body": False}
-    await send(cast("Any", body))
