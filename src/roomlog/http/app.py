@@ -1,6 +1,6 @@
 """The ASGI application: REST, with the WebSocket handlers that it is given beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import cast
@@ -8,7 +8,9 @@ from typing import cast
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.types import (
+    ASGIApp,
     ControllerRouterHandler,
+    HTTPScope,
     LifeSpanReceive,
     LifeSpanScope,
     LifeSpanSend,
@@ -31,7 +33,7 @@ from roomlog.http import (
 from roomlog.http.auth import admit
 from roomlog.http.begun_in_turns import begun_in_turns
 from roomlog.http.cross_origin import cross_origin, without_foreign_origin
-from roomlog.http.kept_page import kept_page_first
+from roomlog.http.kept_page import kept_page_first, unless_begun
 from roomlog.http.methods import answer_head, answer_options
 from roomlog.http.openapi import BEARER, openapi_config
 from roomlog.http.parts import HttpParts
@@ -42,6 +44,9 @@ from roomlog.http.tracked import finish, tracked
 
 class Application(Litestar):
     """Litestar, with what comes before it looks for a path."""
+
+    first: Callable[[HTTPScope, Receive, Send], Awaitable[None]] | None = None
+    """What answers ahead of it where it can, given a request that asks for a body."""
 
     async def __call__(
         self,
@@ -55,6 +60,9 @@ class Application(Litestar):
             if scope["method"] == "HEAD":
                 as_get = super().__call__
                 await answer_head(as_get, scope, cast("Receive", receive), cast("Send", send))
+                return
+            if self.first is not None:
+                await self.first(scope, cast("Receive", receive), cast("Send", send))
                 return
         await super().__call__(scope, receive, send)
 
@@ -95,7 +103,12 @@ def create_app(
     )
     state = State()
     keep_parts(state, parts)
-    return Application(
+    in_turns, on_send = begun_in_turns(parts.patience), finish()
+
+    def begun(app: ASGIApp) -> ASGIApp:
+        return tracked(in_turns(app))
+
+    application = Application(
         route_handlers=[
             api,
             *(health.livez, health.readyz, health.metrics),
@@ -105,12 +118,15 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=parts.body_bytes_max,
         exception_handlers={Exception: answer_error},
-        middleware=[tracked, begun_in_turns(parts.patience), kept_page_first],
+        middleware=[unless_begun(begun)],
         before_request=answer_options(),
-        before_send=[finish()],
+        before_send=[on_send],
         lifespan=list(lifespan),
         state=state,
         openapi_config=openapi_config(version("roomlog")),
         cors_config=cross_origin(parts.allowed_origins),
         logging_config=None,
     )
+    routed = super(Application, application).__call__
+    application.first = kept_page_first(cast("ASGIApp", routed), parts, begun, on_send)
+    return application

@@ -56,7 +56,7 @@ def begun_in_turns(patience: Patience) -> Callable[[ASGIApp], ASGIApp]:
     def in_turns(app: ASGIApp) -> ASGIApp:
         async def begin(scope: Scope, receive: Receive, send: Send) -> None:
             waits = scope["type"] == "http" and scope.get("path_template") not in _AT_ONCE
-            if not waits or await line.reached(_caller(scope)):
+            if not waits or line.begin(caller := _caller(scope)) or await line.reached(caller):
                 await app(scope, receive, send)
             else:
                 metrics.HTTP_SHED.inc()
@@ -77,13 +77,17 @@ class _Line:
             most=BEGUN_OF_ALL * REFUSED_FOR_ONE_BEGUN,
         )
 
+    def begin(self, caller: str) -> bool:
+        """Whether it is the caller's turn at once."""
+        taken = self._turns.take(caller, REFUSED_FOR_ONE_BEGUN)
+        if taken:
+            self._patience.judge(0.0, asyncio.get_running_loop().time())
+        return taken
+
     async def reached(self, caller: str) -> bool:
-        """Return when it is the caller's turn; false where it was waited for too long."""
+        """Where it is not: return when it is, or false where it was waited for too long."""
         loop = asyncio.get_running_loop()
         came_s = loop.time()
-        if self._turns.take(caller, REFUSED_FOR_ONE_BEGUN):
-            self._patience.judge(0.0, came_s)
-            return True
         turn: asyncio.Future[bool] = loop.create_future()
 
         def look() -> None:

@@ -6,7 +6,7 @@ event was on its way to this node before anybody could be told that it is projec
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import NamedTuple
 
 BYTES_MAX = 32 * 1024 * 1024
@@ -31,6 +31,11 @@ class NewestPages:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._pages: OrderedDict[tuple[str, int], tuple[KeptPage, float]] = OrderedDict()
+        self._sizes: Counter[str] = Counter()
+
+    def has(self, room_id: str) -> bool:
+        """Whether a page of the room is kept, of any size and age."""
+        return room_id in self._sizes
 
     def find(self, room_id: str, size: int) -> KeptPage | None:
         """The page, if there is one that is not too old. The caller asks whether it still holds."""
@@ -50,11 +55,16 @@ class NewestPages:
         if len(page.body) > PAGE_BYTES_MAX:
             return
         self._pages[room_id, size] = (page, asyncio.get_running_loop().time())
+        self._sizes[room_id] += 1
         self._bytes += len(page.body)
         while self._bytes > self._bytes_max:
             self._drop(next(iter(self._pages)))
 
     def _drop(self, key: tuple[str, int]) -> None:
         kept = self._pages.pop(key, None)
-        if kept is not None:
-            self._bytes -= len(kept[0].body)
+        if kept is None:
+            return
+        self._bytes -= len(kept[0].body)
+        self._sizes[key[0]] -= 1
+        if not self._sizes[key[0]]:
+            del self._sizes[key[0]]

@@ -64,14 +64,16 @@ def finish() -> Callable[[Message, Scope], Awaitable[None]]:
 
 
 def _told(scope: Scope, route: str, status: int, took_s: float) -> dict[str, object]:
-    user = scope.get("user")
     told: dict[str, object] = {
         "request_id": request_id(scope),
         "method": method_of(scope),
         "route": route,
         "status": status,
         "took_ms": round(took_s * 1000, 1),
-        "user_id": getattr(user, "user_id", None),
-        "room_id": (scope.get("path_params") or {}).get("room_id"),
     }
-    return {name: value for name, value in told.items() if value is not None}
+    user, in_path = scope.get("user"), scope.get("path_params")
+    if user is not None:
+        told["user_id"] = user.user_id
+    if in_path and "room_id" in in_path:
+        told["room_id"] = in_path["room_id"]
+    return told

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 from roomlog.core.catchup import Catchup
@@ -26,6 +27,8 @@ RETRY_S: Final = 0.2
 CHECK_TIMEOUT_S: Final = 10.0
 FILLED_WITHIN_S: Final = 1.0
 SETTLED_WITHIN_S: Final = 1.0
+# Who asks for an echo may have to wait for the one under way first.
+ECHO_WITHIN_S: Final = SETTLED_WITHIN_S / 2
 HELD_EVENTS_MAX: Final = 4096
 # Whoever else waits for the event loop waits for these.
 DELIVERED_AT_ONCE_MAX: Final = 16
@@ -69,8 +72,7 @@ class RoomFeed:
     async def settled(self) -> bool:
         """See Feed.settled."""
         try:
-            async with asyncio.timeout(SETTLED_WITHIN_S):
-                await self._barrier()
+            await self._barrier()
         except (LogUnavailableError, TimeoutError):
             return False
         # What came before the barrier may still wait for its turns, or for what is missing.
@@ -83,7 +85,8 @@ class RoomFeed:
         await self._hub.barrier.take()
         if self._generation != self._hub.connection.generation:
             # What came while there was no connection is known when the log has been asked.
-            await self.check()
+            async with asyncio.timeout(SETTLED_WITHIN_S):
+                await self.check()
 
     @property
     def _behind(self) -> bool:
@@ -217,7 +220,7 @@ class FeedHub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_due = False
         self._due = asyncio.Event()
-        self.barrier = SharedTrip(connection.echo)
+        self.barrier = SharedTrip(partial(connection.echo, timeout_s=ECHO_WITHIN_S))
 
     def now(self) -> float:
         """The loop's clock, in seconds."""

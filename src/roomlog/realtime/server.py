@@ -60,6 +60,43 @@ class Turnstile:
             loop.call_soon(self._turn, loop)
 
 
+class _HeadWithBody:
+    """Writes an answer's head along with the beginning of its body, where that comes in the same
+    turn of the event loop: each write costs a system call, and wakes whoever reads."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep what comes first until the turn's end."""
+        if not self._begun:
+            self._begun = True
+            self._head = data
+            self._loop.call_soon(self._flush)
+        elif self._head is not None:
+            data, self._head = self._head + data, None
+            self._transport.write(data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection after what was written."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, None
+        if head is not None and not self._transport.is_closing():
+            self._transport.write(head)
+
+
 class PacedHttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, except that a WebSocket waits at a turnstile before it begins, and that a
     request must have come within HEAD_TIMEOUT_S and BODY_TIMEOUT_S, in some HEAD_BYTES_MAX bytes
@@ -131,7 +168,10 @@ class PacedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to wait for the body."""
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.transport = cast("Any", _HeadWithBody(self.transport, self.loop))
         self._in_head = False
         self._due_at_s = self.loop.time() + BODY_TIMEOUT_S
 
@@ -173,7 +213,8 @@ class PacedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         """Have the application answer, once what was answered before has been read: an answer
         that can't be written yet would wait here, and be counted nowhere."""
-        await self.flow.drain()
+        if self.flow.write_paused:
+            await self.flow.drain()
         await self._application(scope, receive, send)
 
     def _caller(self) -> int:

@@ -1,5 +1,6 @@
 """The newest page of a room, read again and again: kept, and never older than what was told."""
 
+import re
 from collections.abc import Generator
 
 import httpx
@@ -10,11 +11,14 @@ from tests.integration.http.api import ANA, BEN, CEM, Api, problem
 from tests.stack import running_stack
 
 WRITES = 60
+READS = 5
+PAGE_ORIGIN = "https://page.example"
 
 
 @pytest.fixture(scope="module")
 def two_workers() -> Generator[Api]:
-    with running_stack(["--workers", "2"], USER_MESSAGES_PER_SECOND="0") as running:
+    settings = {"USER_MESSAGES_PER_SECOND": "0", "ALLOWED_ORIGINS": PAGE_ORIGIN}
+    with running_stack(["--workers", "2"], **settings) as running:
         api = Api(running)
         yield api
         api.client.close()
@@ -73,6 +77,39 @@ def test_what_else_is_asked_of_a_kept_page_is_judged_as_ever(api: Api) -> None:
     assert api.call(ANA, "OPTIONS", path).headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
+def test_each_reading_is_counted_once_and_its_path_is_one_of_the_routes(api: Api) -> None:
+    room = api.room((BEN, "observer"))
+    room.send(ANA, "one")
+    path = f"{room.path}/messages"
+    counted = r'roomlog_http_requests_total{method="GET",route="%s",status="%s"} (\d+)'
+    route = "/api/rooms/{room_id}/messages"
+
+    def read_so_far(status: int) -> int:
+        found = re.search(counted % (re.escape(route), status), api.client.get("/metrics").text)
+        return 0 if found is None else int(found[1])
+
+    read, refused = read_so_far(200), read_so_far(403)
+    for number in range(READS):
+        given = {"X-Request-ID": f"reading-{number}"}
+        answer = api.call(BEN, "GET", path, headers=given).raise_for_status()
+        assert answer.headers.get_list("x-request-id") == [f"reading-{number}"]
+        problem(api.call(CEM, "GET", path), 403, "forbidden")
+    assert read_so_far(200) == read + READS
+    assert read_so_far(403) == refused + READS
+
+
+def test_a_kept_page_tells_a_browser_who_may_read_it(two_workers: Api) -> None:
+    api = two_workers
+    room = api.room()
+    room.send(ANA, "one")
+    path = f"{room.path}/messages"
+    for origin, allowed in ((PAGE_ORIGIN, PAGE_ORIGIN), ("https://other.example", None)):
+        for _ in range(READS):
+            api.call(ANA, "GET", path).raise_for_status()
+            told = api.call(ANA, "GET", path, headers={"Origin": origin}).raise_for_status()
+            assert told.headers.get("access-control-allow-origin") == allowed
+
+
 def test_a_kept_page_is_for_members_only(api: Api) -> None:
     room = api.room((BEN, "observer"))
     room.send(ANA, "for us")
@@ -97,7 +134,20 @@ async def test_pages_are_bounded_by_their_bytes() -> None:
     for name in ("a", "b", "c"):
         pages.keep(name, 50, KeptPage(1, "e", b"x" * 10, {}))
     assert pages.find("a", 50) is None
+    assert [pages.has(name) for name in ("a", "b", "c")] == [False, True, True]
     assert pages.find("c", 50) == KeptPage(1, "e", b"x" * 10, {})
     pages.keep("c", 50, KeptPage(2, "e", b"y" * (PAGE_BYTES_MAX + 1), {}))
     assert pages.find("c", 50) is None
     assert pages.find("b", 50) is not None
+
+
+async def test_a_room_has_pages_while_one_of_any_size_is_kept() -> None:
+    pages = NewestPages(bytes_max=25)
+    for size in (1, 2, 2):
+        pages.keep("a", size, KeptPage(1, "e", b"x" * 10, {}))
+    pages.keep("b", 1, KeptPage(1, "e", b"x" * 10, {}))
+    assert pages.find("a", 1) is None
+    assert pages.has("a")
+    pages.keep("b", 2, KeptPage(1, "e", b"x" * 10, {}))
+    assert not pages.has("a")
+    assert pages.has("b")

@@ -2,12 +2,20 @@
 while waiting costs nothing more."""
 
 import asyncio
+import re
 from typing import Any, cast
 
+import pytest
+
+from roomlog.realtime import server
 from roomlog.realtime.server import HANDSHAKES_PER_TURN_MAX, Turnstile
-from tests.integration.realtime.node import MEMBERS, eventually, running_node, token
+from tests.integration.realtime.node import MEMBERS, Node, eventually, running_node, token
+from tests.within import within
 
 MANY = 100
+WAIT_S = 60.0
+LAST = "Connection: close"
+DOCUMENT = "/schema/asyncapi.json"
 
 
 class _Waiting:
@@ -67,3 +75,56 @@ async def test_who_leaves_while_waiting_leaves_nothing_behind():
         state = node.server.server_state
         await eventually(lambda: not state.connections and not state.tasks)
         assert node.manager.connections == []
+
+
+async def test_an_answer_goes_out_in_one_write_with_its_head(monkeypatch: pytest.MonkeyPatch):
+    written = list[bytes]()
+    begin = server.PacedHttpProtocol.connection_made
+
+    def note(protocol: server.PacedHttpProtocol, transport: asyncio.Transport) -> None:
+        begin(protocol, cast("Any", _Noted(transport, written)))
+
+    monkeypatch.setattr(server.PacedHttpProtocol, "connection_made", note)
+    async with running_node() as node:
+        head, body = await _asked(node, f"GET {DOCUMENT} HTTP/1.1", LAST)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body
+    assert written == [head + body]
+
+
+async def test_answers_to_requests_sent_together_come_whole_and_in_order():
+    paths = [DOCUMENT, "/nowhere", DOCUMENT, "/nowhere"]
+    async with running_node() as node:
+        lines = [f"GET {path} HTTP/1.1\r\nHost: x" for path in paths[:-1]]
+        told = b"".join(
+            await _asked(node, "\r\n\r\n".join([*lines, f"GET {paths[-1]} HTTP/1.1"]), LAST)
+        )
+        one = b"".join(await _asked(node, f"GET {DOCUMENT} HTTP/1.1", LAST))
+    statuses = re.findall(rb"HTTP/1\.1 (\d+) ", told)
+    assert statuses == [b"200", b"404", b"200", b"404"]
+    assert told.count(one.partition(b"\r\n\r\n")[2]) == 2
+
+
+class _Noted:
+    """A transport; notes what is written to it."""
+
+    def __init__(self, transport: asyncio.Transport, written: list[bytes]) -> None:
+        self._transport = transport
+        self._written = written
+
+    def write(self, data: bytes) -> None:
+        self._written.append(bytes(data))
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def _asked(node: Node, line: str, header: str) -> tuple[bytes, bytes]:
+    """A request's answer, head and body, up to where the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    writer.write(f"{line}\r\nHost: x\r\n{header}\r\n\r\n".encode())
+    told = await within(reader.read(), WAIT_S)
+    writer.close()
+    end = told.index(b"\r\n\r\n") + 4
+    return told[:end], told[end:]
