@@ -9,7 +9,7 @@ Written against uvicorn 0.54.0 (`websockets_sansio_impl.py`), which is pinned fo
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from typing import Any, cast
 
@@ -18,10 +18,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
-from websockets.protocol import State
-from websockets.server import ServerProtocol
+from websockets.http11 import Request
+from websockets.protocol import Protocol, State
 from websockets.speedups import apply_mask
 
 from roomlog.realtime.framing import Frames
@@ -60,7 +61,9 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         # No compression: it costs the fan-out three quarters of its rate, and memory for each.
-        self.conn = ServerProtocol(max_size=FRAME_BYTES_MAX, logger=QUIET)
+        self.conn.available_extensions = None
+        self.conn.max_message_size = FRAME_BYTES_MAX
+        self.conn.logger, self.conn.debug = QUIET, False
         self.logger = WARNINGS
         self._owner: Owner | None = None
         self._context: Context | None = None
@@ -77,6 +80,17 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
         self._held = b""
 
     # The handshake
+
+    def begin(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Begin with a request that was parsed already, a GET without a body, in place of its
+        bytes. What comes after it are frames."""
+        parsed = Headers()
+        for name, value in headers:
+            parsed.set_insecure(name.decode("ascii"), value.decode("latin-1"))
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
+        self._heard, self._frames = True, Frames()
+        self.handle_connect(Request(path, parsed))
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer. After a close was sent they are read and dropped, so that

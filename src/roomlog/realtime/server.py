@@ -32,6 +32,10 @@ UNCOUNTED_BYTES_MAX = 4 * 1024
 # A chunked body of single bytes takes six bytes for each: more than that is not the body's.
 _SENT_PER_BODY_BYTE_MAX = 6
 _BACKLOG = 2048
+# Below what the WebSocket library takes: lines of 8 KiB with all that is around a value, 128 headers.
+_HANDSHAKE_LINE_BYTES_MAX = 8000
+_HANDSHAKE_HEADERS_MAX = 128
+_OF_BODIES = frozenset({b"content-length", b"transfer-encoding"})
 _CLOSING = b"content-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\n" + _CLOSING
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _CLOSING
@@ -266,11 +270,36 @@ class PacedHttpProtocol(HttpToolsProtocol):
 
     def begin_websocket(self) -> None:
         """Become a WebSocket, unless the connection ended while it waited."""
-        if not self.transport.is_closing():
-            self._crowd.leave(self)
-            self.transport.set_write_buffer_limits()
+        if self.transport.is_closing():
+            return
+        self._crowd.leave(self)
+        self.transport.set_write_buffer_limits()
+        if self._usual_handshake():
+            self._hand_on_handshake()
+        else:
             super().handle_websocket_upgrade()
-            self.transport.resume_reading()
+        self.transport.resume_reading()
+
+    def _usual_handshake(self) -> bool:
+        """Whether nothing in the request could be refused by the library's own parser."""
+        return (
+            self.scope["method"] == "GET"
+            and self.url.isascii()
+            and len(self.url) <= _HANDSHAKE_LINE_BYTES_MAX
+            and len(self.headers) <= _HANDSHAKE_HEADERS_MAX
+            and all(
+                len(name) + len(value) <= _HANDSHAKE_LINE_BYTES_MAX and name not in _OF_BODIES
+                for name, value in self.headers
+            )
+        )
+
+    def _hand_on_handshake(self) -> None:
+        # As uvicorn does it, but for writing the request anew and having it parsed again.
+        self.connections.discard(self)
+        protocol = RoomlogWebSocketProtocol(self.config, self.server_state, self.app_state)
+        protocol.connection_made(self.transport)
+        protocol.begin(self.url.decode("ascii"), self.headers)
+        self.transport.set_protocol(protocol)
 
 
 def server_config(app: Any, **settings: Any) -> uvicorn.Config:

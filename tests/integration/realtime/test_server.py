@@ -77,6 +77,56 @@ async def test_who_leaves_while_waiting_leaves_nothing_behind():
         assert node.manager.connections == []
 
 
+_KEY = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+_VERSION = "Sec-WebSocket-Version: 13"
+_UPGRADE = "Upgrade: websocket"
+_CONNECTION = "Connection: Upgrade"
+_PLAIN = (_UPGRADE, _CONNECTION, _VERSION, _KEY)
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "status"),
+    [
+        ("GET {path} HTTP/1.1", _PLAIN, 101),
+        ("GET {path} HTTP/1.1", (*_PLAIN, "Content-Length: 0"), 101),
+        ("GET {path} HTTP/1.1", (*_PLAIN, "X-Name: J\xfcrgen", "X-Empty:", "Cookie: a=b"), 101),
+        ("GET {path} HTTP/1.1", (*_PLAIN, "Sec-WebSocket-Protocol: roomlog.v1, other"), 101),
+        ("GET {path} HTTP/1.1", (*_PLAIN, *(f"X-{number}: y" for number in range(120))), 101),
+        ("GET {path} HTTP/1.1", (*_PLAIN, *(f"X-{number}: y" for number in range(130))), 431),
+        ("GET {path} HTTP/1.1", (*_PLAIN, "X-Long: " + "y" * 9_000), 431),
+        ("GET {path}&x=" + "y" * 9_000 + " HTTP/1.1", _PLAIN, 414),
+        ("GET {path} HTTP/1.1", (_UPGRADE, _CONNECTION, _VERSION), 400),
+        ("GET {path} HTTP/1.1", (*_PLAIN, _KEY), 400),
+        ("GET {path} HTTP/1.1", (_UPGRADE, _CONNECTION, _VERSION, "Sec-WebSocket-Key: x"), 400),
+        ("GET {path} HTTP/1.1", (_UPGRADE, _CONNECTION, "Sec-WebSocket-Version: 12", _KEY), 400),
+        ("GET {path} HTTP/1.1", ("Upgrade: WebSocket", "Connection: a, UPGRADE", *_PLAIN[2:]), 101),
+        ("POST {path} HTTP/1.1", _PLAIN, 405),
+        ("GET {path} HTTP/1.0", _PLAIN, 101),
+    ],
+)
+async def test_a_handshake_is_answered_as_if_it_were_parsed_by_the_library_itself(
+    line: str, headers: tuple[str, ...], status: int, monkeypatch: pytest.MonkeyPatch
+):
+    async with running_node() as node:
+        path = f"/ws/{await node.new_room()}?token={token()}"
+        asked = "\r\n".join([line.format(path=path), "Host: x", *headers]) + "\r\n\r\n"
+        told = await _shaken(node, asked)
+        assert int(told[0].split()[1]) == status
+        never = property(lambda _: lambda: False)
+        monkeypatch.setattr(server.PacedHttpProtocol, "_usual_handshake", never)
+        assert await _shaken(node, asked) == told
+
+
+async def _shaken(node: Node, asked: str) -> list[bytes]:
+    """The answer's lines but its time, and the kind of the first frame after it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    writer.write(asked.encode("latin-1"))
+    head = await within(reader.readuntil(b"\r\n\r\n"), WAIT_S)
+    after = await within(reader.read(1), WAIT_S)
+    writer.close()
+    return [line for line in head.split(b"\r\n") if not line.startswith(b"date")] + [after]
+
+
 async def test_an_answer_goes_out_in_one_write_with_its_head(monkeypatch: pytest.MonkeyPatch):
     written = list[bytes]()
     begin = server.PacedHttpProtocol.connection_made
