@@ -46,6 +46,8 @@ UNITS = (
     *(
         "http://",
         "www.",
+        "_www.",
+        "www._",
         "a@",
         "a@b.",
         "http://a.",

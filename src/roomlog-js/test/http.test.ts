@@ -118,7 +118,10 @@ test("a network that fails is no_answer, and a signal ends the waiting", async (
   await expect(answer).rejects.toThrow("enough");
   server?.close();
   server?.closeAllConnections();
-  await expect(rest(url, 0).room("r")).rejects.toMatchObject({ code: "no_answer" });
+  await expect(rest(url, 0).room("r")).rejects.toMatchObject({
+    code: "no_answer",
+    detail: expect.stringContaining("ECONNREFUSED"),
+  });
 });
 
 test("an answer without words is nothing", async () => {

@@ -209,7 +209,12 @@ def _against(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
     try:
         return parse_checkpoint(_small_file(value))
     except ValueError as error:
-        raise click.BadParameter(f"{value}: {error}.", ctx, param) from error
+        raise click.BadParameter(
+            f"{value} is no checkpoint ({error}): give a file that holds what `roomlog audit "
+            "checkpoint ROOM` printed.",
+            ctx,
+            param,
+        ) from error
 
 
 def _small_file(path: Path) -> str:

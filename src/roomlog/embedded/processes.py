@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from roomlog.files import private
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
@@ -113,8 +115,22 @@ class Process:
             start = self._log_from if self._log_from <= size else 0
             log.seek(max(start, size - TAIL_BYTES))
             text = log.read().decode(errors="replace")
-            return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+            tail = [line for line in text.splitlines() if line.strip()][-lines:]
+            return "\n".join(_plain(line) for line in tail)
         return ""
+
+
+def _plain(line: str) -> str:
+    """A log line for people: what it says, where it is one of roomlog's own JSON."""
+    try:
+        told = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return line
+    if not isinstance(told, dict) or not {"level", "message"} <= told.keys():
+        return line
+    said = f"{told['level']}: {told['message']}"
+    traceback = str(told.get("traceback", "")).strip()
+    return f"{said} ({traceback.splitlines()[-1]})" if traceback else said
 
 
 def death_signal_setter(death_signal: signal.Signals) -> Callable[[], None] | None:

@@ -31,14 +31,14 @@ from roomlog.ports import (
 from roomlog.together import end_task
 
 BATCH_MIN: Final = 6
-BATCH_MAX: Final = 256
+BATCH_MAX: Final = 768
 GATHER_S: Final = 0.002
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 EVENTS_PER_APPEND_MAX: Final = 512
 FIRSTS_AT_ONCE_MAX: Final = 16
 QUEUE_EVENTS_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
-QUEUE_EVENTS_LEAST: Final = BATCH_MAX
+QUEUE_EVENTS_LEAST: Final = 256
 
 _log = logging.getLogger(__name__)
 

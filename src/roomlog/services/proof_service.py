@@ -89,7 +89,7 @@ class ProofService:
         whole = _whole(tree.size if size is None else size, tree)
         place = await self._trees.place_of(room_id, sequence)
         if place is None:
-            raise RefusedError(ErrorCode.NOT_FOUND, f"there is no leaf of sequence {sequence}")
+            raise _no_event(sequence)
         if place.index >= whole.end:
             raise _invalid("size", f"a tree of {whole.end} leaves ends before that event")
         ranges = inclusion_ranges(place.index, whole.end)
@@ -234,6 +234,14 @@ def _whole(size: int, tree: TreeRow, field: str = "size") -> Range:
     if not 0 < size <= tree.size:
         raise _invalid(field, f"the tree has {tree.size} leaves")
     return Range(0, size)
+
+
+def _no_event(sequence: int) -> RefusedError:
+    detail = (
+        f"the room has no event of sequence {sequence}: "
+        "an event's `sequence` or a message's `sequence_number` names one"
+    )
+    return RefusedError(ErrorCode.NOT_FOUND, detail)
 
 
 def _invalid(field: str, detail: str) -> RefusedError:

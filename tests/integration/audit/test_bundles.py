@@ -220,6 +220,18 @@ def test_a_key_or_checkpoint_that_is_none_is_said_to_be_none(
     assert (told.out, told.err.count("\n")) == ("", 1)
 
 
+def test_what_makes_a_checkpoint_is_told_to_whoever_gives_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "bundle").write_bytes(b"")
+    other = tmp_path / "README.md"
+    other.write_text("# A page\n\nThat is no checkpoint.\n")
+    code = main(["audit", "verify", str(tmp_path / "bundle"), "--against", str(other)])
+    assert code == 2
+    assert f"{other} is no checkpoint (" in (told := capsys.readouterr().err)
+    assert "a file that holds what `roomlog audit checkpoint ROOM` printed" in told
+
+
 def test_the_verifier_needs_nothing_else_of_roomlog(tmp_path: Path):
     source = Path(__file__).parents[3] / "src" / "roomlog" / "audit"
     alone = tmp_path / "roomlog" / "audit"

@@ -228,6 +228,11 @@ def test_what_can_not_be_proved_is_told_with_what_to_do(stack: Stack, tmp_path: 
     )
     done = stack.cli("audit", "consistency", made.json()["room_id"], "9")
     assert "from: a tree of 1 leaves has no beginning of that size" in done.stderr
+    done = stack.cli("audit", "inclusion", made.json()["room_id"], "999999")
+    assert (
+        "the room has no event of sequence 999999: an event's `sequence` or a message's "
+        "`sequence_number` names one" in done.stderr
+    )
     other = tmp_path / "README.md"
     other.write_text("# A page\n\nThat is no checkpoint.\n")
     done = stack.cli("audit", "compare", str(other))

@@ -194,6 +194,27 @@ def test_a_part_that_never_runs_ends_the_start_with_its_reason(folder):
     assert re.search(r"api-[12] does not start: wrong setting", line)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"level":"error","message":"no \\"room\\"","user_id":"ana"}', 'error: no "room"'),
+        (
+            '{"level":"error","message":"failed","traceback":"Traceback:\\n x\\nKeyError: 1\\n"}',
+            "error: failed (KeyError: 1)",
+        ),
+        ('{"level":"error"}', '{"level":"error"}'),
+        ("[1, 2", "[1, 2"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_the_reason_is_told_as_people_read_it(folder, line, told):
+    code = f"import sys; print({line!r}, file=sys.stderr); raise SystemExit(1)"
+    assert re.search(
+        rf"api-[12] does not start: {re.escape(told)} \(whole log",
+        failed_start(folder, SERVE_CODE=code),
+    )
+
+
 def test_it_stops_also_in_the_middle_of_starting(folder):
     with up(folder, ready=False, MIGRATE_CODE="import time; time.sleep(3600)") as process:
         eventually((folder / "logs" / "migrate.log").exists)
