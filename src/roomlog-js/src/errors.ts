@@ -56,3 +56,14 @@ export class RoomlogError extends Error {
 
   readonly detail: string;
 }
+
+/** What failed and why: Node's `fetch` only says that it did, and has the reason as cause. */
+export function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (!(cause instanceof Error)) {
+    return String(error);
+  }
+  // Where several addresses were tried, there is a code and no message.
+  const why = cause.message || ("code" in cause ? String(cause.code) : cause.name);
+  return `${String(error)} (${why})`;
+}

@@ -1,5 +1,5 @@
 import type { Problem } from "./contract.gen.js";
-import { RoomlogError } from "./errors.js";
+import { RoomlogError, reasonOf } from "./errors.js";
 import type { TokenSource } from "./token-source.js";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -93,7 +93,7 @@ export class Http {
     try {
       answer = await this.#parts.fetch(this.#parts.baseUrl + path + queryText(query), init);
     } catch (error) {
-      return new RoomlogError("no_answer", reason(error));
+      return new RoomlogError("no_answer", reasonOf(error));
     }
     return answer.ok ? answer : refusal(answer);
   }
@@ -112,19 +112,8 @@ async function told(text: Promise<string>): Promise<string> {
   try {
     return await text;
   } catch (error) {
-    throw new RoomlogError("no_answer", reason(error), { maybeSent: true });
+    throw new RoomlogError("no_answer", reasonOf(error), { maybeSent: true });
   }
-}
-
-/** What failed and why: Node's `fetch` itself only says that it did, and has the reason as cause. */
-function reason(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  if (!(cause instanceof Error)) {
-    return String(error);
-  }
-  // Where several addresses were tried, there is a code and no message.
-  const why = cause.message || ("code" in cause ? String(cause.code) : cause.name);
-  return `${String(error)} (${why})`;
 }
 
 async function refusal(answer: Response): Promise<RoomlogError> {
