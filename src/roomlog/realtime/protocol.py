@@ -89,7 +89,7 @@ class RoomlogWebSocketProtocol(WebSocketsSansIOProtocol):
             parsed.set_insecure(name.decode("ascii"), value.decode("latin-1"))
         self.conn.parser = Protocol.parse(self.conn)
         next(self.conn.parser)
-        self._heard, self._frames = True, Frames()
+        self._frames = Frames()
         self.handle_connect(Request(path, parsed))
 
     def data_received(self, data: bytes) -> None:

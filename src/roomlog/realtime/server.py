@@ -80,11 +80,9 @@ class _HeadWithBody:
             self._begun = True
             self._head = data
             self._loop.call_soon(self._flush)
-        elif self._head is not None:
-            data, self._head = self._head + data, None
-            self._transport.write(data)
         else:
-            self._transport.write(data)
+            head, self._head = self._head, None
+            self._transport.write(data if head is None else head + data)
 
     def close(self) -> None:
         """Close the connection after what was written."""

@@ -112,8 +112,7 @@ async def test_a_handshake_is_answered_as_if_it_were_parsed_by_the_library_itsel
         asked = "\r\n".join([line.format(path=path), "Host: x", *headers]) + "\r\n\r\n"
         told = await _shaken(node, asked)
         assert int(told[0].split()[1]) == status
-        never = property(lambda _: lambda: False)
-        monkeypatch.setattr(server.PacedHttpProtocol, "_usual_handshake", never)
+        monkeypatch.setattr(server.PacedHttpProtocol, "_usual_handshake", lambda _: False)
         assert await _shaken(node, asked) == told
 
 
